@@ -1,0 +1,98 @@
+"""Errors carry data; the executables turn them into exit codes and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class NovahaError(Exception):
+    """Base of everything novaha raises on purpose.
+
+    `str()` of it says what is wrong, where, and what to do, without secrets.
+    """
+
+
+class RecordError(NovahaError):
+    """A recovery record cannot be understood."""
+
+    def __init__(self, node: str, problem: str) -> None:
+        self.node = node
+        self.problem = problem
+        super().__init__(f"recovery record of {node}: {problem}")
+
+
+class TransitionError(NovahaError):
+    """The recovery state machine has no such step."""
+
+    def __init__(self, state: str, event: str) -> None:
+        self.state = state
+        self.event = event
+        super().__init__(f"a host in recovery state '{state}' cannot take the step '{event}'")
+
+
+class RecordConflictError(NovahaError):
+    """The record in the CIB is no longer the one that the change was based on."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(f"recovery record of {node} was changed by somebody else meanwhile")
+
+
+class UnknownNodeError(NovahaError):
+    """The cluster has no such node."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        self.name = name
+        self.known = tuple(sorted(known))
+        hint = f"; it knows {', '.join(self.known)}" if self.known else ""
+        super().__init__(f"'{name}' is no node of this cluster{hint}")
+
+
+class UnknownHostError(NovahaError):
+    """Nova has no compute service for this node."""
+
+    def __init__(self, node: str, hosts: Iterable[str]) -> None:
+        self.node = node
+        self.hosts = tuple(sorted(hosts))
+        super().__init__(
+            f"Nova knows no compute host for node {node} (it knows "
+            f"{', '.join(self.hosts) or 'none at all'}); if their names differ by more than the "
+            f"domain, set [hosts] {node} = NAME_IN_NOVA in novaha.conf"
+        )
+
+
+class AmbiguousHostError(NovahaError):
+    """More than one compute host of Nova could be this node."""
+
+    def __init__(self, node: str, hosts: Iterable[str]) -> None:
+        self.node = node
+        self.hosts = tuple(sorted(hosts))
+        super().__init__(
+            f"node {node} could be any of Nova's hosts {', '.join(self.hosts)}; "
+            f"set [hosts] {node} = NAME_IN_NOVA in novaha.conf"
+        )
+
+
+class ConfigError(NovahaError):
+    """The configuration cannot work."""
+
+
+class ComputeApiError(NovahaError):
+    """Nova or Keystone could not be asked, or did not answer as it must."""
+
+    def __init__(self, what: str, detail: str) -> None:
+        self.what = what
+        self.detail = detail
+        super().__init__(f"{what}: {detail}")
+
+
+class ClusterToolError(NovahaError):
+    """A tool of Pacemaker failed."""
+
+    def __init__(self, argv: Iterable[str], returncode: int | None, stderr: str) -> None:
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr = stderr
+        result = "did not finish in time" if returncode is None else f"exited with {returncode}"
+        said = f": {stderr.strip()}" if stderr.strip() else ""
+        super().__init__(f"{self.argv[0] if self.argv else '?'} {result}{said}")

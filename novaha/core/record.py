@@ -1,0 +1,173 @@
+"""The recovery record: what is known of a fenced host, as permanent node attributes.
+
+The record is one dedicated attribute set per node (`novaha-NODE`), replaced as a whole by
+compare-and-swap. Attribute names and values are persisted: they never change meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from novaha.core.errors import RecordError
+from novaha.core.recovery import Event, RecoveryState, holds, step
+
+STATE = "novaha-recovery"
+HOLD = "novaha-hold"
+FENCE_ID = "novaha-fence-id"
+FENCED = "novaha-fenced"
+OWNER = "novaha-owner"
+MARKS = "novaha-marks"
+BEFORE = "novaha-before"
+
+_SUFFIX = {
+    STATE: "state",
+    HOLD: "hold",
+    FENCE_ID: "fence-id",
+    FENCED: "fenced",
+    OWNER: "owner",
+    MARKS: "marks",
+    BEFORE: "before",
+}
+
+FORCED = "forced"
+"""Mark: the force-down of the host's nova-compute is ours to undo."""
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one node.
+
+    node: Pacemaker's name of the host.
+    fence_id: identifies one fencing; a later fencing has another.
+    fenced: when the host was flagged, to the second, UTC.
+    owner: who works on it (controller, and which of its processes), "" for nobody.
+    marks: what of Nova's state on this host is ours to undo.
+    before: state before the failure, by instance id, of those that did not just run; None until
+        the owner has looked. Remembered here because Nova forgets it (an instance that was shut
+        off and whose evacuation failed comes back ACTIVE).
+    """
+
+    node: str
+    state: RecoveryState
+    fence_id: str
+    fenced: datetime
+    owner: str = ""
+    marks: frozenset[str] = frozenset()
+    before: Mapping[str, str] | None = field(default=None)
+
+    @property
+    def hold(self) -> bool:
+        """Whether nova-compute must stay down on this node."""
+        return holds(self.state)
+
+    def fence_again(self, fence_id: str, fenced: datetime) -> Record:
+        """The record after another fencing.
+
+        Marks and earlier states are kept: they describe what is still to be undone and known.
+        """
+        return replace(
+            self, state=step(self.state, Event.FENCE), fence_id=fence_id, fenced=fenced, owner=""
+        )
+
+    def after(self, event: Event, *, owner: str | None = None) -> Record:
+        """The record after `event`; `owner` replaces the owner when given.
+
+        Raises TransitionError when the table has no such step.
+        """
+        return replace(
+            self,
+            state=step(self.state, event),
+            owner=self.owner if owner is None else owner,
+        )
+
+    def prepared(self, marks: Iterable[str], before: Mapping[str, str]) -> Record:
+        """The record once its owner has noted what it must remember."""
+        return replace(
+            self,
+            state=step(self.state, Event.PREPARE),
+            marks=self.marks | frozenset(marks),
+            before=dict(before),
+        )
+
+
+def first_record(node: str, fence_id: str, fenced: datetime) -> Record:
+    """The record of a host that had none and was fenced."""
+    return Record(node, step(RecoveryState.ABSENT, Event.FENCE), fence_id, fenced)
+
+
+def set_id(node: str) -> str:
+    """The XML id of the node's attribute set; node names that XML ids cannot hold are mapped."""
+    return "novaha-" + re.sub(r"[^A-Za-z0-9_.-]", "_", node)
+
+
+def to_attributes(record: Record) -> dict[str, str]:
+    """The record as node attributes, name to value."""
+    attributes = {
+        STATE: str(record.state),
+        HOLD: "true" if record.hold else "false",
+        FENCE_ID: record.fence_id,
+        FENCED: record.fenced.astimezone(UTC).strftime(_TIME),
+    }
+    if record.owner:
+        attributes[OWNER] = record.owner
+    if record.marks:
+        attributes[MARKS] = " ".join(sorted(record.marks))
+    if record.before is not None:
+        attributes[BEFORE] = _pack(record.before)
+    return attributes
+
+
+def attribute_id(node: str, name: str) -> str:
+    """The XML id of one attribute of the record."""
+    return f"{set_id(node)}-{_SUFFIX[name]}"
+
+
+def from_attributes(node: str, attributes: Mapping[str, str]) -> Record:
+    """The record that these node attributes mean.
+
+    Raises RecordError when they make no sense. Whoever meets that must treat the host as held.
+    """
+    try:
+        state = RecoveryState(attributes[STATE])
+        fenced = datetime.strptime(attributes[FENCED], _TIME).replace(tzinfo=UTC)
+        fence_id = attributes[FENCE_ID]
+        before = _unpack(attributes[BEFORE]) if BEFORE in attributes else None
+    except KeyError as error:
+        raise RecordError(node, f"attribute {error.args[0]} is missing") from None
+    except ValueError as error:
+        raise RecordError(node, str(error)) from None
+    if state is RecoveryState.ABSENT:
+        raise RecordError(node, "state 'absent' is never written")
+    return Record(
+        node=node,
+        state=state,
+        fence_id=fence_id,
+        fenced=fenced,
+        owner=attributes.get(OWNER, ""),
+        marks=frozenset(attributes.get(MARKS, "").split()),
+        before=before,
+    )
+
+
+def _pack(before: Mapping[str, str]) -> str:
+    """`stopped=ID,ID paused=ID`: short, readable in crm_mon, stable in order."""
+    by_state: dict[str, list[str]] = {}
+    for instance, state in before.items():
+        by_state.setdefault(state, []).append(instance)
+    return " ".join(f"{state}={','.join(sorted(by_state[state]))}" for state in sorted(by_state))
+
+
+def _unpack(text: str) -> dict[str, str]:
+    before: dict[str, str] = {}
+    for token in text.split():
+        state, separator, instances = token.partition("=")
+        if not separator:
+            raise ValueError(f"'{token}' in {BEFORE} is not STATE=ID,ID")
+        for instance in instances.split(","):
+            before[instance] = state
+    return before

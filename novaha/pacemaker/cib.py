@@ -1,0 +1,242 @@
+"""Recovery records in Pacemaker's CIB, written by compare-and-swap.
+
+`cibadmin --replace` with an xpath that names the old values replaces the whole attribute set or
+nothing (exit 105, "no such object"): Pacemaker's own atomic compare-and-swap, from cluster nodes
+and from remote nodes alike. See docs/design.md, "The recovery record".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from lxml import etree
+
+from novaha.core.errors import NovahaError, RecordConflictError, RecordError, UnknownNodeError
+from novaha.core.record import (
+    FENCE_ID,
+    OWNER,
+    STATE,
+    Record,
+    attribute_id,
+    first_record,
+    from_attributes,
+    set_id,
+    to_attributes,
+)
+from novaha.pacemaker.runner import Runner
+
+_NO_SUCH_OBJECT = 105
+_OK_OR_ABSENT = frozenset({0, _NO_SUCH_OBJECT})
+
+
+class RecordStore:
+    """Reads and swaps the recovery records of all nodes."""
+
+    def __init__(self, run: Runner | None = None) -> None:
+        self._run = run or Runner()
+
+    def read_all(self) -> dict[str, Record | RecordError]:
+        """Every record by node; one that makes no sense as the RecordError it is.
+
+        Raises ClusterToolError when the CIB cannot be read.
+        """
+        return dict(self._records(self._query(f"//nodes/node[{_own_set()}]")))
+
+    def read(self, node: str) -> Record | None:
+        """The record of `node`, None when it has none.
+
+        Raises RecordError when it makes no sense, ClusterToolError when the CIB cannot be read.
+        """
+        path = f"//nodes/node[@uname={_quoted(node)}][{_own_set()}]"
+        found = dict(self._records(self._query(path))).get(node)
+        if isinstance(found, RecordError):
+            raise found
+        return found
+
+    def flag_fenced(self, node: str, *, deadline: float = 5.0) -> Record:
+        """Write down that `node` was fenced, under a new fence id, and read it back.
+
+        deadline: seconds in which competing writers may force another try.
+
+        Raises UnknownNodeError for a node that the cluster does not have, NovahaError when the
+        record could not be written. When this returns, the record is durable (law 3).
+        """
+        end = time.monotonic() + deadline
+        while True:
+            fence_id = str(uuid4())
+            now = datetime.now(UTC).replace(microsecond=0)
+            try:
+                old = self.read(node)
+            except RecordError:
+                old = None  # nonsense in the CIB never keeps a host from being flagged
+            try:
+                if old is None:
+                    self._write_first(first_record(node, fence_id, now))
+                else:
+                    self.swap(old, old.fence_again(fence_id, now))
+            except RecordConflictError:
+                if time.monotonic() > end:
+                    raise
+                continue
+            written = self.read(node)
+            if written is not None and written.fence_id == fence_id:
+                return written
+            if time.monotonic() > end:
+                raise RecordConflictError(node)
+
+    def swap(self, old: Record, new: Record) -> None:
+        """Replace `old` by `new`, whole, if the CIB still holds `old`.
+
+        Compared are fence id, state and owner.
+
+        Raises RecordConflictError when the CIB holds something else by now.
+        """
+        result = self._run(
+            [
+                "cibadmin",
+                "--replace",
+                "--xpath",
+                _swap_path(old),
+                "--xml-text",
+                _text(_attribute_set(new)),
+            ],
+            accept=_OK_OR_ABSENT,
+        )
+        if result.returncode == _NO_SUCH_OBJECT:
+            raise RecordConflictError(old.node)
+
+    def drop(self, old: Record) -> None:
+        """Remove the record if the CIB still holds `old`: the host is back in service.
+
+        Raises RecordConflictError when the CIB holds something else by now.
+        """
+        self._run(["cibadmin", "--delete", "--xpath", _swap_path(old)], accept=_OK_OR_ABSENT)
+        # Deleting nothing is a success to cibadmin, so look.
+        if self.read(old.node) is not None:
+            raise RecordConflictError(old.node)
+
+    def _write_first(self, record: Record) -> None:
+        node = self._node_element(record.node)
+        node.append(_attribute_set(record))
+        self._run(
+            [
+                "cibadmin",
+                "--modify",
+                "--allow-create",
+                "--scope",
+                "nodes",
+                "--xml-text",
+                _text(node),
+            ]
+        )
+
+    def _node_element(self, node: str) -> etree._Element:
+        """The node's entry without its content; a remote node may not have one yet."""
+        for element in self._query(f"//nodes/node[@uname={_quoted(node)}]"):
+            return etree.Element("node", {k: str(v) for k, v in element.attrib.items()})
+        known = known_nodes(self._run)
+        if node not in known:
+            raise UnknownNodeError(node, known)
+        return etree.Element("node", {"id": node, "uname": node, "type": "remote"})
+
+    def _query(self, path: str) -> Iterator[etree._Element]:
+        yield from query(self._run, path)
+
+    @staticmethod
+    def _records(
+        elements: Iterator[etree._Element],
+    ) -> Iterator[tuple[str, Record | RecordError]]:
+        for element in elements:
+            node = str(element.get("uname"))
+            attributes = {
+                str(pair.get("name")): str(pair.get("value"))
+                for pair in element.findall(f"instance_attributes[@id='{set_id(node)}']/nvpair")
+            }
+            if not attributes:
+                continue
+            try:
+                yield node, from_attributes(node, attributes)
+            except RecordError as error:
+                yield node, error
+
+
+def query(run: Runner, path: str) -> Iterator[etree._Element]:
+    """The elements of the CIB at `path` that carry attributes, in document order."""
+    result = run(["cibadmin", "--query", "--xpath", path], accept=_OK_OR_ABSENT)
+    if result.returncode == _NO_SUCH_OBJECT or not result.stdout.strip():
+        return
+    root = parse(result.stdout)
+    if root.tag == "xpath-query":
+        yield from root
+    else:
+        yield root
+
+
+def parse(document: bytes) -> etree._Element:
+    """Parse what a cluster tool printed; entities and network are never followed."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    try:
+        return etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as error:
+        raise NovahaError(f"the cluster's tools printed XML that cannot be read: {error}") from None
+
+
+def known_nodes(run: Runner | None = None) -> dict[str, str]:
+    """The nodes of this cluster: name to kind ("member", "remote" or "guest").
+
+    Also those that never were online: remote nodes are resources, guest nodes a meta attribute.
+    """
+    run = run or Runner()
+    nodes: dict[str, str] = {}
+    for element in query(run, "//nodes/node"):
+        kind = "remote" if element.get("type") == "remote" else "member"
+        nodes[str(element.get("uname"))] = kind
+    for element in query(run, "//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"):
+        nodes[str(element.get("id"))] = "remote"
+    for element in query(run, "//primitive/meta_attributes/nvpair[@name='remote-node']"):
+        nodes[str(element.get("value"))] = "guest"
+    return nodes
+
+
+def local_node(run: Runner | None = None) -> str:
+    """Pacemaker's name of the node that this runs on."""
+    result = (run or Runner())(["crm_node", "--name"])
+    return result.stdout.decode().strip()
+
+
+def _own_set() -> str:
+    return f"instance_attributes/nvpair[@name='{STATE}']"
+
+
+def _swap_path(old: Record) -> str:
+    def pair(name: str, value: str) -> str:
+        return f"[nvpair[@name='{name}' and @value={_quoted(value)}]]"
+
+    owner = pair(OWNER, old.owner) if old.owner else f"[not(nvpair[@name='{OWNER}'])]"
+    return (
+        f"//nodes/node[@uname={_quoted(old.node)}]"
+        f"/instance_attributes[@id={_quoted(set_id(old.node))}]"
+        f"{pair(FENCE_ID, old.fence_id)}{pair(STATE, old.state)}{owner}"
+    )
+
+
+def _attribute_set(record: Record) -> etree._Element:
+    element = etree.Element("instance_attributes", id=set_id(record.node))
+    for name, value in to_attributes(record).items():
+        etree.SubElement(
+            element, "nvpair", id=attribute_id(record.node, name), name=name, value=value
+        )
+    return element
+
+
+def _quoted(value: str) -> str:
+    if "'" in value or '"' in value:
+        raise NovahaError(f"{value!r} has a quote in it: no name in a cluster does")
+    return f"'{value}'"
+
+
+def _text(element: etree._Element) -> str:
+    return etree.tostring(element, encoding="unicode")

@@ -1,0 +1,83 @@
+"""What Pacemaker's own fencing history says, and asking it to fence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from novaha.core.errors import NovahaError
+from novaha.pacemaker.cib import parse, query
+from novaha.pacemaker.runner import Runner
+
+_KILLS = frozenset({"off", "reboot"})
+
+
+@dataclass(frozen=True, slots=True)
+class FenceEvent:
+    """One entry of the fencing history.
+
+    status: "success", "failed" or "pending".
+    completed: to the second, UTC; None while pending.
+    """
+
+    target: str
+    action: str
+    status: str
+    completed: datetime | None
+
+
+class FenceHistory:
+    """Pacemaker's memory of fencings; it is empty again when every cluster node was down."""
+
+    def __init__(self, run: Runner | None = None) -> None:
+        self._run = run or Runner()
+
+    def of(self, node: str) -> list[FenceEvent]:
+        """The fencings of `node`, in no particular order.
+
+        Raises ClusterToolError when the fencer cannot be asked.
+        """
+        result = self._run(["stonith_admin", "--history", node, "--output-as=xml"])
+        return [
+            FenceEvent(
+                target=str(element.get("target")),
+                action=str(element.get("action")),
+                status=str(element.get("status")),
+                completed=_time(element.get("completed")),
+            )
+            for element in parse(result.stdout).iter("fence_event")
+        ]
+
+    def confirmed_since(self, node: str, moment: datetime) -> bool:
+        """Whether a fencing that takes the node down succeeded at `moment` or later."""
+        return any(
+            event.status == "success"
+            and event.action in _KILLS
+            and event.completed is not None
+            and event.completed >= moment
+            for event in self.of(node)
+        )
+
+    def request(self, node: str) -> None:
+        """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
+
+        Raises ClusterToolError when Pacemaker refuses.
+        """
+        action = "reboot"
+        for element in query(self._run, "//crm_config//nvpair[@name='stonith-action']"):
+            action = str(element.get("value"))
+        option = "--fence" if action in ("off", "poweroff") else "--reboot"
+        self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read `2026-01-01 00:00:00Z`, with or without fraction or numeric offset."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip().replace(" +", "+").replace(" -", "-"))
+    except ValueError:
+        raise NovahaError(f"the fencing history has a time that cannot be read: {text}") from None
+    if moment.tzinfo is None:
+        moment = moment.astimezone()
+    return moment.astimezone(UTC).replace(microsecond=0)
