@@ -1,0 +1,1 @@
+"""What Pacemaker sees of the agents: requests, exit codes, parameters, metadata."""
