@@ -92,7 +92,7 @@ def parse(agent: Agent, argv: Sequence[str], lines: Iterable[str]) -> Request:
         action=_action(given),
         plug=given.get("plug", ""),
         nodename=given.get("nodename", ""),
-        domain=given.get("domain", "").lstrip("."),
+        domain=(given.get("domain") or given.get("compute_domain", "")).lstrip("."),
         delay=to_number("delay", given.get("delay") or "0", float),
         separator=given.get("separator") or ",",
         verbose=_flag(given, "verbose"),

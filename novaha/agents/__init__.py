@@ -1,0 +1,1 @@
+"""One module per agent: request and adapters in, exit code out."""

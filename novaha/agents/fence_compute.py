@@ -1,0 +1,220 @@
+"""The fence agent: writes down that a host was fenced, so that its instances get recovered.
+
+It stands behind the power device in the same level. `off` needs the cluster's own CIB and nothing
+else (law 7); what follows from the flag is the evacuator's work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TextIO
+
+from novaha import __version__
+from novaha.agents.cluster import Cluster, PacemakerCluster
+from novaha.agents.fence_parameters import PARAMETERS
+from novaha.contract import fence
+from novaha.contract.fence import Action, Agent, ExitCode, Request
+from novaha.contract.parameters import validate
+from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
+from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
+
+AGENT = Agent(
+    name="fence_compute",
+    version=__version__,
+    shortdesc="Fence agent that marks a compute host for the recovery of its instances",
+    longdesc=(
+        "Writes a recovery record for the fenced compute host into the cluster's configuration; "
+        "ocf:openstack:NovaEvacuate brings the instances up elsewhere. It cuts no power: put it "
+        "into a fencing level behind the device that does, as "
+        "'pcs stonith level add 1 compute-1 ipmi-1 fence-nova'. It needs no credentials."
+    ),
+    parameters=PARAMETERS,
+)
+
+
+class AmbiguousTargetError(NovahaError):
+    """More than one node could be meant."""
+
+    def __init__(self, target: str, nodes: Iterable[str]) -> None:
+        self.target = target
+        self.nodes = tuple(sorted(nodes))
+        super().__init__(f"'{target}' could be any of the nodes {', '.join(self.nodes)}")
+
+
+class Log:
+    """One line at a time, to standard error and to the debug file."""
+
+    def __init__(self, stderr: TextIO, request: Request | None = None) -> None:
+        self._stderr = None if request and request.quiet else stderr
+        self._verbose = bool(request and request.verbose)
+        self._file = request.debug_file if request else ""
+
+    def __call__(self, text: str) -> None:
+        if self._stderr is not None:
+            print(f"{AGENT.name}: {text}", file=self._stderr, flush=True)
+        self._to_file(text)
+
+    def debug(self, text: str) -> None:
+        """Only shown with --verbose; always in the debug file."""
+        if self._verbose:
+            self(text)
+        else:
+            self._to_file(text)
+
+    def _to_file(self, text: str) -> None:
+        if not self._file:
+            return
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {AGENT.name}: {text}\n"
+        try:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError:
+            return  # a full disk must not keep a host from being fenced
+        with open(descriptor, "a", encoding="utf-8") as file:
+            file.write(line)
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    cluster: Cluster | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Carry out one request and return its exit code."""
+    out, err = stdout or sys.stdout, stderr or sys.stderr
+    log = Log(err)
+    try:
+        request = fence.parse(AGENT, sys.argv[1:] if argv is None else argv, stdin or sys.stdin)
+        log = Log(err, request)
+        if request.delay and request.action is Action.OFF:
+            sleep(request.delay)
+        return _ACTIONS[request.action](request, cluster or PacemakerCluster(), out, log)
+    except NovahaError as error:
+        log(str(error))
+    except Exception as error:  # the executable's last line: say it, and fail as an agent fails
+        log(f"unexpected {type(error).__name__}: {error}")
+    return ExitCode.FAILURE
+
+
+def resolve(request: Request, known: Mapping[str, str]) -> str:
+    """The cluster's name of the node that is meant; plug beats nodename.
+
+    Raises UnknownNodeError when it is no node of this cluster, AmbiguousTargetError when it
+    could be several.
+    """
+    for name in (request.plug, request.nodename):
+        if name in known:
+            return name
+    for name in filter(None, (request.plug, request.nodename)):
+        similar = [node for node in known if _same_host(name, node, request.domain)]
+        if len(similar) == 1:
+            return similar[0]
+        if similar:
+            raise AmbiguousTargetError(name, similar)
+    raise UnknownNodeError(request.plug or request.nodename, known)
+
+
+def _same_host(name: str, node: str, domain: str) -> bool:
+    """Whether two names differ by nothing but a domain that one of them leaves out."""
+    if domain and f"{name}.{domain}" == node:
+        return True
+    if "." in name and "." in node:
+        return False
+    return name.split(".")[0] == node.split(".")[0]
+
+
+def _off(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    if request.ignored:
+        log(f"ignored, these parameters mean nothing any more: {', '.join(request.ignored)}")
+    node = resolve(request, cluster.known_nodes())
+    record = cluster.flag_fenced(node)
+    log.debug(f"{node} is flagged for recovery, fence id {record.fence_id}")
+    print("Success: Powered OFF", file=out)
+    return ExitCode.SUCCESS
+
+
+def _on(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    """Refuse at once while the recovery is unfinished: waiting would block the cluster (law 8)."""
+    node = resolve(request, cluster.known_nodes())
+    state = _state(_record_of(cluster, node))
+    if state in (RecoveryState.ABSENT, RecoveryState.RECOVERED):
+        print("Success: Powered ON", file=out)
+        return ExitCode.SUCCESS
+    log(f"{node} is held: its recovery is {state}; it is let in by itself once that is finished")
+    return ExitCode.FAILURE
+
+
+def _status(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    node = resolve(request, cluster.known_nodes())
+    power = _power(_record_of(cluster, node))
+    print(f"Status: {power.upper()}", file=out)
+    return ExitCode.SUCCESS if power == "on" else ExitCode.OFF
+
+
+def _list(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    records = cluster.records() if request.action is Action.LIST_STATUS else {}
+    for node in sorted(cluster.compute_nodes()):
+        columns = [node, ""]
+        if request.action is Action.LIST_STATUS:
+            columns.append(_power(records.get(node)))
+        print(request.separator.join(columns), file=out)
+    return ExitCode.SUCCESS
+
+
+def _monitor(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    cluster.known_nodes()
+    return ExitCode.SUCCESS
+
+
+def _validate_all(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+    validate(AGENT.parameters, request.given)
+    if request.ignored:
+        log(f"accepted, but these mean nothing any more: {', '.join(request.ignored)}")
+    return ExitCode.SUCCESS
+
+
+def _text(text: Callable[[], str]) -> Callable[[Request, Cluster, TextIO, Log], ExitCode]:
+    def show(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
+        out.write(text())
+        return ExitCode.SUCCESS
+
+    return show
+
+
+def _record_of(cluster: Cluster, node: str) -> Record | RecordError | None:
+    try:
+        return cluster.record(node)
+    except RecordError as error:
+        return error
+
+
+def _state(record: Record | RecordError | None) -> RecoveryState:
+    """A record that makes no sense is one of a host that was fenced: held."""
+    if record is None:
+        return RecoveryState.ABSENT
+    return RecoveryState.PENDING if isinstance(record, RecordError) else record.state
+
+
+def _power(record: Record | RecordError | None) -> str:
+    """The flag as fence agents speak of it: a host whose recovery is unfinished is "off"."""
+    return "on" if _state(record) in (RecoveryState.ABSENT, RecoveryState.RECOVERED) else "off"
+
+
+_ACTIONS: dict[Action, Callable[[Request, Cluster, TextIO, Log], ExitCode]] = {
+    Action.OFF: _off,
+    Action.ON: _on,
+    Action.STATUS: _status,
+    Action.LIST: _list,
+    Action.LIST_STATUS: _list,
+    Action.MONITOR: _monitor,
+    Action.VALIDATE_ALL: _validate_all,
+    Action.METADATA: _text(lambda: fence.metadata(AGENT)),
+    Action.MANPAGE: _text(lambda: fence.usage(AGENT)),
+    Action.HELP: _text(lambda: fence.usage(AGENT)),
+    Action.VERSION: _text(lambda: f"{AGENT.name} {AGENT.version}\n"),
+}
