@@ -1,0 +1,102 @@
+"""The nodes' BMCs: one real IPMI simulator a node, in a namespace of their own."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from novahalab import layout
+from novahalab.errors import LabError
+from novahalab.process import Process, run, tail
+from novahalab.sandbox import ENVIRONMENT
+
+USER, PASSWORD = "admin", "secret"
+PORT = 623
+
+_LAN = """\
+name "{node}"
+set_working_mc 0x20
+  startlan 1
+    addr {address} {port}
+    priv_limit admin
+    allowed_auths_callback none md2 md5 straight
+    allowed_auths_user none md2 md5 straight
+    allowed_auths_operator none md2 md5 straight
+    allowed_auths_admin none md2 md5 straight
+    guid {guid:032x}
+  endlan
+  chassis_control "{chassis}"
+  user 1 true "" "" user 10 none md2 md5 straight
+  user 2 true "{user}" "{password}" admin 10 none md2 md5 straight
+"""
+_COMMANDS = """\
+mc_setbmc 0x20
+mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
+mc_enable 0x20
+"""
+
+
+def power(node: str, on: bool) -> None:
+    """Cut a node's power or give it, by the switch that its BMC uses, without asking the BMC."""
+    run([*chassis(node), "set", "power", "1" if on else "0"], timeout=30)
+
+
+def chassis(node: str) -> list[str]:
+    """The program that is a node's power switch."""
+    return [str(layout.SCRIPTS / "chassis"), str(layout.RUN), node]
+
+
+def start(nodes: Sequence[str]) -> None:
+    """Start the BMCs of these nodes. Raises LabError if one ends at once."""
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    for index, node in enumerate(nodes, 1):
+        directory = layout.BMC / node
+        (directory / "state").mkdir(parents=True, exist_ok=True)
+        (directory / "lan.conf").write_text(
+            _LAN.format(
+                node=node,
+                address=layout.bmc_address(node),
+                port=PORT,
+                guid=index,
+                chassis=shlex.join(chassis(node)),
+                user=USER,
+                password=PASSWORD,
+            )
+        )
+        (directory / "commands").write_text(_COMMANDS)
+        started[node] = _launch(node, directory)
+    time.sleep(0.2)
+    for node, process in started.items():
+        running = Process.of(process.pid)
+        if running is None or process.poll() is not None:
+            raise LabError(f"the BMC of {node} ended at once; its log ends:\n{tail(_log(node))}")
+        running.save(layout.BMC / node / "pid")
+
+
+def _log(node: str) -> Path:
+    return layout.LOGS / "bmc" / f"{node}.log"
+
+
+def _launch(node: str, directory: Path) -> subprocess.Popen[bytes]:
+    _log(node).parent.mkdir(parents=True, exist_ok=True)
+    argv = ["ip", "netns", "exec", layout.namespace("bmc"), "ipmi_sim", "-n"]
+    argv += ["-c", str(directory / "lan.conf"), "-f", str(directory / "commands")]
+    argv += ["-s", str(directory / "state")]
+    with _log(node).open("ab") as log:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=ENVIRONMENT,
+            cwd=directory,
+            start_new_session=True,
+        )
+
+
+def running(node: str) -> bool:
+    """Whether a node's BMC runs."""
+    return Process.load(layout.BMC / node / "pid") is not None

@@ -1,0 +1,198 @@
+"""The ``lab`` command's arguments, and what each of them does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from rich.markup import escape
+
+from novahalab import cloud, layout, lifecycle, logs, network, nodes, report
+from novahalab.errors import LabError
+from novahalab.progress import Progress, console
+from novahalab.sandbox import Sandbox
+from novahalab.settings import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code: 0, 1 with a message on stderr, 2 for wrong usage."""
+    options = _parser().parse_args(argv)
+    try:
+        result = options.run(options)
+    except LabError as error:
+        console.print(f"[bold red]lab {options.command}:[/] {escape(str(error))}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("[red]interrupted[/]; `lab down` clears what is left")
+        return 130
+    return result or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lab", description="A real Pacemaker cluster and a real Nova on this machine."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=function)
+        return command
+
+    generation = {"choices": layout.GENERATIONS, "default": "native", "help": "whose Pacemaker"}
+    command = add("install", _install, "install what the lab needs")
+    command.add_argument("--pacemaker", **generation)
+    command = add("up", _up, "start the lab")
+    command.add_argument("--computes", type=_computes, default=3, metavar="N")
+    command.add_argument("--pacemaker", **generation)
+    command.add_argument("--bare", action="store_true", help="the cluster alone: no cloud, no novaha")
+    add("down", _down, "end the lab and all that belongs to it")
+    command = add("status", _status, "what runs")
+    command.add_argument("--output", choices=("text", "json"), default="text")
+    command = add("exec", _exec, "run a command on a node (or in `cloud`)")
+    command.add_argument("node")
+    command.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD…")
+    for name, function, text in (
+        ("crash", _crash, "cut a node's power, at once"),
+        ("boot", _boot, "switch a node on"),
+        ("freeze", _freeze, "stop every process of a node (SIGSTOP)"),
+        ("thaw", _thaw, "let a frozen node go on"),
+    ):
+        add(name, function, text).add_argument("node")
+    command = add("cut", _cut, "pull a cable: of a node, or of `cloud`")
+    command.add_argument("node")
+    command.add_argument("network", choices=layout.NETWORKS)
+    command = add("heal", _heal, "put cables back: one, all of a node, or all")
+    command.add_argument("node", nargs="?")
+    command.add_argument("network", nargs="?", choices=layout.NETWORKS)
+    add("stop", _stop, "stop a service of the cloud").add_argument("service")
+    add("start", _start, "start a service of the cloud").add_argument("service")
+    command = add("logs", _logs, "show a log, or which there are")
+    command.add_argument("name", nargs="?", help="a node or a service")
+    command.add_argument("--lines", type=int, default=200)
+    _servers_parser(add("servers", _servers_list, "the cloud's instances"))
+    return parser
+
+
+def _servers_parser(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("create", help="create instances and wait until they run")
+    command.add_argument("count", type=int)
+    command.add_argument("--flavor")
+    command.add_argument("--host", help="the compute node that they shall run on")
+    command.add_argument("--stopped", type=int, default=0, metavar="K", help="shut off K of them")
+    command.set_defaults(run=_servers_create)
+    command = commands.add_parser("list", help="list all instances")
+    command.add_argument("--output", choices=("text", "json"), default="text")
+    command.set_defaults(run=_servers_list)
+    command = commands.add_parser("delete", help="delete all instances")
+    command.set_defaults(run=_servers_delete)
+
+
+def _computes(text: str) -> int:
+    number = int(text)
+    if not layout.MIN_COMPUTES <= number <= layout.MAX_COMPUTES:
+        raise argparse.ArgumentTypeError(
+            f"from {layout.MIN_COMPUTES} to {layout.MAX_COMPUTES} compute nodes, not {number}"
+        )
+    return number
+
+
+def _install(options: argparse.Namespace) -> None:
+    with Progress() as progress, lifecycle.exclusive():
+        lifecycle.install(options.pacemaker, progress)
+
+
+def _up(options: argparse.Namespace) -> None:
+    settings = Settings(options.computes, options.pacemaker, options.bare)
+    with Progress() as progress, lifecycle.exclusive():
+        lifecycle.up(settings, progress)
+
+
+def _down(options: argparse.Namespace) -> None:
+    with Progress() as progress, lifecycle.exclusive():
+        lifecycle.down(progress)
+
+
+def _status(options: argparse.Namespace) -> None:
+    status = report.gather()
+    if options.output == "json":
+        print(json.dumps(status, indent=2))
+    else:
+        report.show(status)
+
+
+def _exec(options: argparse.Namespace) -> int:
+    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+    if not argv:
+        raise LabError("no command given: lab exec NODE -- CMD…")
+    settings = Settings.load()
+    name = options.node if options.node == "cloud" else settings.node(options.node)
+    return Sandbox(name).call(argv)
+
+
+def _crash(options: argparse.Namespace) -> None:
+    nodes.crash(Settings.load().node(options.node))
+
+
+def _boot(options: argparse.Namespace) -> None:
+    nodes.boot(Settings.load().node(options.node))
+
+
+def _freeze(options: argparse.Namespace) -> None:
+    Sandbox(Settings.load().node(options.node)).freeze()
+
+
+def _thaw(options: argparse.Namespace) -> None:
+    Sandbox(Settings.load().node(options.node)).thaw()
+
+
+def _host(name: str) -> str:
+    settings = Settings.load()
+    return name if name == "cloud" else settings.node(name)
+
+
+def _cut(options: argparse.Namespace) -> None:
+    network.cut(_host(options.node), options.network)
+
+
+def _heal(options: argparse.Namespace) -> None:
+    network.heal(_host(options.node) if options.node else None, options.network)
+
+
+def _stop(options: argparse.Namespace) -> None:
+    Settings.load()
+    cloud.cloud().stop(options.service)
+
+
+def _start(options: argparse.Namespace) -> None:
+    Settings.load()
+    cloud.cloud().start([options.service])
+
+
+def _logs(options: argparse.Namespace) -> None:
+    logs.show(options.name, options.lines)
+
+
+def _servers_create(options: argparse.Namespace) -> None:
+    Settings.load()
+    with Progress() as progress, progress.step("instances") as step:
+        cloud.Client().servers_create(
+            options.count,
+            **({"flavor": options.flavor} if options.flavor else {}),
+            host=options.host,
+            stopped=options.stopped,
+            report=step.say,
+        )
+
+
+def _servers_list(options: argparse.Namespace) -> None:
+    Settings.load()
+    report.show_servers(cloud.Client().servers(), options.output)
+
+
+def _servers_delete(options: argparse.Namespace) -> None:
+    Settings.load()
+    client = cloud.Client()
+    client.servers_delete([server.id for server in client.servers()])

@@ -1,0 +1,46 @@
+"""What the running lab was started with; kept in ``run/`` for the commands that come after."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from novahalab import layout
+from novahalab.errors import LabError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of ``lab up``."""
+
+    computes: int = 3
+    pacemaker: str = "native"
+    bare: bool = False
+
+    @property
+    def compute_nodes(self) -> tuple[str, ...]:
+        """Names of the compute nodes."""
+        return layout.computes(self.computes)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of all cluster nodes, controllers first."""
+        return (*layout.CONTROLLERS, *self.compute_nodes)
+
+    def save(self) -> None:
+        """Write them down for later commands."""
+        layout.STATE.write_text(json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Those of the running lab. Raises LabError if none is up."""
+        try:
+            return cls(**json.loads(layout.STATE.read_text()))
+        except FileNotFoundError:
+            raise LabError("the lab is not up; `lab up` starts it") from None
+
+    def node(self, name: str) -> str:
+        """``name`` if it is a node of this lab; LabError if it is not."""
+        if name not in self.nodes:
+            raise LabError(f"no node {name!r} in this lab; there are " + ", ".join(self.nodes))
+        return name
