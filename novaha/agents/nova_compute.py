@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -57,7 +57,7 @@ AGENT = Agent(
             longdesc=f"Runs this program directly. Default without systemd: {_DEFAULT_BINARY}.",
         ),
         Parameter(
-            name="nova_config",
+            name="config",
             default=_DEFAULT_NOVA_CONF,
             shortdesc="nova-compute's configuration files",
             longdesc="Configuration files for binary, separated by spaces.",
@@ -86,7 +86,15 @@ AGENT = Agent(
             shortdesc="Where binary's output goes",
             longdesc="Where the standard output and error of binary go.",
         ),
-        CONFIG,
+        replace(
+            CONFIG,
+            name="novaha_config",
+            shortdesc="novaha's configuration file",
+            longdesc=(
+                "Configuration file of novaha, with the credentials for a monitor of depth 10. "
+                "Everything else works without."
+            ),
+        ),
         *CREDENTIALS,
         NO_SHARED_STORAGE,
         Parameter(
@@ -172,15 +180,12 @@ def monitor(request: Request, context: Context) -> ExitCode:
         return ExitCode.NOT_RUNNING
     if request.check_level < 10 or request.is_probe:
         return ExitCode.SUCCESS
-    parameters = {
-        name: request.parameters[name] for name in request.given if request.parameters.get(name)
-    }
-    if "auth_url" not in parameters and not os.path.exists(request.parameters["config"]):
+    if not _has_credentials(request):
         print("DEBUG: no credentials on this node: Nova is not asked", file=context.stderr)
         return ExitCode.SUCCESS
     node = context.cluster.local_node()
     try:
-        problem = context.heartbeat(parameters, node)
+        problem = context.heartbeat(_for_nova(request), node)
     except NovahaError as error:
         problem = str(error)
     if not problem or context.cluster.record(node) is not None:  # not yet back in service
@@ -213,7 +218,7 @@ def service_of(request: Request) -> Service:
     if "binary" not in parameters and (found := find_unit()):
         return SystemdUnit(found)
     argv = [parameters.get("binary", _DEFAULT_BINARY)]
-    for file in parameters["nova_config"].split():
+    for file in parameters["config"].split():
         argv += ["--config-file", file]
     argv += parameters.get("additional_parameters", "").split()
     name = request.instance.replace("/", "_").replace(":", "_")
@@ -239,6 +244,20 @@ def ask_nova(parameters: Mapping[str, str], node: str) -> str:
     if service.forced_down:
         return f"nova-compute runs, but {service.host} is forced down in Nova"
     return "" if service.up else f"nova-compute runs, but Nova has not heard of {service.host}"
+
+
+def _has_credentials(request: Request) -> bool:
+    parameters = request.parameters
+    return "auth_url" in parameters or os.path.exists(parameters["novaha_config"])
+
+
+def _for_nova(request: Request) -> dict[str, str]:
+    """What the operator set of how to reach Nova, as novaha.conf.load takes it."""
+    parameters = request.parameters
+    given = {p.name: parameters[p.name] for p in CREDENTIALS if p.name in parameters}
+    if "novaha_config" in request.given:
+        given["config"] = parameters["novaha_config"]
+    return given
 
 
 def _check(request: Request, stderr: TextIO) -> None:
