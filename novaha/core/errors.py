@@ -57,7 +57,7 @@ class UnknownHostError(NovahaError):
         super().__init__(
             f"Nova knows no compute host for node {node} (it knows "
             f"{', '.join(self.hosts) or 'none at all'}); if their names differ by more than the "
-            f"domain, set [hosts] {node} = NAME_IN_NOVA in novaha.conf"
+            f"domain, set [nova] host_names = {node}:NAME_IN_NOVA in novaha.conf"
         )
 
 
@@ -69,7 +69,7 @@ class AmbiguousHostError(NovahaError):
         self.hosts = tuple(sorted(hosts))
         super().__init__(
             f"node {node} could be any of Nova's hosts {', '.join(self.hosts)}; "
-            f"set [hosts] {node} = NAME_IN_NOVA in novaha.conf"
+            f"set [nova] host_names = {node}:NAME_IN_NOVA in novaha.conf"
         )
 
 
@@ -84,6 +84,22 @@ class ComputeApiError(NovahaError):
         self.what = what
         self.detail = detail
         super().__init__(f"{what}: {detail}")
+
+
+class NotSentError(ComputeApiError):
+    """The request did nothing: it never reached Nova, or Nova turned it away unread."""
+
+
+class UnknownOutcomeError(ComputeApiError):
+    """Time-out, lost connection or 5xx: it may have been done. Read before trying again."""
+
+
+class RefusedError(ComputeApiError):
+    """Nova answered 4xx: it understood the request and did nothing."""
+
+    def __init__(self, what: str, code: int, detail: str) -> None:
+        self.code = code
+        super().__init__(what, f"{detail} (HTTP {code})")
 
 
 class ClusterToolError(NovahaError):

@@ -136,7 +136,7 @@ class RecordStore:
     def _node_element(self, node: str) -> etree._Element:
         """The node's entry without its content; a remote node may not have one yet."""
         for element in self._query(f"//nodes/node[@uname={_quoted(node)}]"):
-            return etree.Element("node", {k: str(v) for k, v in element.attrib.items()})
+            return etree.Element("node", {str(k): str(v) for k, v in element.attrib.items()})
         known = known_nodes(self._run)
         if node not in known:
             raise UnknownNodeError(node, known)

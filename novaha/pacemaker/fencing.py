@@ -58,6 +58,10 @@ class FenceHistory:
             for event in self.of(node)
         )
 
+    def anything_since(self, node: str, moment: datetime) -> bool:
+        """Whether the history has any fencing of `node`, ended or not, at `moment` or later."""
+        return any(e.completed is None or e.completed >= moment for e in self.of(node))
+
     def request(self, node: str) -> None:
         """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
 

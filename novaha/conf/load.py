@@ -1,0 +1,109 @@
+"""Reading the file, and laying a resource's parameters over it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from oslo_config import cfg
+
+from novaha.conf.options import DEFAULT_FILE, KEYSTONE, NOVA, register_opts
+from novaha.core.errors import ConfigError
+
+_TRUE = frozenset({"1", "true", "yes", "on", "y"})
+
+_PASSWORD_LOGIN = {
+    "username": "username",
+    "login": "username",
+    "password": "password",
+    "passwd": "password",
+    "tenant_name": "project_name",
+    "tenant-name": "project_name",
+    "user_domain": "user_domain_name",
+    "user-domain": "user_domain_name",
+    "project_domain": "project_domain_name",
+    "project-domain": "project_domain_name",
+}
+"""The older agents' parameters to keystoneauth1's options of its plugin `password`."""
+
+
+def load(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
+    """The configuration for one run.
+
+    parameters: those of the resource or fence device, by the older agents' names; `config` names
+    another file. What they set wins over the file. A missing default file is no error.
+
+    Raises ConfigError that names file and option.
+    """
+    given = {k: v for k, v in (parameters or {}).items() if v != ""}
+    path = given.get("config", DEFAULT_FILE)
+    if not os.path.exists(path):
+        if "config" in given:
+            raise ConfigError(f"configuration file {path} does not exist")
+        files = []
+    else:
+        files = [path]
+    conf = cfg.ConfigOpts()
+    register_opts(conf)
+    try:
+        conf(args=[], project="novaha", default_config_files=files, default_config_dirs=[])
+        _check_values(conf)
+    except (cfg.Error, OSError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if files:
+        _check_mode(path)
+    _overlay(conf, given)
+    return conf
+
+
+def _check_mode(path: str) -> None:
+    """The file may hold a password: nobody but root and a group may read it (law 9)."""
+    if os.stat(path).st_mode & stat.S_IROTH:
+        raise ConfigError(
+            f"{path} can be read by every user of this machine and may hold a secret: "
+            f"chown root:haclient {path}; chmod 640 {path}"
+        )
+
+
+def _check_values(conf: cfg.ConfigOpts) -> None:
+    """oslo.config looks at a value only when asked for it: ask now, not in the night."""
+    for group in ("nova", "evacuator"):
+        for name in conf[group]:
+            getattr(conf[group], name)
+
+
+def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:
+    from keystoneauth1 import loading
+
+    def override(name: str, value: object) -> None:
+        conf.set_override(name, value, group=KEYSTONE)
+
+    if "auth_url" in given or "auth-url" in given:
+        # The plugin's own options are known to oslo.config only once they are registered.
+        options = loading.get_auth_plugin_conf_options("password")
+        conf.register_opts(options, group=KEYSTONE)
+        override("auth_type", "password")
+        override("cloud", None)
+        override("auth_url", given.get("auth_url") or given.get("auth-url"))
+        override("user_domain_name", "Default")
+        override("project_domain_name", "Default")
+        for parameter, option in _PASSWORD_LOGIN.items():
+            if parameter in given:
+                override(option, given[parameter])
+        for parameter in ("username", "password"):
+            if not conf[KEYSTONE][parameter]:
+                raise ConfigError(
+                    f"auth_url is given on the resource, but no {parameter}: give both there, "
+                    f"or neither and use {DEFAULT_FILE}"
+                )
+    if "endpoint_type" in given:
+        override("interface", given["endpoint_type"].removesuffix("URL"))
+    if "region_name" in given:
+        override("region_name", given["region_name"])
+    if "insecure" in given:
+        override("insecure", given["insecure"].lower() in _TRUE)
+    if "cacert" in given:
+        override("cafile", given["cacert"])
+    if "domain" in given:
+        conf.set_override("domain", given["domain"], group=NOVA)

@@ -1,0 +1,67 @@
+"""The options, one list a section. No global configuration object: `register_opts(conf)`."""
+
+from __future__ import annotations
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+DEFAULT_FILE = "/etc/novaha/novaha.conf"
+
+KEYSTONE = "keystone"
+NOVA = "nova"
+EVACUATOR = "evacuator"
+
+_KEYSTONE = [
+    cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
+    cfg.StrOpt("interface", default="internal", help="Which of Nova's endpoints to use."),
+    cfg.StrOpt("region_name", help="Region of the Nova to use."),
+]
+
+_NOVA = [
+    cfg.DictOpt(
+        "host_names",
+        default={},
+        help="Nova's host names of nodes that are called otherwise in Pacemaker: node:host,…",
+    ),
+    cfg.StrOpt("domain", default="", help="DNS domain that Nova's host names have in addition."),
+]
+
+_EVACUATOR = [
+    cfg.FloatOpt("poll_interval", default=5.0, min=0.1, help="Seconds between idle turns."),
+    cfg.FloatOpt(
+        "busy_interval", default=1.0, min=0.1, help="Seconds between turns while hosts recover."
+    ),
+    cfg.IntOpt("max_in_flight", default=64, min=1, help="Evacuations under way at once, in all."),
+    cfg.IntOpt("max_requests", default=8, min=1, help="Requests to Nova's API at once."),
+    cfg.FloatOpt(
+        "answer_wait",
+        default=90.0,
+        min=1.0,
+        help="Seconds after which a request that left no trace in Nova counts as never made.",
+    ),
+    cfg.FloatOpt("retry_base", default=10.0, min=0.1, help="Seconds before a first second try."),
+    cfg.FloatOpt("retry_cap", default=120.0, min=1.0, help="Most seconds between two tries."),
+    cfg.FloatOpt(
+        "takeover_wait",
+        default=30.0,
+        min=0.0,
+        help="Seconds that requests of an evacuator that died get to show in Nova.",
+    ),
+    cfg.FloatOpt(
+        "fence_wait",
+        default=60.0,
+        min=5.0,
+        help="Seconds after which a flagged host, of whose fencing Pacemaker knows nothing "
+        "(its history is lost when the whole cluster was down), is fenced once more.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register every option of novaha in `conf`."""
+    conf.register_opts(_KEYSTONE, group=KEYSTONE)
+    loading.register_auth_conf_options(conf, KEYSTONE)
+    loading.register_session_conf_options(conf, KEYSTONE)
+    conf.set_default("timeout", 30, group=KEYSTONE)
+    conf.register_opts(_NOVA, group=NOVA)
+    conf.register_opts(_EVACUATOR, group=EVACUATOR)

@@ -1,0 +1,82 @@
+"""What Nova shows of instances, evacuations and compute services, reduced to what decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+EVACUABLE = frozenset({"active", "stopped", "error"})
+"""The vm_states in which Nova takes an evacuate request (measured: 409 in every other)."""
+
+GOING_AWAY = frozenset({"deleted", "soft-delete"})
+
+REBUILDING = frozenset(
+    {"rebuilding", "rebuild_block_device_mapping", "rebuild_spawning", "rebuilding_error"}
+)
+"""The task_states of an instance that Nova is bringing up elsewhere."""
+
+IN_FLIGHT = frozenset(
+    {"queued", "preparing", "accepted", "pre-migrating", "migrating", "running", "post-migrating"}
+)
+"""The migration states in which a destination may yet start the instance."""
+
+DONE = "done"
+"""Brought up at the destination; the instance's host field follows up to 0.1 s later."""
+
+FAILED = frozenset({"error", "failed", "cancelled"})
+
+POWER_SHUTDOWN = 4
+"""Nova's power_state of a guest that is off."""
+
+STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance as Nova lists it. host: where Nova says that it is."""
+
+    id: str
+    name: str
+    host: str
+    vm_state: str
+    task_state: str | None = None
+    power_state: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One evacuation record of Nova; `id` grows with time."""
+
+    id: int
+    instance: str
+    source: str
+    destination: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeService:
+    """Nova's record of one nova-compute. last_seen: its last heartbeat, by Nova's clock."""
+
+    id: str
+    host: str
+    up: bool
+    forced_down: bool
+    enabled: bool
+    disabled_reason: str = ""
+    last_seen: datetime | None = None
+
+
+DISABLE_MARK = "novaha:"
+"""Begins the reason of every service disable that is ours to undo (law 6)."""
+
+
+def disable_reason(fence_id: str) -> str:
+    """The reason that we give when we disable a service."""
+    return f"{DISABLE_MARK} fenced, recovery {fence_id}"
+
+
+def disabled_by_us(service: ComputeService) -> bool:
+    """Whether the disable is ours to undo."""
+    return not service.enabled and service.disabled_reason.startswith(DISABLE_MARK)

@@ -1,0 +1,58 @@
+"""What the evacuator needs from the outside, as protocols that adapters fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from novaha.core.errors import RecordError
+from novaha.core.model import ComputeService, Instance, Migration
+from novaha.core.record import Record
+
+
+class Records(Protocol):
+    """The recovery records. Errors: ClusterToolError, RecordConflictError."""
+
+    def read_all(self) -> Mapping[str, Record | RecordError]: ...
+
+    def swap(self, old: Record, new: Record) -> None: ...
+
+    def drop(self, old: Record) -> None: ...
+
+
+class Fencing(Protocol):
+    """Pacemaker's fencing. Errors: ClusterToolError."""
+
+    def confirmed_since(self, node: str, moment: datetime) -> bool: ...
+
+    def anything_since(self, node: str, moment: datetime) -> bool: ...
+
+    def request(self, node: str) -> None: ...
+
+
+class Compute(Protocol):
+    """Nova.
+
+    Every method raises NotSentError, UnknownOutcomeError or RefusedError; those that read may
+    be called again at will, those that write only after reading.
+    """
+
+    def services(self) -> list[ComputeService]: ...
+
+    def instances_on(self, host: str) -> list[Instance]: ...
+
+    def instance(self, instance: str) -> Instance | None:
+        """None when Nova has it no more."""
+
+    def evacuations_from(self, host: str) -> list[Migration]: ...
+
+    def evacuate(self, instance: str) -> None: ...
+
+    def stop(self, instance: str) -> None: ...
+
+    def set_forced_down(self, service: ComputeService, forced_down: bool) -> None: ...
+
+    def disable(self, service: ComputeService, reason: str) -> None: ...
+
+    def enable(self, service: ComputeService) -> None: ...

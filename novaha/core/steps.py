@@ -1,0 +1,123 @@
+"""What the planner yields: steps to take, as data, and reports for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from novaha.core.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do about one node."""
+
+    node: str
+
+
+class Claim(Step):
+    """Take the recovery: the fencing is confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare(Step):
+    """Note in the record what must be remembered before Nova is touched."""
+
+    marks: frozenset[str]
+    before: Mapping[str, str]
+
+
+class Disable(Step):
+    """Keep Nova from scheduling to the host."""
+
+
+class ForceDown(Step):
+    """Tell Nova that the host's nova-compute is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuate(Step):
+    """Ask Nova to bring one instance up elsewhere. seen: its migrations so far."""
+
+    instance: str
+    seen: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Step):
+    """Shut off an instance that had been shut off and came up running."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complete(Step):
+    """Every instance is settled. unmoved: those still on the host, id to reason."""
+
+    unmoved: Mapping[str, str]
+
+
+class Unforce(Step):
+    """Tell Nova that the host's nova-compute may be up."""
+
+
+class Enable(Step):
+    """Let Nova schedule to the host again."""
+
+
+class Drop(Step):
+    """The host is back in service: the record goes."""
+
+
+class Progress(StrEnum):
+    """Where one instance stands."""
+
+    WAITING = "waiting"
+    MOVING = "moving"
+    STOPPING = "stopping"
+    SETTLED = "settled"
+    REFUSED = "refused"
+    EXCLUDED = "excluded"
+
+
+UNMOVED = frozenset({Progress.REFUSED, Progress.EXCLUDED})
+FINAL = UNMOVED | {Progress.SETTLED}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReport:
+    """One instance for people. where: the host it is on or goes to, "" when not known."""
+
+    id: str
+    name: str
+    progress: Progress
+    where: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """One host for people."""
+
+    record: Record
+    host: str | None
+    detail: str
+    instances: tuple[InstanceReport, ...] = ()
+
+    @property
+    def settled(self) -> int:
+        """How many instances need nothing more."""
+        return sum(1 for i in self.instances if i.progress in FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The result of one turn.
+
+    steps: to be taken in this order. reports: one a host. ended: hosts with nothing left to do.
+    """
+
+    steps: tuple[Step, ...]
+    reports: tuple[HostReport, ...]
+    ended: frozenset[str] = frozenset()

@@ -1,0 +1,1 @@
+"""The evacuator: the process under NovaEvacuate that brings recoveries to their end."""

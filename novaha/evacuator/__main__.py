@@ -1,0 +1,7 @@
+"""`python -m novaha.evacuator`, started by the resource agent NovaEvacuate."""
+
+import sys
+
+from novaha.evacuator.process import main
+
+sys.exit(main())

@@ -1,0 +1,173 @@
+"""Taking the planner's steps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+from novaha.core import steps
+from novaha.core.errors import (
+    NotSentError,
+    NovahaError,
+    RecordConflictError,
+    RefusedError,
+    UnknownOutcomeError,
+)
+from novaha.core.model import disable_reason
+from novaha.core.ports import Compute, Records
+from novaha.core.recovery import Event, RecoveryState
+from novaha.core.situation import Attempt, HostView, Outcome
+from novaha.evacuator.journal import Journal
+from novaha.evacuator.memory import HostMemory
+
+LOG = logging.getLogger(__name__)
+
+FRESH = 15.0
+"""Seconds for which a reading of the records entitles to send requests: a process that was
+frozen longer may have been superseded."""
+
+_CONFLICT = 409
+
+
+class Actor:
+    """Takes steps. What goes wrong is logged; the next turn sees what came of it."""
+
+    def __init__(
+        self,
+        records: Records,
+        compute: Compute,
+        journal: Journal,
+        me: str,
+        pool: Executor,
+        clock: Callable[[], float],
+        takeover_wait: float,
+    ) -> None:
+        self._records = records
+        self._compute = compute
+        self._journal = journal
+        self._me = me
+        self._pool = pool
+        self._clock = clock
+        self._takeover_wait = takeover_wait
+        self._owned: Mapping[str, str] = {}
+        self._owned_at = float("-inf")
+
+    def owns(self, owned: Mapping[str, str], at: float) -> None:
+        """What was read: the fence ids that this evacuator works on, by node, and when."""
+        self._owned = owned
+        self._owned_at = at
+
+    def take(self, step: steps.Step, view: HostView, memory: HostMemory) -> bool:
+        """Take one step; whether it changed something that the next turn should look at."""
+        try:
+            match step:
+                case steps.Claim():
+                    self._claim(view, memory)
+                case steps.Prepare():
+                    self._records.swap(view.record, view.record.prepared(step.marks, step.before))
+                case steps.Complete():
+                    self._complete(step, view)
+                case steps.Drop():
+                    self._records.drop(view.record)
+                    self._journal.write("returned", node=view.node)
+                case steps.Evacuate():
+                    self._send_evacuate(step, view, memory)
+                    return False
+                case steps.Stop():
+                    self._send_stop(step, memory)
+                    return False
+                case _:
+                    self._tell_nova(step, view)
+        except RecordConflictError as error:
+            LOG.info("%s; looking again", error)
+        except RefusedError as error:
+            LOG.info("%s: not yet: %s", step.node, error)
+            return False
+        except NovahaError as error:
+            LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
+            return False
+        return True
+
+    def _claim(self, view: HostView, memory: HostMemory) -> None:
+        record = view.record
+        self._records.swap(record, record.after(Event.CLAIM, owner=self._me))
+        worked_on = record.state is RecoveryState.RUNNING or record.before is not None
+        if worked_on and not memory.owned_fence_id:
+            # Whoever had it before may have sent requests that Nova does not show yet.
+            memory.quiet_until = self._clock() + self._takeover_wait
+        memory.owned_fence_id = record.fence_id
+        self._journal.write(
+            "claimed", node=view.node, fence_id=record.fence_id, before=record.owner
+        )
+
+    def _complete(self, step: steps.Complete, view: HostView) -> None:
+        for instance, reason in step.unmoved.items():
+            LOG.warning("%s: instance %s was not moved: %s", step.node, instance, reason)
+        self._records.swap(view.record, view.record.after(Event.COMPLETE))
+        self._journal.write("recovered", node=step.node, unmoved=dict(step.unmoved))
+
+    def _tell_nova(self, step: steps.Step, view: HostView) -> None:
+        service = view.service
+        if service is None:
+            return
+        match step:
+            case steps.ForceDown():
+                self._compute.set_forced_down(service, True)
+            case steps.Disable():
+                self._compute.disable(service, disable_reason(view.record.fence_id))
+            case steps.Unforce():
+                self._compute.set_forced_down(service, False)
+            case steps.Enable():
+                self._compute.enable(service)
+        self._journal.write(type(step).__name__.lower(), node=step.node, host=service.host)
+
+    def _send_evacuate(self, step: steps.Evacuate, view: HostView, memory: HostMemory) -> None:
+        fence_id = view.record.fence_id
+        memory.attempts[step.instance] = Attempt(Outcome.SENDING, self._clock(), step.seen)
+
+        def send() -> None:
+            outcome, message = self._outcome(step, fence_id)
+            memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
+            self._journal.write(
+                "requested",
+                node=step.node,
+                instance=step.instance,
+                outcome=str(outcome),
+                message=message,
+            )
+
+        self._pool.submit(send)
+
+    def _outcome(self, step: steps.Evacuate, fence_id: str) -> tuple[Outcome, str]:
+        fresh = self._clock() < self._owned_at + FRESH
+        if not fresh or self._owned.get(step.node) != fence_id:
+            return Outcome.NOT_SENT, "the record was not read lately"
+        try:
+            self._compute.evacuate(step.instance)
+        except RefusedError as error:
+            # 409: not in this state. Everything else may be about the moment: read again.
+            refused = error.code == _CONFLICT
+            return (Outcome.REFUSED if refused else Outcome.NOT_SENT), error.detail
+        except NotSentError as error:
+            return Outcome.NOT_SENT, error.detail
+        except UnknownOutcomeError as error:
+            return Outcome.UNKNOWN, error.detail
+        except Exception:
+            LOG.exception("evacuate %s", step.instance)
+            return Outcome.UNKNOWN, "internal error, see the log"
+        return Outcome.ACCEPTED, ""
+
+    def _send_stop(self, step: steps.Stop, memory: HostMemory) -> None:
+        memory.stops[step.instance] = Attempt(Outcome.SENDING, self._clock())
+
+        def send() -> None:
+            try:
+                self._compute.stop(step.instance)
+                message = ""
+            except NovahaError as error:
+                message = str(error)
+                LOG.info("%s: %s", step.node, error)
+            self._journal.write("stopped", node=step.node, instance=step.instance, message=message)
+
+        self._pool.submit(send)

@@ -1,0 +1,209 @@
+"""The evacuator's cycle: read, plan, act, report; again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from novaha.core.errors import NovahaError, RecordError
+from novaha.core.planner import plan
+from novaha.core.ports import Fencing, Records
+from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
+from novaha.core.situation import HostView, Policy
+from novaha.core.steps import FINAL, Claim, Evacuate, HostReport
+from novaha.evacuator.act import Actor
+from novaha.evacuator.journal import Journal
+from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.observe import Observer
+
+LOG = logging.getLogger(__name__)
+
+
+class SupersededError(NovahaError):
+    """Another evacuator owns what this one owned: it must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: between idle turns, between turns with work, before asking for a fencing."""
+
+    idle: float
+    busy: float
+    fence_wait: float
+
+
+class Loop:
+    """Turns until told to stop. One thread; requests go out in the actor's pool."""
+
+    def __init__(
+        self,
+        records: Records,
+        fencing: Fencing,
+        observer: Observer,
+        actor: Actor,
+        journal: Journal,
+        policy: Policy,
+        pace: Pace,
+        me: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._fencing = fencing
+        self._observer = observer
+        self._actor = actor
+        self._journal = journal
+        self._policy = policy
+        self._pace = pace
+        self._me = me
+        self._clock = clock
+        self._memory: dict[str, HostMemory] = {}
+        self._fence_ids: dict[str, str] = {}
+        self.bell = threading.Event()
+        self.stopping = threading.Event()
+        self.turned_at = clock()
+        self.problem = ""
+        self.reports: tuple[HostReport, ...] = ()
+
+    @property
+    def nova_problem(self) -> str | None:
+        """Why Nova could not be read, "" when it could, None when it was not asked yet."""
+        return self._observer.nova_problem
+
+    def run(self) -> None:
+        """Turn until `stopping` is set.
+
+        Raises SupersededError when another evacuator has taken over.
+        """
+        while not self.stopping.is_set():
+            self.bell.clear()
+            pause = self._pace.busy
+            try:
+                pause = self.turn()
+                self.problem = ""
+            except SupersededError:
+                raise
+            except NovahaError as error:
+                if str(error) != self.problem:
+                    LOG.warning("%s", error)
+                self.problem = str(error)
+            except Exception:
+                LOG.exception("a turn failed; trying again")
+                self.problem = "internal error, see the log"
+            self.turned_at = self._clock()
+            if pause:
+                self.bell.wait(pause)
+
+    def turn(self) -> float:
+        """One turn. Returns the seconds to wait before the next.
+
+        Raises ClusterToolError when the cluster cannot be read, SupersededError.
+        """
+        now = self._clock()
+        records = self._read(now)
+        if not records:
+            self.reports = ()
+            return self._pace.idle
+        views = self._observer.views(records, self._memory)
+        self._ask_for_missing_fencings(views)
+        decided = plan(views, self._policy, self._clock())
+        self._note_settled(decided.reports)
+        self.reports = decided.reports
+        by_node = {view.node: view for view in views}
+        for node, memory in self._memory.items():
+            memory.ended = node in decided.ended
+        again = False
+        for step in decided.steps:
+            if self.stopping.is_set():
+                break
+            again |= self._actor.take(step, by_node[step.node], self._memory[step.node])
+            self.turned_at = self._clock()
+        if again:
+            return 0.0
+        sent = any(isinstance(step, Evacuate | Claim) for step in decided.steps)
+        return self._pace.busy if sent or _busy(views) else self._pace.idle
+
+    def _read(self, now: float) -> dict[str, Record]:
+        """The records that make sense; memory follows them."""
+        records: dict[str, Record] = {}
+        for node, record in self._records.read_all().items():
+            if isinstance(record, RecordError):
+                LOG.error(
+                    "%s; held until it is mended, `novaha retry %s` rewrites it", record, node
+                )
+                continue
+            records[node] = record
+        for gone in self._memory.keys() - records.keys():
+            del self._memory[gone]
+            self._fence_ids.pop(gone, None)
+        for node, record in records.items():
+            memory = self._memory.setdefault(node, HostMemory(first_seen=now))
+            if self._fence_ids.get(node, record.fence_id) != record.fence_id:
+                memory.fenced_again()
+                memory.first_seen = now
+            self._fence_ids[node] = record.fence_id
+            self._check_owner(record, memory)
+        owned = {
+            node: record.fence_id
+            for node, record in records.items()
+            if record.owner == self._me and record.state is RecoveryState.RUNNING
+        }
+        self._actor.owns(owned, now)
+        return records
+
+    def _check_owner(self, record: Record, memory: HostMemory) -> None:
+        if (
+            record.state is RecoveryState.RUNNING
+            and record.owner not in ("", self._me)
+            and memory.owned_fence_id == record.fence_id
+        ):
+            raise SupersededError(
+                f"the recovery of {record.node} was taken over by {record.owner}: ending"
+            )
+
+    def _ask_for_missing_fencings(self, views: list[HostView]) -> None:
+        """Pacemaker forgets its fencing history when every cluster node was down.
+
+        A flagged host of which it knows nothing is then fenced once more: no evacuation begins
+        on a record alone (law 1).
+        """
+        for view in views:
+            memory = self._memory[view.node]
+            waited = self._clock() - memory.first_seen
+            if (
+                view.record.state is not RecoveryState.PENDING
+                or view.fence_confirmed
+                or memory.fencing_requested
+                or waited < self._pace.fence_wait
+                or self._fencing.anything_since(view.node, view.record.fenced)
+            ):
+                continue
+            memory.fencing_requested = True
+            self._journal.write("fencing requested", node=view.node)
+            self._fencing.request(view.node)
+
+    def _note_settled(self, reports: tuple[HostReport, ...]) -> None:
+        for report in reports:
+            if report.record.state is not RecoveryState.RUNNING:
+                continue
+            memory = self._memory[report.record.node]
+            for instance in report.instances:
+                if instance.progress not in FINAL or instance.id in memory.settled:
+                    continue
+                if instance.id in memory.moved:
+                    memory.settled.add(instance.id)
+                    self._journal.write(
+                        "settled",
+                        node=report.record.node,
+                        instance=instance.id,
+                        name=instance.name,
+                        to=instance.where,
+                        state=instance.detail,
+                    )
+
+
+def _busy(views: list[HostView]) -> bool:
+    """Whether anything is under way; hosts that wait to be switched on again are not."""
+    return any(view.record.state is not RecoveryState.RECOVERED or view.alive for view in views)

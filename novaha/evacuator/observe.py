@@ -1,0 +1,148 @@
+"""Reading the cluster and Nova: from records to the views that the planner decides on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from novaha.core import naming
+from novaha.core.errors import ComputeApiError, NovahaError
+from novaha.core.model import ComputeService
+from novaha.core.ports import Compute, Fencing
+from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
+from novaha.core.situation import HostView
+from novaha.evacuator.memory import HostMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How Pacemaker's names become Nova's. configured: node to host. domain: of Nova's names."""
+
+    configured: Mapping[str, str]
+    domain: str = ""
+
+    def host(self, node: str, hosts: frozenset[str]) -> str:
+        """Nova's name of `node`. Raises UnknownHostError or AmbiguousHostError."""
+        full = f"{node}.{self.domain}"
+        configured = dict(self.configured)
+        if self.domain and node not in configured and full in hosts:
+            configured[node] = full
+        return naming.nova_host(node, hosts, configured)
+
+
+class Observer:
+    """Reads everything that one turn needs, and no more than that.
+
+    me: how this evacuator signs the records it owns.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        fencing: Fencing,
+        names: Names,
+        me: str,
+        pool: Executor,
+        clock: Callable[[], float],
+    ) -> None:
+        self._compute = compute
+        self._fencing = fencing
+        self._names = names
+        self._me = me
+        self._pool = pool
+        self._clock = clock
+        self.nova_problem: str | None = None
+        """Why Nova could not be read, "" when it could, None when it was not asked yet."""
+
+    def views(
+        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
+    ) -> list[HostView]:
+        """One view a record. Nova's failures become the views' `problem`, never an exception.
+
+        Raises ClusterToolError when Pacemaker cannot be asked about fencings.
+        """
+        services, problem = self._services(records)
+        return list(
+            self._pool.map(
+                lambda record: self._view(record, memory[record.node], services, problem),
+                records.values(),
+            )
+        )
+
+    def _services(self, records: Mapping[str, Record]) -> tuple[dict[str, ComputeService], str]:
+        if all(record.state is RecoveryState.PENDING for record in records.values()):
+            return {}, ""
+        try:
+            services = {service.host: service for service in self._compute.services()}
+        except NovahaError as error:
+            self.nova_problem = str(error)
+            return {}, f"Nova cannot be asked: {error}"
+        self.nova_problem = ""
+        return services, ""
+
+    def _view(
+        self,
+        record: Record,
+        memory: HostMemory,
+        services: Mapping[str, ComputeService],
+        problem: str,
+    ) -> HostView:
+        view = HostView(
+            record=record,
+            mine=record.owner == self._me,
+            quiet_until=memory.quiet_until,
+            settled_before=memory.ended,
+        )
+        if record.state is RecoveryState.PENDING:
+            confirmed = self._fencing.confirmed_since(record.node, record.fenced)
+            return replace(view, fence_confirmed=confirmed)
+        if problem:
+            return replace(view, problem=problem)
+        try:
+            host = self._names.host(record.node, frozenset(services))
+        except NovahaError as error:
+            return replace(view, problem=str(error))
+        view = replace(view, host=host, service=services[host])
+        try:
+            if record.state is RecoveryState.RECOVERED:
+                return self._recovered(view, host, memory)
+            return self._running(view, host, memory) if view.mine else view
+        except ComputeApiError as error:
+            self.nova_problem = str(error)
+            return replace(view, problem=f"Nova cannot be asked: {error}")
+
+    def _running(self, view: HostView, host: str, memory: HostMemory) -> HostView:
+        service = view.service
+        assert service is not None
+        memory.saw_heartbeat(service.last_seen)
+        if view.record.before is not None and not service.forced_down:
+            return view
+        # Instances before migrations: one that leaves the host in between then shows in both,
+        # the other way round in neither.
+        instances = tuple(self._compute.instances_on(host))
+        migrations = tuple(self._compute.evacuations_from(host))
+        memory.saw_migrations(migrations, self._clock())
+        on_host = {instance.id for instance in instances}
+        for gone in memory.to_look_up(migrations, on_host):
+            memory.moved[gone] = self._compute.instance(gone)
+        return replace(
+            view,
+            instances=instances,
+            migrations=migrations,
+            moved={i: m for i, m in memory.moved.items() if i not in on_host},
+            attempts=dict(memory.attempts),
+            stops=dict(memory.stops),
+            done_since=dict(memory.done_since),
+            failures=dict(memory.failures),
+        )
+
+    def _recovered(self, view: HostView, host: str, memory: HostMemory) -> HostView:
+        service = view.service
+        assert service is not None
+        alive = memory.saw_heartbeat(service.last_seen)
+        if memory.left is None:
+            memory.left = tuple(self._compute.instances_on(host))
+        migrations = tuple(self._compute.evacuations_from(host)) if alive else ()
+        return replace(view, instances=memory.left, migrations=migrations, alive=alive)

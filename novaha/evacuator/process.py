@@ -1,0 +1,149 @@
+"""The process: lock, log, signals; builds the loop and lets it turn."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+from novaha import wiring
+from novaha.core.errors import NovahaError
+from novaha.core.situation import Policy
+from novaha.evacuator import status
+from novaha.evacuator.act import Actor
+from novaha.evacuator.client import PID_FILE, SOCKET
+from novaha.evacuator.journal import Journal
+from novaha.evacuator.loop import Loop, Pace, SupersededError
+from novaha.evacuator.observe import Names, Observer
+from novaha.evacuator.server import Server
+from novaha.pacemaker.cib import RecordStore, local_node
+from novaha.pacemaker.fencing import FenceHistory
+
+LOG = logging.getLogger("novaha")
+
+SUPERSEDED = 3
+
+
+def main() -> int:
+    """Run with the settings on standard input; returns the exit code."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("keystoneauth").setLevel(logging.WARNING)
+    try:
+        settings = json.load(sys.stdin)
+        run_dir = Path(settings["run_dir"])
+        lock = _lock(run_dir / PID_FILE)
+        node = local_node()
+        me = f"{node}#{uuid4().hex[:8]}"
+        loop = build(settings["parameters"], me, Path(settings["log_dir"]))
+    except (NovahaError, BlockingIOError, KeyError, ValueError) as error:
+        LOG.error("%s", error)
+        return 1
+    _serve(loop, run_dir, node)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _stop(loop))
+    LOG.info("evacuator %s begins", me)
+    try:
+        loop.run()
+    except SupersededError as error:
+        LOG.error("%s", error)
+        return _leave(SUPERSEDED, lock)
+    LOG.info("evacuator %s ends", me)
+    return _leave(0, lock)
+
+
+def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
+    """The loop with its real adapters.
+
+    Raises ConfigError.
+    """
+    conf = wiring.conf(parameters)
+    compute = wiring.nova(conf)
+    options = conf.evacuator
+    records = RecordStore()
+    fencing = FenceHistory()
+    journal = Journal(log_dir / "journal.jsonl")
+    # Two pools: requests that hang must not keep anybody from looking.
+    readers = ThreadPoolExecutor(options.max_requests, "read")
+    senders = ThreadPoolExecutor(options.max_requests, "send")
+    names = Names(conf.nova.host_names, conf.nova.domain)
+    return Loop(
+        records=records,
+        fencing=fencing,
+        observer=Observer(compute, fencing, names, me, readers, time.monotonic),
+        actor=Actor(records, compute, journal, me, senders, time.monotonic, options.takeover_wait),
+        journal=journal,
+        policy=Policy(
+            max_in_flight=options.max_in_flight,
+            answer_wait=options.answer_wait,
+            retry_base=options.retry_base,
+            retry_cap=options.retry_cap,
+        ),
+        pace=Pace(options.poll_interval, options.busy_interval, options.fence_wait),
+        me=me,
+        clock=time.monotonic,
+    )
+
+
+def _serve(loop: Loop, run_dir: Path, node: str) -> None:
+    def ring() -> dict[str, Any]:
+        loop.bell.set()
+        return {"ok": True}
+
+    def health() -> dict[str, Any]:
+        problem = loop.nova_problem
+        return {
+            "pid": os.getpid(),
+            "node": node,
+            "turn_age": round(time.monotonic() - loop.turned_at, 3),
+            "problem": loop.problem,
+            "nova": {"ok": None if problem is None else not problem, "problem": problem or ""},
+        }
+
+    def answer() -> dict[str, Any]:
+        return {
+            "version": status.VERSION,
+            "evacuator": health(),
+            "hosts": [status.host(report) for report in loop.reports],
+        }
+
+    Server(run_dir / SOCKET, {"ring": ring, "health": health, "status": answer}).start()
+
+
+def _lock(path: Path) -> IO[str]:
+    """Take the pid file; it is held as long as the process lives.
+
+    Raises BlockingIOError when another evacuator holds it.
+    """
+    file = open(path, "a+")  # noqa: SIM115 (kept open on purpose)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(f"another evacuator holds {path}") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def _stop(loop: Loop) -> None:
+    loop.stopping.set()
+    loop.bell.set()
+
+
+def _leave(code: int, lock: IO[str]) -> int:
+    """End at once: threads may sit in requests to a dead Nova, and what they do is in Nova."""
+    LOG.debug("releasing %s", lock.name)
+    logging.shutdown()
+    os._exit(code)

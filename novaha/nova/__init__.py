@@ -1,0 +1,1 @@
+"""Nova and Keystone: the only importers of novaclient and keystoneauth1."""

@@ -1,0 +1,237 @@
+"""Nova through novaclient: what the evacuator reads and asks, at negotiated microversions."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import novaclient
+import tenacity
+from keystoneauth1.session import Session
+from novaclient import api_versions, client
+
+from novaha.core.errors import (
+    ComputeApiError,
+    NotSentError,
+    RefusedError,
+    UnknownOutcomeError,
+)
+from novaha.core.model import ComputeService, Instance, Migration
+from novaha.nova.failures import translated
+
+LOG = logging.getLogger(__name__)
+
+_OLDEST = api_versions.APIVersion("2.53")
+"""Services by UUID, force-down and disable in one resource: Nova 16 (Pike)."""
+
+_NEWEST = api_versions.APIVersion("2.96")
+
+_RUNS_AGAIN = api_versions.APIVersion("2.94")
+"""The newest at which an evacuated instance comes back running: from 2.95 on it ends shut off."""
+
+_PAGE = 1000
+
+_QUICK = 5.0
+"""Seconds: a read that failed within them is tried again at once, a slower one next turn."""
+
+T = TypeVar("T")
+
+
+class Nova:
+    """One Nova, by a session of keystoneauth1. Fulfils novaha.core.ports.Compute.
+
+    May be used by several threads at once.
+    """
+
+    def __init__(self, session: Session, *, interface: str, region_name: str | None) -> None:
+        self._session = session
+        self._options = {
+            "session": session,
+            "endpoint_type": interface,
+            "region_name": region_name,
+        }
+        self._negotiating = threading.Lock()
+        self._reader: Any = None
+        self._mover: Any = None
+
+    def services(self) -> list[ComputeService]:
+        """All nova-compute services."""
+        with self._ready("list the compute services"):
+            found = _read(lambda: self._reader.services.list(binary="nova-compute"))
+        return [_service(s) for s in found]
+
+    def instances_on(self, host: str) -> list[Instance]:
+        """The instances of all projects that Nova has on `host`."""
+        search = {"all_tenants": 1, "host": host}
+        with self._ready(f"list the instances on {host}"):
+            found = _read(lambda: self._reader.servers.list(search_opts=search, limit=-1))
+        return [_instance(s) for s in found]
+
+    def instance(self, instance: str) -> Instance | None:
+        """One instance, None when Nova has it no more."""
+        try:
+            with self._ready(f"read instance {instance}"):
+                return _instance(_read(lambda: self._reader.servers.get(instance)))
+        except RefusedError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def evacuations_from(self, host: str) -> list[Migration]:
+        """Every evacuation away from `host`.
+
+        Asked without `changes-since`: rows just accepted fall out of that (docs/facts).
+        """
+        rows: list[Any] = []
+        with self._ready(f"list the evacuations from {host}"):
+            while True:
+                page = _read(functools.partial(self._migrations, host, rows))
+                rows += page
+                if len(page) < _PAGE:
+                    return [_migration(row) for row in rows]
+
+    def evacuate(self, instance: str) -> None:
+        """Ask Nova to bring `instance` up on another host; returns when Nova has accepted."""
+        with self._ready(f"evacuate {instance}"):
+            # A token and an endpoint first: their absence then cannot be taken for a lost answer.
+            with _nothing_sent():
+                self._mover.client.get_endpoint()
+                self._session.get_token()
+            self._mover.servers.evacuate(instance)
+
+    def stop(self, instance: str) -> None:
+        """Shut `instance` off."""
+        with self._ready(f"stop {instance}"):
+            self._reader.servers.stop(instance)
+
+    def set_forced_down(self, service: ComputeService, forced_down: bool) -> None:
+        """Tell Nova whether the service is down for certain."""
+        with self._ready(f"set forced_down of {service.host} to {forced_down}"):
+            self._reader.services.force_down(service.id, forced_down)
+
+    def disable(self, service: ComputeService, reason: str) -> None:
+        """Keep Nova from scheduling to the service's host."""
+        with self._ready(f"disable {service.host}"):
+            self._reader.services.disable_log_reason(service.id, reason)
+
+    def enable(self, service: ComputeService) -> None:
+        """Let Nova schedule to the service's host."""
+        with self._ready(f"enable {service.host}"):
+            self._reader.services.enable(service.id)
+
+    def _migrations(self, host: str, before: list[Any]) -> list[Any]:
+        found = self._reader.migrations.list(
+            source_compute=host,
+            migration_type="evacuation",
+            limit=_PAGE,
+            marker=before[-1].uuid if before else None,
+        )
+        return list(found)
+
+    @contextmanager
+    def _ready(self, what: str) -> Iterator[None]:
+        """Negotiate once, and translate what goes wrong."""
+        with translated(what):
+            with self._negotiating:
+                if self._reader is None:
+                    self._negotiate()
+            yield
+
+    def _negotiate(self) -> None:
+        with _nothing_sent(), translated("negotiate the version of Nova's API"):
+            current = client.Client("2.1", **self._options).versions.get_current()
+        if current is None or not getattr(current, "version", ""):
+            raise NotSentError("negotiate the version of Nova's API", "Nova tells no microversions")
+        newest = api_versions.APIVersion(current.version)
+        version = min(newest, novaclient.API_MAX_VERSION, _NEWEST)
+        if version < _OLDEST:
+            raise NotSentError(
+                "negotiate the version of Nova's API",
+                f"{version.get_string()} is the newest in common, novaha needs "
+                f"{_OLDEST.get_string()} (Nova 16, novaclient 10)",
+            )
+        mover = min(version, _RUNS_AGAIN)
+        LOG.info(
+            "Nova offers up to %s; reading at %s, evacuating at %s",
+            newest.get_string(),
+            version.get_string(),
+            mover.get_string(),
+        )
+        self._mover = client.Client(mover, **self._options)
+        self._reader = client.Client(version, **self._options)
+
+
+@contextmanager
+def _nothing_sent() -> Iterator[None]:
+    """What fails in here comes before the request itself: it did nothing."""
+    try:
+        with translated("sign in"):
+            yield
+    except (RefusedError, UnknownOutcomeError) as error:
+        raise NotSentError(error.what, error.detail) from error
+
+
+def _read(call: Callable[[], T]) -> T:
+    """A request that changes nothing may be sent again at once."""
+    for attempt in tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(_QUICK),
+        wait=tenacity.wait_fixed(0.2),
+        retry=tenacity.retry_if_exception(_worth_another_try),
+        reraise=True,
+    ):
+        with attempt:
+            return _translated_read(call)
+    raise AssertionError("tenacity neither returned nor raised")
+
+
+def _translated_read(call: Callable[[], T]) -> T:
+    with translated("read"):
+        return call()
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """A dropped keep-alive connection or one bad answer; a dead API is the next turn's."""
+    return isinstance(error, ComputeApiError) and not isinstance(error, RefusedError | NotSentError)
+
+
+def _service(service: Any) -> ComputeService:
+    return ComputeService(
+        id=str(service.id),
+        host=service.host,
+        up=service.state == "up",
+        forced_down=bool(service.forced_down),
+        enabled=service.status == "enabled",
+        disabled_reason=service.disabled_reason or "",
+        last_seen=_time(service.updated_at),
+    )
+
+
+def _instance(server: Any) -> Instance:
+    return Instance(
+        id=server.id,
+        name=server.name,
+        host=getattr(server, "OS-EXT-SRV-ATTR:host", None) or "",
+        vm_state=getattr(server, "OS-EXT-STS:vm_state", None) or "",
+        task_state=getattr(server, "OS-EXT-STS:task_state", None),
+        power_state=getattr(server, "OS-EXT-STS:power_state", None) or 0,
+        fault=(getattr(server, "fault", None) or {}).get("message", ""),
+    )
+
+
+def _migration(row: Any) -> Migration:
+    return Migration(
+        id=int(row.id),
+        instance=row.instance_uuid,
+        source=row.source_compute,
+        destination=row.dest_compute or None,
+        status=row.status,
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
