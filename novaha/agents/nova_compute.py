@@ -7,7 +7,6 @@ so this agent needs no credentials on the compute hosts. Stopping it on purpose 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -105,8 +104,8 @@ AGENT = Agent(
         ),
     ),
     actions=(
-        Action("start", timeout=60),
-        Action("stop", timeout=60),
+        Action("start", timeout=30),
+        Action("stop", timeout=30),
         Action("monitor", timeout=20, interval=10, depth=0),
         Action("validate-all", timeout=20),
         Action("meta-data", timeout=5),
@@ -284,12 +283,8 @@ def _wait_until_free(context: Context, end: float) -> None:
 
 def held(record: Record) -> str:
     """Why nova-compute stays down, for whoever reads crm_mon."""
-    by = f" on {record.owner.split('/')[0]}" if record.owner else ""
+    by = f" on {record.owner.partition('#')[0]}" if record.owner else ""
     return (
         f"recovery of {record.node} is {record.state}{by}, held: nova-compute stays down until "
         "it is finished"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

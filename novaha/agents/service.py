@@ -25,6 +25,9 @@ UNITS = ("nova-compute.service", "openstack-nova-compute.service")
 """Debian's and Ubuntu's, then Red Hat's and SUSE's name."""
 
 _POLL = 0.1
+_ACTIVATION = 5.0
+"""Seconds that a unit gets to become active before "activating" is good enough."""
+
 _WATCH = 1.0
 """Seconds a process is watched after its start: most wrong configurations end it at once."""
 
@@ -77,15 +80,17 @@ class SystemdUnit:
         return self._show("UnitFileState") in ("enabled", "enabled-runtime")
 
     def start(self, seconds: float) -> None:
-        # --no-block: a unit of Type=notify is "activating" until it has reached the conductor,
-        # and without a time-out of its own for ever.
+        # A unit of Type=notify is "activating" until it has reached the conductor, for ever if
+        # need be. That is Nova's trouble: waiting for it here would keep others from being fenced.
         self._run(["systemctl", "--no-block", "start", self._unit], timeout=seconds)
-        end = self._monotonic() + seconds
+        end = self._monotonic() + min(seconds, _ACTIVATION)
         while (state := self._show("ActiveState")) != "active":
-            if state == "failed":
+            if state == "failed" or self._show("SubState") == "auto-restart":
                 raise ServiceError(f"{self._unit} failed ({self._show('Result')}); see its journal")
             if self._monotonic() >= end:
-                raise ServiceError(f"{self._unit} is still '{state}' after {seconds:.0f} s")
+                if state == "activating":
+                    return
+                raise ServiceError(f"{self._unit} is '{state}' after its start; see its journal")
             self._sleep(_POLL)
 
     def stop(self, seconds: float) -> None:

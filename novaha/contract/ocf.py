@@ -71,6 +71,7 @@ class Request:
     parameters: every declared parameter that has a value, defaults included.
     given: the names that the operator set.
     timeout, interval: seconds.
+    by_hand: a person asks, by `crm_resource --force-check` and its like.
     """
 
     action: str
@@ -82,6 +83,7 @@ class Request:
     check_level: int = 0
     output_format: str = "text"
     clone: int | None = None
+    by_hand: bool = False
     rsctmp: Path = DEFAULT_RSCTMP
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -112,6 +114,7 @@ def parse(agent: Agent, argv: Sequence[str], environ: Mapping[str, str]) -> Requ
         check_level=_integer(environ.get("OCF_CHECK_LEVEL", ""), 0) or 0,
         output_format=environ.get("OCF_OUTPUT_FORMAT", "text"),
         clone=_integer(environ.get("OCF_RESKEY_CRM_meta_clone", ""), None),
+        by_hand=environ.get("PCMK_service") == "crm_resource",
         rsctmp=Path(environ.get("HA_RSCTMP") or DEFAULT_RSCTMP),
         secrets=tuple(v for name, v in given.items() if v and declared[name].secret),
     )
