@@ -9,8 +9,9 @@ and RabbitMQ. For the lab's commands:
 - ``down`` needs nothing from here: kill the sandbox and unmount ``run/``.
 - ``cloud()`` returns the running ``Cloud``: ``start([service...])``, ``stop(service)``,
   ``freeze(service)``, ``thaw(service)``, ``status()``, ``log(service)``, ``services`` (names).
-- ``compute_config(host, directory)``, ``compute_command()``, ``compute_log(host)``,
-  ``power_off_guests(host)``: nova-compute on a node; see compute.py for what to bind where.
+- ``compute_config(host, directory)``, ``compute_command()``, ``compute_log(host)``: nova-compute
+  on a node; see compute.py for what goes where. Its guests are files (see driver.py): a power
+  cut makes all of a host's ``SHUTDOWN``.
 - ``Client()``: the APIs; ``wait_computes(hosts)``, ``servers_create(...)``, ``servers()``,
   ``servers_delete(ids)`` and more.
 
@@ -25,7 +26,7 @@ from novahalab.sandbox import Sandbox
 from . import golden
 from .client import ApiError, Client, Server
 from .cloud import Cloud, ServiceStatus
-from .compute import compute_command, compute_config, compute_log, power_off_guests
+from .compute import compute_command, compute_config, compute_log
 from .install import install, install_driver
 from .paths import CloudPaths
 
@@ -40,7 +41,6 @@ __all__ = [
     "compute_config",
     "compute_log",
     "install",
-    "power_off_guests",
     "up",
 ]
 

@@ -47,6 +47,7 @@ def identities(client: Client) -> None:
         roles[name] = identity.create("role", name=name)
     service = identity.create("project", name="service", domain_id="default")
     demo = identity.create("project", name="demo", domain_id="default")
+    users: list[tuple[str, str, tuple[str, ...]]]
     users = [(name, service, ("admin", "service")) for name in SERVICE_USERS]
     users += [("hauser", service, ("service",)), ("harole", service, ("ha",))]
     users += [("demo", demo, ("member",))]

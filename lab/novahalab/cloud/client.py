@@ -190,27 +190,23 @@ class Client:
         answer = self.compute("POST", "/servers", {"server": server})
         reservation = {"reservation_id": answer["reservation_id"]}
         timeout = 60 + 3.0 * count
-        made = self._settle(reservation, {}, "ACTIVE", count, timeout, report)
-        made.sort(key=lambda s: int(s.name.rpartition("-")[2]))
-        to_stop = {s.id for s in made[count - stopped :]}
-        for server_id in to_stop:
-            self.action(server_id, "os-stop")
-        if to_stop:
-            states = dict.fromkeys(to_stop, "SHUTOFF")
-            made = self._settle(reservation, states, "ACTIVE", count, timeout, report)
-            made.sort(key=lambda s: int(s.name.rpartition("-")[2]))
+        made = self._settle(reservation, set(), count, timeout, report)
+        if stopped:
+            off = {s.id for s in made[-stopped:]}
+            for server_id in off:
+                self.action(server_id, "os-stop")
+            made = self._settle(reservation, off, count, timeout, report)
         return made
 
     def _settle(
         self,
         filters: dict[str, str],
-        states: dict[str, str],
-        default: str,
+        off: set[str],
         count: int,
         timeout: float,
         report: Callable[[str], None],
     ) -> list[Server]:
-        """Wait until the instances have these states, by id, or the default one."""
+        """Wait until these instances run, except those to be ``off``; return them by number."""
         deadline = time.monotonic() + timeout
         while True:
             servers = self.servers(**filters)
@@ -218,11 +214,13 @@ class Client:
             if failed:
                 raise LabError(f"instance {failed[0].name} is in ERROR: {failed[0].fault}")
             done = [
-                s for s in servers if s.status == states.get(s.id, default) and not s.task_state
+                s
+                for s in servers
+                if s.status == ("SHUTOFF" if s.id in off else "ACTIVE") and not s.task_state
             ]
             report(f"{len(done)} of {count}")
             if len(done) == count:
-                return done
+                return sorted(done, key=lambda s: int(s.name.rpartition("-")[2]))
             if time.monotonic() > deadline:
                 raise LabError(f"{len(done)} of {count} instances ready after {timeout:g} s")
             time.sleep(0.5)

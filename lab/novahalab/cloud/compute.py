@@ -1,6 +1,5 @@
-"""nova-compute on a compute node: its configuration, its launcher, and its host's guests."""
+"""nova-compute on a compute node: its configuration, and its launcher."""
 
-import os
 import uuid
 from pathlib import Path
 
@@ -45,28 +44,12 @@ def launcher() -> str:
     has at the same place. ``exec`` keeps the pid, and the command line ends in what was asked for.
     """
     program = VENV / "bin" / "nova-compute"
-    return f"#!/bin/sh\nexec chroot {layout.HOSTROOT} {program} \"$@\"\n"
+    return f'#!/bin/sh\nexec chroot {layout.HOSTROOT} {program} "$@"\n'
 
 
 def compute_log(host: str) -> Path:
     """Return the log of nova-compute on a host."""
     return layout.LOGS / host / "nova-compute.log"
-
-
-def power_off_guests(host: str) -> None:
-    """Let a host's guests be as after a power cut: to be called once the host's PID 1 is dead.
-
-    They are off but still defined, as with libvirt after a reboot: nova-compute's start then
-    finds and removes those that were evacuated meanwhile, and leaves the others shut down.
-    """
-    directory = layout.GUESTS / host
-    if not directory.is_dir():
-        return
-    for guest in directory.iterdir():
-        name = guest.read_text().split()[1]
-        scratch = layout.GUESTS / ".scratch" / f"{guest.name}.{host}"
-        scratch.write_text(f"SHUTDOWN {name}\n")
-        os.replace(scratch, guest)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

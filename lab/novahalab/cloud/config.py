@@ -75,6 +75,7 @@ def keystone(paths: CloudPaths) -> Sections:
         "identity": {"password_hash_rounds": 4},
         "token": {"provider": "fernet", "expiration": 86400},
         "fernet_tokens": {"key_repository": paths.keys / "fernet"},
+        "fernet_receipts": {"key_repository": paths.keys / "fernet"},
         "credential": {"key_repository": paths.keys / "credential"},
     }
 
@@ -135,7 +136,7 @@ def neutron(paths: CloudPaths) -> Sections:
         "oslo_messaging_notifications": NO_NOTIFICATIONS,
         "ml2": {
             "type_drivers": "local,flat",
-            "tenant_network_types": "local",
+            "project_network_types": "local",
             "mechanism_drivers": "",
             "extension_drivers": "",
         },
@@ -162,7 +163,7 @@ def _nova_common() -> dict[str, Section]:
         "keystone_authtoken": _authtoken("nova", "compute"),
         "placement": _endpoint_client("placement"),
         "neutron": _endpoint_client("neutron"),
-        "glance": {"api_servers": settings.url("glance")},
+        "glance": {"endpoint_override": settings.url("glance")},
         "notifications": {"notification_format": "unversioned"},
         "oslo_messaging_notifications": NO_NOTIFICATIONS,
         "oslo_messaging_rabbit": BUS,
@@ -211,7 +212,6 @@ def nova_compute(host: str, guests: Path, log_file: Path) -> Sections:
             "compute_driver": "novahalab.Driver",
             "state_path": "/var/lib/nova",
             "log_file": log_file,
-            "running_deleted_instance_action": "noop",
             # No instance has a network: asking Neutron about each costs CPU for nothing.
             "heal_instance_info_cache_interval": -1,
         },

@@ -90,6 +90,9 @@ def build(say: Say) -> None:
 def _scene(paths: CloudPaths) -> Iterator[Cloud]:
     """A sandbox that has the cloud's address to itself: a running lab is not disturbed."""
     sandbox = Sandbox(_SANDBOX)
+    # The lab's run/ belongs to `up`, and may be another lab's that is up now.
+    sandbox.dir = paths.root / "sandbox"
+    sandbox.log = paths.log("sandbox")
     namespace = layout.namespace(_SANDBOX)
     _clear(sandbox, namespace)
     hosts = paths.root / "hosts"
@@ -107,8 +110,6 @@ def _scene(paths: CloudPaths) -> Iterator[Cloud]:
     finally:
         sandbox.kill()
         run(["ip", "netns", "delete", namespace], timeout=20, check=False)
-        shutil.rmtree(sandbox.dir, ignore_errors=True)
-        shutil.rmtree(sandbox.log.parent, ignore_errors=True)
 
 
 def _clear(sandbox: Sandbox, namespace: str) -> None:
@@ -144,10 +145,10 @@ def _create_keys(paths: CloudPaths) -> None:
 def _migrate(cloud: Cloud) -> None:
     """Make the schemas of all databases, the cell, and the admin."""
     etc = cloud.paths.etc
-    keystone = ("keystone-manage", f"--config-file={etc}/keystone.conf")
+    keystone = ("keystone-manage", "--config-file", f"{etc}/keystone.conf")
     nova = ("nova-manage", f"--config-file={etc}/nova.conf")
     cell0 = settings.database_url("nova_cell0")
-    chains = {
+    chains: dict[str, list[tuple[str, ...]]] = {
         "nova": [
             (*nova, "api_db", "sync"),
             (*nova, "cell_v2", "map_cell0", "--database_connection", cell0),

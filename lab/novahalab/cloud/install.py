@@ -1,5 +1,6 @@
 """What the cloud needs on the machine: Debian packages, OpenStack's venv, the golden copy."""
 
+import fcntl
 import hashlib
 import shutil
 from pathlib import Path
@@ -23,9 +24,20 @@ _PYTHON = "/usr/bin/python3"  # Debian's own, whatever comes first on PATH
 
 
 def install(progress: Progress) -> None:
-    """Install the cloud; what is there already is kept. Raises CommandError or LabError."""
-    with progress.step("cloud: Debian packages"):
-        packages.install(PACKAGES)
+    """Install the cloud; what is there already is kept. Raises CommandError or LabError.
+
+    A second one at the same time waits for the first.
+    """
+    layout.CLOUD.mkdir(parents=True, exist_ok=True)
+    with (layout.CLOUD / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(progress)
+
+
+def _install(progress: Progress) -> None:
+    if packages.missing(PACKAGES):
+        with progress.step("cloud: Debian packages"):
+            packages.install(PACKAGES)
     if not _venv_current():
         with progress.step("cloud: OpenStack"):
             _make_venv()
@@ -57,7 +69,6 @@ def _venv_current() -> bool:
 def _make_venv() -> None:
     log = layout.LAB / "cloud-venv.log"
     shutil.rmtree(VENV, ignore_errors=True)
-    VENV.parent.mkdir(parents=True, exist_ok=True)
     run([_PYTHON, "-m", "venv", str(VENV)], timeout=60, log=log)
     python = str(VENV / "bin/python")
     run([python, "-m", "pip", "install", "--disable-pip-version-check", UV], timeout=120, log=log)

@@ -22,7 +22,7 @@ class Service:
     argv: tuple[str, ...]
     answers: Callable[[frozenset[int]], bool]
     env: Mapping[str, str] = field(default_factory=dict)
-    deadline: float = 60
+    deadline: float = 90
 
 
 def catalogue(paths: CloudPaths) -> dict[str, Service]:

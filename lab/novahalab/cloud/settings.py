@@ -1,4 +1,4 @@
-"""Where the lab's cloud is and how one gets in. Nothing here is secret: it only exists in the lab."""
+"""Where the lab's cloud is and how one gets in; nothing of it is secret."""
 
 ADDRESS = "10.77.2.2"
 REGION = "RegionOne"
