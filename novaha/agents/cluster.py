@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from novaha.contract.names import COMPUTE, ROLE
 from novaha.core.errors import RecordError
 from novaha.core.record import Record
-
-ROLE = "osprole"
-"""Permanent node attribute that tells compute nodes from controllers."""
-
-COMPUTE = "compute"
 
 
 class Cluster(Protocol):

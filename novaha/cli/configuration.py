@@ -1,0 +1,184 @@
+"""What the cluster is configured to do, as `novaha setup` needs to know it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from novaha.contract.names import COMPUTE, FENCE_AGENT, PROVIDER, ROLE
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_TRUE = frozenset({"true", "on", "yes", "y", "1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A stonith resource."""
+
+    id: str
+    agent: str
+    attributes: Mapping[str, str]
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The nodes that it is told to fence, by pcmk_host_list and pcmk_host_map."""
+        listed = re.split(r"[\s,;]+", self.attributes.get("pcmk_host_list", ""))
+        mapped = [
+            entry.partition(":")[0]
+            for entry in re.split(r"[\s;]+", self.attributes.get("pcmk_host_map", ""))
+        ]
+        return frozenset(filter(None, [*listed, *mapped]))
+
+    @property
+    def names_hosts(self) -> bool:
+        """Whether its configuration says at all what it fences."""
+        return bool(self.hosts) or self.attributes.get("pcmk_host_check") == "static-list"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level of the fencing topology for one node."""
+
+    id: str
+    target: str
+    index: int
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An OCF resource of ours. `clone`: the id of its clone, "" when it is none."""
+
+    id: str
+    agent: str
+    clone: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LocationRule:
+    """A location constraint whose rule is one comparison of a node attribute."""
+
+    resource: str
+    score: str
+    attribute: str
+    operation: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The part of the CIB that matters. roles: the node attribute of that name, by node."""
+
+    nodes: Mapping[str, str]
+    roles: Mapping[str, str]
+    devices: tuple[Device, ...]
+    levels: tuple[Level, ...]
+    unclear_levels: tuple[str, ...]
+    resources: tuple[Resource, ...]
+    rules: frozenset[LocationRule]
+    alerts: Mapping[str, str]
+    ids: frozenset[str]
+    stonith_enabled: bool
+
+    def computes(self) -> list[str]:
+        """The compute nodes: remote and guest nodes, and what has the role."""
+        by_kind = {name for name, kind in self.nodes.items() if kind != "member"}
+        by_role = {name for name, role in self.roles.items() if role == COMPUTE}
+        return sorted(by_kind | by_role, key=_natural)
+
+    def flag_device(self) -> Device | None:
+        """The stonith resource that is ours."""
+        return next((d for d in self.devices if d.agent == FENCE_AGENT), None)
+
+    def resource(self, agent: str) -> Resource | None:
+        """The resource of this agent."""
+        return next((r for r in self.resources if r.agent == agent), None)
+
+    def levels_of(self, node: str) -> list[Level]:
+        """The node's levels, in the order in which they are tried."""
+        return sorted((v for v in self.levels if v.target == node), key=lambda v: v.index)
+
+    def power_devices(self, node: str) -> list[str]:
+        """The devices that cut the node's power: those told to, else those called after it."""
+        ours = {d.id for d in self.devices if d.agent == FENCE_AGENT}
+        others = [d for d in self.devices if d.id not in ours]
+        told = [d.id for d in others if node in d.hosts]
+        called = re.compile(rf"(?:^|[-_.]){re.escape(node)}(?:$|[-_.])")
+        return told or [d.id for d in others if not d.names_hosts and called.search(d.id)]
+
+
+def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
+    """The configuration in a whole CIB. nodes: name to kind, as known_nodes() has them."""
+    roles = {
+        str(node.get("uname")): str(pair.get("value"))
+        for node in root.iterfind(".//nodes/node")
+        for pair in node.iterfind(f"instance_attributes/nvpair[@name='{ROLE}']")
+    }
+    properties = _attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair"))
+    levels = list(root.iterfind(".//fencing-topology/fencing-level"))
+    return Configuration(
+        nodes=dict(nodes),
+        roles=roles,
+        devices=tuple(
+            Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e))
+            for e in root.iterfind(".//resources//primitive[@class='stonith']")
+        ),
+        levels=tuple(
+            Level(
+                str(e.get("id")),
+                str(e.get("target")),
+                int(e.get("index") or 0),
+                tuple(filter(None, re.split(r"[\s,]+", e.get("devices") or ""))),
+            )
+            for e in levels
+            if e.get("target")
+        ),
+        unclear_levels=tuple(str(e.get("id")) for e in levels if not e.get("target")),
+        resources=tuple(_resources(root)),
+        rules=frozenset(_rules(root)),
+        alerts={str(e.get("id")): str(e.get("path")) for e in root.iterfind(".//alerts/alert")},
+        ids=frozenset(str(e.get("id")) for e in root.iter() if e.get("id")),
+        stonith_enabled=properties.get("stonith-enabled", "true").lower() in _TRUE,
+    )
+
+
+def _resources(root: _Element) -> Iterator[Resource]:
+    for element in root.iterfind(f".//resources//primitive[@provider='{PROVIDER}']"):
+        parent = element.getparent()
+        clone = str(parent.get("id")) if parent is not None and parent.tag == "clone" else ""
+        yield Resource(
+            str(element.get("id")), str(element.get("type")), clone, _instance_attributes(element)
+        )
+
+
+def _rules(root: _Element) -> Iterator[LocationRule]:
+    for location in root.iterfind(".//constraints/rsc_location"):
+        for rule in location.findall("rule"):
+            expressions = rule.findall("expression")
+            if len(expressions) == 1 == len(rule):
+                found = expressions[0]
+                yield LocationRule(
+                    str(location.get("rsc")),
+                    str(rule.get("score")),
+                    str(found.get("attribute")),
+                    str(found.get("operation")),
+                    str(found.get("value")),
+                )
+
+
+def _instance_attributes(element: _Element) -> dict[str, str]:
+    return _attributes(element.iterfind("instance_attributes/nvpair"))
+
+
+def _attributes(pairs: Iterator[_Element]) -> dict[str, str]:
+    return {str(pair.get("name")): str(pair.get("value")) for pair in pairs}
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sort key by which compute-2 comes before compute-10."""
+    return [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in re.split(r"(\d+)", name) if p]

@@ -1,0 +1,248 @@
+"""`novaha install-agents`: puts the agents where Pacemaker looks for them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import novaha
+from novaha.core.errors import ClusterToolError, NovahaError
+from novaha.pacemaker.runner import Runner
+
+MARK = b"# novaha: "
+"""Begins the second line of every file of ours: what has it may be replaced and removed."""
+
+ASIDE = Path("/usr/lib/novaha/distrib")
+"""Where a distribution's own agent is kept; in the agents' directory it would be listed as one."""
+
+_SHEBANG_LIMIT = 255  # of the kernel: BINPRM_BUF_SIZE
+
+_MODE = 0o755
+
+
+class InstallError(NovahaError):
+    """The agents cannot be installed like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Where Pacemaker looks."""
+
+    ocf_root: Path = Path("/usr/lib/ocf")
+    sbin: Path = Path("/usr/sbin")
+    alerts: Path = Path("/usr/share/pacemaker/alerts")
+
+    def targets(self) -> dict[str, Path]:
+        """Each agent's file, by where it lies below the sources."""
+        provider = self.ocf_root / "resource.d" / "openstack"
+        return {
+            "ocf/NovaCompute": provider / "NovaCompute",
+            "ocf/NovaEvacuate": provider / "NovaEvacuate",
+            "fence_agents/fence_compute": self.sbin / "fence_compute",
+            "alerts/novaha_alert": self.alerts / "novaha_alert",
+        }
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    text = "put the agents where Pacemaker looks for them"
+    command = commands.add_parser("install-agents", help=text, description=text.capitalize() + ".")
+    default = Directories()
+    for name, what in (
+        ("ocf_root", "OCF_ROOT"),
+        ("sbin", "where fence agents are"),
+        ("alerts", "where alert agents are"),
+    ):
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=Path,
+            default=getattr(default, name),
+            metavar="DIR",
+            help=f"{what} (default: %(default)s)",
+        )
+    command.add_argument(
+        "--uninstall", action="store_true", help="remove what was installed, and nothing else"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install or remove the agents, saying what is done. Raises InstallError."""
+    directories = Directories(args.ocf_root, args.sbin, args.alerts)
+    if args.uninstall:
+        done = uninstall(directories)
+    else:
+        done = install(directories, sources(), interpreter())
+    for line in done:
+        print(line)
+    return 0
+
+
+def sources() -> Path:
+    """Where this novaha keeps its agents: the checkout, or the environment it is installed in.
+
+    Raises InstallError.
+    """
+    checkout = Path(novaha.__file__).resolve().parent.parent
+    installed = Path(sysconfig.get_path("data")) / "share" / "novaha"
+    for place in (checkout, installed, Path(sys.prefix) / "share" / "novaha"):
+        if all((place / name).is_file() for name in Directories().targets()):
+            return place
+    raise InstallError(f"the agents' files are neither in {checkout} nor in {installed}")
+
+
+def interpreter(python: str = sys.executable) -> str:
+    """The first line's command: this Python, isolated from users' environments.
+
+    Raises InstallError when novaha is not installed in it.
+    """
+    command = f"{python} -I"
+    if any(c.isspace() for c in python) or len(command) + 3 > _SHEBANG_LIMIT:
+        raise InstallError(f"{python} cannot stand in a script's first line; use a shorter path")
+    tried = subprocess.run(
+        [python, "-I", "-c", "import novaha"],
+        cwd="/",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    if tried.returncode:
+        raise InstallError(
+            f"novaha is not installed in {python}, only found through its environment: "
+            f"run '{python} -m pip install .' first"
+        )
+    return command
+
+
+def install(
+    directories: Directories, source: Path, command: str, divert: Diversion | None = None
+) -> Iterator[str]:
+    """Write every agent with `command` in its first line; yields what was done, line by line."""
+    divert = divert or Diversion()
+    for name, target in directories.targets().items():
+        content = _with_interpreter((source / name).read_bytes(), command)
+        if _is_ours(target) and target.read_bytes() == content and _mode(target) == _MODE:
+            yield f"{target}: as it should be"
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not _is_ours(target):
+            yield f"{target}: {divert.put_aside(target)}"
+        elif target == Path("/usr/sbin/fence_compute") and divert.protect(target):
+            yield f"{target}: a later fence-agents package will not overwrite it"
+        _write(target, content)
+        yield f"{target}: installed"
+
+
+def uninstall(directories: Directories, divert: Diversion | None = None) -> Iterator[str]:
+    """Remove what is ours and bring back what was put aside; yields what was done."""
+    divert = divert or Diversion()
+    for target in directories.targets().values():
+        if not _is_ours(target):
+            yield f"{target}: not ours, left alone" if target.exists() else f"{target}: not there"
+            continue
+        target.unlink()
+        restored = divert.bring_back(target)
+        yield f"{target}: removed" + (", the distribution's own is back" if restored else "")
+
+
+class Diversion:
+    """Keeps a file of the distribution aside: by dpkg-divert where dpkg knows it."""
+
+    def __init__(
+        self,
+        aside: Path = ASIDE,
+        run: Runner | None = None,
+        which: Callable[[str], str | None] = shutil.which,
+    ) -> None:
+        self._aside = aside
+        self._run = run or Runner()
+        self._dpkg = which("dpkg-divert") is not None
+
+    def put_aside(self, target: Path) -> str:
+        """Move the file away so that it can come back; returns what was done."""
+        kept = self._kept(target)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if self._owned_by_dpkg(target):
+            self._divert("--add", target)
+            return f"the distribution's own is kept as {kept}, by dpkg-divert"
+        shutil.move(target, kept)
+        return f"the one that was there is kept as {kept}"
+
+    def protect(self, target: Path) -> bool:
+        """Have dpkg put a file that it may bring later aside; True when that is new."""
+        if not self._dpkg or self._diverted(target):
+            return False
+        self._kept(target).parent.mkdir(parents=True, exist_ok=True)
+        # What stands there now, if anything, is ours: it stays.
+        self._divert("--add", target, rename=False)
+        return True
+
+    def bring_back(self, target: Path) -> bool:
+        """Undo both; True when a file came back."""
+        if self._dpkg and self._diverted(target):
+            self._divert("--remove", target)
+        elif self._kept(target).exists():
+            shutil.move(self._kept(target), target)
+        return target.exists()
+
+    def _kept(self, target: Path) -> Path:
+        return self._aside / f"{target.name}.distrib"
+
+    def _divert(self, action: str, target: Path, rename: bool = True) -> None:
+        how = "--rename" if rename else "--no-rename"
+        argv = ["dpkg-divert", "--local", how, "--divert", str(self._kept(target))]
+        self._run([*argv, action, str(target)])
+
+    def _diverted(self, target: Path) -> bool:
+        found = self._run(["dpkg-divert", "--truename", str(target)])
+        return found.stdout.decode().strip() == str(self._kept(target))
+
+    def _owned_by_dpkg(self, target: Path) -> bool:
+        if not self._dpkg:
+            return False
+        try:
+            self._run(["dpkg-query", "--search", str(target)])
+        except ClusterToolError:
+            return False
+        return True
+
+
+def _with_interpreter(content: bytes, command: str) -> bytes:
+    first, _, rest = content.partition(b"\n")
+    if not first.startswith(b"#!") or not rest.startswith(MARK):
+        raise InstallError("an agent's source does not begin as ours do: the package is damaged")
+    return b"#!" + os.fsencode(command) + b"\n" + rest
+
+
+def _is_ours(target: Path) -> bool:
+    try:
+        with target.open("rb") as file:
+            return [file.readline(1000), file.readline(1000)][1].startswith(MARK)
+    except OSError:
+        return False
+
+
+def _mode(target: Path) -> int:
+    return target.stat().st_mode & 0o7777
+
+
+def _write(target: Path, content: bytes) -> None:
+    """All of it or nothing: Pacemaker may be running the agent right now."""
+    temporary = target.with_name(f".{target.name}.novaha")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(_MODE)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InstallError(f"{target} cannot be written: {error.strerror}") from error

@@ -1,0 +1,299 @@
+"""What is missing of novaha in a cluster's configuration, as pcs commands. Decides, does nothing.
+
+Running the commands makes what is missing present; on the result nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from novaha.cli.configuration import Configuration, Level, LocationRule
+from novaha.contract.names import (
+    ALERT,
+    COMPUTE,
+    COMPUTE_AGENT,
+    CONTROLLER,
+    EVACUATE_AGENT,
+    FENCE_AGENT,
+    PROVIDER,
+    ROLE,
+)
+from novaha.core.errors import NovahaError
+from novaha.core.record import HOLD
+
+FENCE_ID = "fence-nova"
+EVACUATE_ID = "nova-evacuate"
+COMPUTE_ID = "nova-compute"
+ALERT_ID = "novaha-alert"
+
+# A failed start bans a resource from the node until its failure expires, for ever by default.
+# A minute is long enough not to spin, and short enough that a node is not lost overnight. The
+# evacuator moves to another controller when restarting it in place has not helped once.
+_EVACUATE_META = ("failure-timeout=60s", "migration-threshold=2", "resource-stickiness=1")
+_COMPUTE_META = ("failure-timeout=60s",)
+
+# No action may take long: while one runs, Pacemaker fences nobody.
+_EVACUATE_OPERATIONS = (
+    *("start", "interval=0s", "timeout=30s"),
+    *("stop", "interval=0s", "timeout=20s"),
+    *("monitor", "interval=10s", "timeout=20s"),
+    *("monitor", "interval=60s", "timeout=20s", "OCF_CHECK_LEVEL=10"),
+)
+_COMPUTE_OPERATIONS = (
+    *("start", "interval=0s", "timeout=30s"),
+    *("stop", "interval=0s", "timeout=30s"),
+    *("monitor", "interval=10s", "timeout=20s"),
+)
+
+
+class LayoutError(NovahaError):
+    """The cluster is not one that novaha can be set up in. problems: what to do about it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join(["this cluster cannot be set up yet:", *problems]))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator wants.
+
+    computes: compute nodes; all that the cluster shows if empty.
+    evacuate, compute: parameters of the two resources.
+    """
+
+    computes: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
+    evacuate: Mapping[str, str] = field(default_factory=dict)
+    compute: Mapping[str, str] = field(default_factory=dict)
+    alert: str = f"/usr/share/pacemaker/alerts/{ALERT}"
+    pcs: tuple[int, ...] = (0, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pcs command, without `pcs -f FILE`."""
+
+    title: str
+    argv: tuple[str, ...]
+
+
+def plan(now: Configuration, wanted: Wanted) -> list[Step]:
+    """The commands that lead from `now` to `wanted`; none when nothing is missing.
+
+    Raises LayoutError that names everything that is in the way at once.
+    """
+    computes = list(wanted.computes) or now.computes()
+    problems = list(_problems(now, wanted, computes))
+    if problems:
+        raise LayoutError(problems)
+    return [
+        *_roles(now, wanted, computes),
+        *_flag_device(now, computes),
+        *(step for node in computes for step in _levels(now, node)),
+        *_evacuate(now, wanted),
+        *_compute(now, wanted),
+        *_alert(now, wanted),
+    ]
+
+
+def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[str]:
+    if not computes:
+        yield (
+            "there is no compute node: add some with 'pcs cluster node add-remote NODE', "
+            "or name them with --compute"
+        )
+    for node in (*computes, *wanted.controllers):
+        if node not in now.nodes:
+            yield f"{node} is no node of this cluster"
+    for node in sorted(set(computes) & set(wanted.controllers)):
+        yield f"{node} cannot be both a compute node and a controller"
+    if not now.stonith_enabled:
+        yield "fencing is switched off: 'pcs property set stonith-enabled=true'"
+    if now.unclear_levels:
+        yield (
+            f"the fencing levels {', '.join(now.unclear_levels)} are for patterns or attributes "
+            "of nodes: replace them by levels for each compute node ('pcs stonith level')"
+        )
+    for node in computes:
+        if node in now.nodes and not _power(now, node):
+            yield (
+                f"{node} has no device that cuts its power: add one, as 'pcs stonith create "
+                f"ipmi-{node} fence_ipmilan ip=ADDRESS username=USER password_script=FILE "
+                f"pcmk_host_list={node}'"
+            )
+    ours = {
+        FENCE_ID: now.flag_device(),
+        EVACUATE_ID: now.resource(EVACUATE_AGENT),
+        COMPUTE_ID: now.resource(COMPUTE_AGENT),
+    }
+    for name, mine in ours.items():
+        if mine is None and name in now.ids:
+            yield f"something else is called {name} already: rename or remove it"
+
+
+def _power(now: Configuration, node: str) -> list[tuple[int, tuple[str, ...]]]:
+    """The node's levels without our device: those that there are, else one for each device.
+
+    One level a device is what Pacemaker does without levels: the next when one has failed.
+    """
+    flag = now.flag_device()
+    levels = [
+        (level.index, tuple(d for d in level.devices if flag is None or d != flag.id))
+        for level in now.levels_of(node)
+    ]
+    return [level for level in levels if level[1]] or [
+        (index, (device,)) for index, device in enumerate(now.power_devices(node), start=1)
+    ]
+
+
+def _roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
+    roles = [(n, COMPUTE) for n in computes] + [(n, CONTROLLER) for n in wanted.controllers]
+    for node, role in roles:
+        if now.roles.get(node) != role:
+            yield Step(f"{node} is a {role} node", ("node", "attribute", node, f"{ROLE}={role}"))
+
+
+def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
+    device = now.flag_device()
+    hosts = list(computes) if device is None else [*sorted(device.hosts - {*computes}), *computes]
+    if device is None:
+        yield Step(
+            "the device that flags fenced hosts",
+            (
+                *("stonith", "create", FENCE_ID, FENCE_AGENT),
+                *("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(hosts)}"),
+                *("op", "monitor", "interval=60s", "timeout=20s"),
+            ),
+        )
+    elif not device.hosts.issuperset(computes):
+        yield Step(
+            f"{device.id} flags the new hosts too",
+            ("stonith", "update", device.id, f"pcmk_host_list={' '.join(hosts)}"),
+        )
+
+
+def _levels(now: Configuration, node: str) -> Iterator[Step]:
+    """The power device first: a host is flagged only when it is really down (law 1).
+
+    Every level of the node ends with the flag, or a fencing by the second would leave none.
+    """
+    device = now.flag_device()
+    flag = FENCE_ID if device is None else device.id
+    existing = {level.index: level for level in now.levels_of(node)}
+    for index, power in _power(now, node):
+        old: Level | None = existing.pop(index, None)
+        if old is not None and old.devices == (*power, flag):
+            continue
+        if old is not None:
+            yield _remove(old)
+        yield Step(
+            f"{node}: {', '.join(power)}, then {flag}",
+            ("stonith", "level", "add", str(index), node, *power, flag),
+        )
+    for level in existing.values():
+        yield _remove(level)  # our device alone, from before there was a power device
+
+
+def _remove(level: Level) -> Step:
+    return Step(
+        f"{level.target}: level {level.index} is replaced",
+        (
+            *("stonith", "level", "remove", str(level.index)),
+            *("target", level.target, "stonith", *level.devices),
+        ),
+    )
+
+
+def _evacuate(now: Configuration, wanted: Wanted) -> Iterator[Step]:
+    resource = now.resource(EVACUATE_AGENT)
+    name = EVACUATE_ID if resource is None else resource.id
+    if resource is None:
+        yield Step(
+            "the evacuator",
+            (
+                *("resource", "create", name, f"ocf:{PROVIDER}:{EVACUATE_AGENT}"),
+                *_pairs(wanted.evacuate),
+                *("op", *_EVACUATE_OPERATIONS, "meta", *_EVACUATE_META),
+            ),
+        )
+    else:
+        yield from _update(resource.id, resource.attributes, wanted.evacuate)
+    yield from _rule(
+        now,
+        wanted,
+        "never on a compute node",
+        LocationRule(name, "-INFINITY", ROLE, "eq", COMPUTE),
+        "resource-discovery=never",  # no need to have the agent there
+    )
+
+
+def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
+    resource = now.resource(COMPUTE_AGENT)
+    name = COMPUTE_ID if resource is None else resource.id
+    clone = f"{name}-clone" if resource is None else resource.clone or f"{name}-clone"
+    if resource is None:
+        yield Step(
+            "nova-compute on every compute node",
+            (
+                *("resource", "create", name, f"ocf:{PROVIDER}:{COMPUTE_AGENT}"),
+                *_pairs(wanted.compute),
+                *("op", *_COMPUTE_OPERATIONS, "meta", *_COMPUTE_META, "clone"),
+            ),
+        )
+    else:
+        yield from _update(resource.id, resource.attributes, wanted.compute)
+        if not resource.clone:
+            yield Step("nova-compute on every compute node", ("resource", "clone", name))
+    if resource is None or not resource.clone:
+        # Not on the line above: pcs 0.11 and 0.12 disagree about options of a clone there.
+        yield Step("each instance by itself", ("resource", "meta", clone, "interleave=true"))
+    yield from _rule(
+        now,
+        wanted,
+        "only on compute nodes",
+        LocationRule(clone, "0", ROLE, "eq", COMPUTE),
+        "resource-discovery=exclusive",
+    )
+    yield from _rule(
+        now,
+        wanted,
+        "not on a host that is held",
+        LocationRule(clone, "-INFINITY", HOLD, "eq", "true"),
+    )
+
+
+def _update(name: str, now: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Step]:
+    changed = {key: value for key, value in wanted.items() if now.get(key, "") != value}
+    if changed:
+        yield Step(f"{name}: parameters", ("resource", "update", name, *_pairs(changed)))
+
+
+def _rule(
+    now: Configuration, wanted: Wanted, title: str, rule: LocationRule, *options: str
+) -> Iterator[Step]:
+    if rule in now.rules:
+        return
+    expression: tuple[str, ...] = (rule.attribute, rule.operation, rule.value)
+    if wanted.pcs >= (0, 12):
+        expression = (" ".join(expression),)  # several arguments are deprecated there
+    yield Step(
+        f"{rule.resource}: {title}",
+        (
+            *("constraint", "location", rule.resource, "rule"),
+            *(*options, f"score={rule.score}", *expression),
+        ),
+    )
+
+
+def _alert(now: Configuration, wanted: Wanted) -> Iterator[Step]:
+    if wanted.alert not in now.alerts.values():
+        yield Step(
+            "the evacuator is woken by fencings",
+            ("alert", "create", f"path={wanted.alert}", f"id={ALERT_ID}"),
+        )
+
+
+def _pairs(parameters: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in parameters.items()]

@@ -1,0 +1,135 @@
+"""`novaha setup`: says which pcs commands set novaha up in this cluster, or runs them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from novaha.cli import configuration, layout
+from novaha.cli.layout import Step, Wanted
+from novaha.core.errors import NovahaError
+from novaha.pacemaker.cib import known_nodes, query
+from novaha.pacemaker.runner import Runner
+
+_PCS_TIMEOUT = 60.0
+_FILE = "novaha-setup.xml"
+
+
+class UsageError(NovahaError):
+    """The command line asks for something that is not done."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "setup",
+        help="print the pcs commands that set novaha up in this cluster, or run them",
+        description="Read the cluster's configuration and print the pcs commands that are missing "
+        "for novaha; with --apply run them, all or none. What is there already is kept.",
+    )
+    command.add_argument("--apply", action="store_true", help="run the commands")
+    for option, what in (
+        ("--compute", "a compute node; remote and guest nodes if none is named"),
+        ("--controller", "a controller, to be marked as one"),
+    ):
+        command.add_argument(
+            option, nargs="+", action="extend", default=[], metavar="NODE", help=what
+        )
+    for option, agent in (
+        ("--evacuate-option", "NovaEvacuate"),
+        ("--compute-option", "NovaCompute"),
+    ):
+        command.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"a parameter of {agent}; may be given several times",
+        )
+    command.add_argument(
+        "--alert",
+        default=Wanted().alert,
+        metavar="PATH",
+        help="where install-agents put the alert agent (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
+    """Print or run what is missing. Raises NovahaError when something is in the way."""
+    run_tool = runner or Runner()
+    roots = list(query(run_tool, "/cib"))
+    if not roots:
+        raise NovahaError("the cluster's configuration cannot be read: is Pacemaker running here?")
+    wanted = Wanted(
+        computes=tuple(args.compute),
+        controllers=tuple(args.controller),
+        evacuate=_parameters(args.evacuate_option),
+        compute=_parameters(args.compute_option),
+        alert=args.alert,
+        pcs=_pcs_version(run_tool),
+    )
+    steps = layout.plan(configuration.read(roots[0], known_nodes(run_tool)), wanted)
+    if not steps:
+        print("everything is set up: nothing to do")
+        return 0
+    if args.apply:
+        _apply(steps, run_tool)
+    else:
+        print(script(steps))
+    return 0
+
+
+def script(steps: Sequence[Step]) -> str:
+    """The commands as a shell script that changes everything or nothing."""
+    lines = [
+        "set -e",
+        f"pcs cluster cib {_FILE}",
+        f"cp {_FILE} {_FILE}.orig",
+        *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in steps),
+        f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
+    ]
+    return "\n".join(lines)
+
+
+def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
+    """Work on a copy and push the difference, so that a failure half-way changes nothing."""
+    with tempfile.TemporaryDirectory(prefix="novaha-setup-") as directory:
+        file = str(Path(directory, _FILE))
+        run_tool(["pcs", "cluster", "cib", file], timeout=_PCS_TIMEOUT)
+        shutil.copyfile(file, f"{file}.orig")
+        for number, step in enumerate(steps, start=1):
+            print(f"[{number}/{len(steps)}] {step.title}", flush=True)
+            result = run_tool(["pcs", "-f", file, *step.argv], timeout=_PCS_TIMEOUT)
+            if result.stderr.strip():
+                print(result.stderr.strip(), file=sys.stderr)
+        push = ["pcs", "cluster", "cib-push", file, f"diff-against={file}.orig"]
+        run_tool(push, timeout=_PCS_TIMEOUT)
+    print("done: the cluster has the new configuration")
+
+
+def _parameters(pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE arguments. Raises UsageError, also for secrets (law 9)."""
+    parameters: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise UsageError(f"'{pair}' is not NAME=VALUE")
+        if "passw" in name:
+            raise UsageError(
+                "no passwords on a command line: put them into /etc/novaha/novaha.conf, "
+                "readable by root alone"
+            )
+        parameters[name] = value
+    return parameters
+
+
+def _pcs_version(run_tool: Runner) -> tuple[int, ...]:
+    text = run_tool(["pcs", "--version"], timeout=_PCS_TIMEOUT).stdout.decode().strip()
+    numbers = text.split("+")[0].split(".")
+    return tuple(int(number) for number in numbers if number.isdigit())
