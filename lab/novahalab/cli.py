@@ -100,18 +100,18 @@ def _computes(text: str) -> int:
 
 
 def _install(options: argparse.Namespace) -> None:
-    with Progress() as progress, lifecycle.exclusive():
+    with Progress() as progress:
         lifecycle.install(options.pacemaker, progress)
 
 
 def _up(options: argparse.Namespace) -> None:
     settings = Settings(options.computes, options.pacemaker, options.bare)
-    with Progress() as progress, lifecycle.exclusive():
+    with Progress() as progress, lifecycle.exclusive("run"):
         lifecycle.up(settings, progress)
 
 
 def _down(options: argparse.Namespace) -> None:
-    with Progress() as progress, lifecycle.exclusive():
+    with Progress() as progress, lifecycle.exclusive("run"):
         lifecycle.down(progress)
 
 

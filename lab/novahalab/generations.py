@@ -15,7 +15,10 @@ from novahalab import layout, packages
 from novahalab.errors import LabError
 from novahalab.process import CommandError, run
 
-_CLUSTER = ("pacemaker", "corosync", "pcs", "resource-agents", "ipmitool", "python3-venv")
+_CLUSTER = (
+    *("pacemaker", "pacemaker-cli-utils", "pacemaker-resource-agents", "corosync", "pcs"),
+    *("resource-agents", "ipmitool", "python3-venv"),
+)
 NATIVE = (*_CLUSTER, "fence-agents", "openipmi", "iproute2", "util-linux", "python3", "tar")
 _FOREIGN = (
     *_CLUSTER,
@@ -24,6 +27,7 @@ _FOREIGN = (
 )
 # fence-agents became one package for each agent in Debian 13.
 _FENCE = ("fence-agents-ipmilan", "fence-agents")
+_RECIPE = " ".join((*_FOREIGN, *_FENCE))
 _REMOTED = "usr/sbin/pacemaker-remoted"
 
 Say = Callable[[str], None]
@@ -45,11 +49,19 @@ def installed(generation: str) -> bool:
         return False
     if generation == "native":
         return not packages.missing(NATIVE)
-    return (layout.ROOTS / generation / "etc/novaha-lab-root").exists()
+    try:
+        return marker(generation).read_text() == _RECIPE
+    except OSError:
+        return False
+
+
+def marker(generation: str) -> Path:
+    """A file that changes whenever another release's root does."""
+    return layout.ROOTS / generation / "etc/novaha-lab-root"
 
 
 def install(generation: str, say: Say) -> None:
-    """Install what is missing of a generation. Raises CommandError with the end of the log."""
+    """Install what is missing of a generation. Raises LabError with the end of the log."""
     if installed(generation):
         return
     # The BMCs and namespaces are always the machine's.
@@ -58,30 +70,37 @@ def install(generation: str, say: Say) -> None:
         _extract_remoted(generation)
         return
     packages.install(("debootstrap",))
-    target = layout.ROOTS / generation
+    mirror = _mirror()
     log = layout.LAB / f"root-{generation}.log"
     log.unlink(missing_ok=True)
-    if target.exists():
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mirror = _mirror()
     try:
-        say("debootstrap")
-        argv = ["debootstrap", "--variant=minbase", "--include=ca-certificates"]
-        run([*argv, generation, str(target), mirror], timeout=400, log=log, env=_proxies())
-        _configure_apt(target, mirror, generation)
-        say("packages")
-        _in_root(target, ["apt-get", "-q", "update"], log)
-        fence = _FENCE[0] if _has_package(target, _FENCE[0]) else _FENCE[1]
-        argv = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *_FOREIGN, fence]
-        _in_root(target, argv, log)
+        _make_root(generation, mirror, log, say)
+        _extract_remoted(generation)
     except CommandError as error:
         raise LabError(
             f"the Debian {generation} root could not be made; its mirror {mirror} may be out of "
             f"reach, or this release be in the middle of a change: try again later.\n{error}"
         ) from error
-    _extract_remoted(generation)
-    (target / "etc/novaha-lab-root").touch()
+    marker(generation).write_text(_RECIPE)
+
+
+def _make_root(generation: str, mirror: str, log: Path, say: Say) -> None:
+    target = layout.ROOTS / generation
+    based = target / "etc/novaha-lab-base"
+    if not based.exists():
+        if target.exists():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        say("debootstrap")
+        argv = ["debootstrap", "--variant=minbase", "--include=ca-certificates"]
+        run([*argv, generation, str(target), mirror], timeout=400, log=log, env=_proxies())
+        based.touch()
+    _configure_apt(target, mirror, generation)
+    say("packages")
+    _in_root(target, ["apt-get", "-q", "update"], log)
+    fence = _FENCE[0] if _has_package(target, _FENCE[0]) else _FENCE[1]
+    argv = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *_FOREIGN, fence]
+    _in_root(target, argv, log)
 
 
 def _extract_remoted(generation: str) -> None:
@@ -168,6 +187,8 @@ def _configure_apt(target: Path, mirror: str, generation: str) -> None:
     lines = [f"{key} {value};" for key, value in _apt_settings().items()]
     lines.append('APT::Sandbox::User "root";')
     (apt / "apt.conf.d/90host").write_text("\n".join(lines) + "\n")
+    # The root is made anew when a power cut has broken it: no need to wait for the disk.
+    (target / "etc/dpkg/dpkg.cfg.d/novaha-lab").write_text("force-unsafe-io\n")
     policy = target / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)

@@ -24,24 +24,24 @@ _RUN_SIZE = "12g"
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
-    """Only one ``up`` or ``down`` at a time; a second one waits. Ends with this process."""
+def exclusive(what: str) -> Iterator[None]:
+    """One at a time of ``what``; a second one waits. Ends with this process at the latest."""
     layout.LAB.mkdir(parents=True, exist_ok=True)
-    with (layout.LAB / "lock").open("w") as lock:
+    with (layout.LAB / f"{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def install(generation: str, progress: Progress) -> None:
     """Install all that ``up`` needs; what is there already costs nothing."""
-    layout.LAB.mkdir(parents=True, exist_ok=True)
 
     def pacemaker() -> None:
         if not generations.installed(generation):
             with progress.step(f"install Pacemaker ({generation})") as step:
                 generations.install(generation, step.say)
 
-    side_by_side({"Pacemaker": pacemaker, "OpenStack": lambda: cloud.install(progress)})
+    with exclusive("install"):
+        side_by_side({"Pacemaker": pacemaker, "OpenStack": lambda: cloud.install(progress)})
 
 
 def side_by_side(parts: dict[str, Callable[[], None]]) -> None:
@@ -63,16 +63,16 @@ def side_by_side(parts: dict[str, Callable[[], None]]) -> None:
 def up(settings: Settings, progress: Progress) -> None:
     """Start the lab as ``settings`` say; does nothing if it is up like that already.
 
+    What an ``up`` that failed or was killed has left is cleared away first.
+
     Raises LabError naming the part that failed; what has started stays, for a look, until
     ``down``.
     """
-    if layout.STATE.exists():
+    if (layout.RUN / "complete").exists():
         if Settings.load() != settings:
             raise LabError("the lab is up with other options; `lab down` first")
-        if (layout.RUN / "complete").exists():
-            progress.line("the lab is up already")
-            return
-        raise LabError("an earlier `lab up` did not finish; `lab down` first")
+        progress.line("the lab is up already")
+        return
     down(progress, quiet=True)
     if settings.bare:
         generations.install(settings.pacemaker, progress.line)

@@ -77,7 +77,8 @@ def _dependencies_hash(generation: str) -> str:
     if generation == "native":
         digest.update("\n".join(_requirements()).encode())
     else:
-        digest.update(str((generations.root(generation) / "etc/novaha-lab-root").stat().st_mtime_ns).encode())
+        made = generations.marker(generation).stat().st_mtime_ns
+        digest.update(str(made).encode())
     return digest.hexdigest()[:16]
 
 
