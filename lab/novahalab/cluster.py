@@ -137,17 +137,20 @@ class ClusterStatus:
 
 
 def status(controllers: Sequence[str] = layout.CONTROLLERS) -> ClusterStatus | None:
-    """Status of the cluster by the first controller that answers; None if none does."""
+    """Status of the cluster by the first controller that knows a DC; None if none answers."""
+    answer = None
     for name in controllers:
         controller = Sandbox(name)
         if not controller.running or controller.frozen:
             continue
         try:
             shown = controller.exec(["crm_mon", "-1", "-n", "-r", "--output-as=xml"], timeout=10)
-            return _parse(ET.fromstring(shown.stdout))
+            answer = _parse(ET.fromstring(shown.stdout))
         except (CommandError, LabError, ET.ParseError):
             continue
-    return None
+        if answer.dc:
+            return answer
+    return answer
 
 
 def _parse(root: ET.Element) -> ClusterStatus:
