@@ -1,0 +1,72 @@
+"""Start-up is a budget: what runs every few seconds on every node imports next to nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ALLOWED = {"novaha", "lxml"}
+
+PROBE = """
+import json, runpy, sys
+path, *sys.argv[1:] = sys.argv[1:]
+sys.argv[0] = path
+before = set(sys.modules)  # what the interpreter's own start has loaded, site-packages' .pth too
+try:
+    runpy.run_path(path, run_name="__main__")
+except SystemExit:
+    pass
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print("\\n" + json.dumps(sorted(new - set(sys.stdlib_module_names))))
+"""
+
+
+def foreign(environment, executable: str, *args: str, **env: str) -> set[str]:
+    """The packages outside the standard library that the executable loads."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, str(ROOT / executable), *args],
+        env={**environment, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    # lxml's own runtime, not a package
+    return {name for name in loaded if name != "__main__" and "cython" not in name}
+
+
+@pytest.mark.parametrize(
+    "action", ["off", "on", "status", "list", "list-status", "monitor", "metadata", "validate-all"]
+)
+def test_every_action_of_fence_compute(environment, action: str) -> None:
+    loaded = foreign(environment, "fence_agents/fence_compute", "-o", action, "-n", "compute-1")
+    assert loaded <= ALLOWED
+
+
+@pytest.mark.parametrize("agent", ["NovaCompute", "NovaEvacuate"])
+@pytest.mark.parametrize("action", ["monitor", "stop", "meta-data", "validate-all"])
+def test_cheap_actions_of_the_resource_agents_do_without_lxml(
+    environment, agent: str, action: str
+) -> None:
+    assert foreign(environment, f"ocf/{agent}", action) <= {"novaha"}
+
+
+def test_start_of_nova_compute(environment) -> None:
+    loaded = foreign(
+        environment, "ocf/NovaCompute", "start", OCF_RESKEY_binary="/nonexistent/nova-compute"
+    )
+    assert loaded <= ALLOWED
+
+
+def test_alert(environment) -> None:
+    assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="node") <= {"novaha"}
+    assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="fencing") <= {"novaha"}

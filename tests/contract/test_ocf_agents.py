@@ -1,0 +1,188 @@
+"""NovaCompute and NovaEvacuate as Pacemaker's executor runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMPUTE = "ocf/NovaCompute"
+EVACUATE = "ocf/NovaEvacuate"
+FENCE = "fence_agents/fence_compute"
+
+OK, GENERIC, UNIMPLEMENTED, INSTALLED, CONFIGURED, NOT_RUNNING = 0, 1, 3, 5, 6, 7
+
+
+@pytest.fixture
+def direct(tmp_path: Path, execute):
+    """NovaCompute with a program of ours in nova-compute's place; ended in any case."""
+    program = tmp_path / "nova-compute"
+    program.write_text(
+        "#!/bin/sh\n"
+        'echo "started with $* as $0"\n'
+        'case "$*" in *fail*) echo "no such option"; exit 4;; esac\n'
+        'case "$*" in *stubborn*) trap "" TERM;; esac\n'
+        "while :; do sleep 0.2; done\n"
+    )
+    program.chmod(0o755)
+    env = {
+        "OCF_RESKEY_binary": str(program),
+        "OCF_RESKEY_log": str(tmp_path / "log" / "nova-compute.log"),
+        "OCF_RESKEY_password": "secret-word",
+        "OCF_RESKEY_CRM_meta_timeout": "30000",
+        "OCF_RESOURCE_INSTANCE": "nova-compute:0",
+    }
+
+    def run(action: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return execute(COMPUTE, action, env={**env, **more})
+
+    yield run
+    run("stop")
+
+
+def test_start_monitor_stop(direct, tmp_path) -> None:
+    assert direct("monitor").returncode == NOT_RUNNING
+    assert direct("start").returncode == OK
+    assert direct("start").returncode == OK  # idempotent
+    assert direct("monitor").returncode == OK
+    assert direct("stop").returncode == OK
+    assert direct("stop").returncode == OK
+    assert direct("monitor").returncode == NOT_RUNNING
+    log = (tmp_path / "log" / "nova-compute.log").read_text()
+    assert log.count("started with --config-file /etc/nova/nova.conf") == 1
+
+
+def test_law_9_nova_compute_does_not_inherit_the_password(direct, tmp_path) -> None:
+    direct("start")
+    pid = (tmp_path / "rsctmp" / "novaha-nova-compute_0.pid").read_text().split()[0]
+    assert b"secret-word" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert os.getsid(int(pid)) == int(pid)
+
+
+def test_law_4_start_is_refused_on_a_host_that_is_held(direct, execute) -> None:
+    execute(FENCE, "-o", "off", "-n", "compute-1")
+    began = time.monotonic()
+    done = direct("start")
+    assert done.returncode == GENERIC
+    assert time.monotonic() - began < 10
+    assert done.stderr.startswith("ocf-exit-reason:recovery of compute-1 is pending, held:")
+    assert done.stderr.count("\n") == 1
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+def test_law_4_the_record_of_another_host_does_not_matter(direct, execute) -> None:
+    execute(FENCE, "-o", "off", "-n", "compute-2")
+    assert direct("start").returncode == OK
+
+
+def test_law_4_nothing_starts_when_the_cib_cannot_be_read(direct, cib) -> None:
+    cib.write_text("nonsense")
+    done = direct("start")
+    assert done.returncode == GENERIC
+    assert "cibadmin" in done.stderr
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+def test_law_4_a_record_that_makes_no_sense_holds(direct, execute, cib) -> None:
+    execute(FENCE, "-o", "off", "-n", "compute-1")
+    cib.write_text(cib.read_text().replace('value="pending"', 'value="gibberish"'))
+    assert direct("start").returncode == GENERIC
+
+
+def test_stop_works_on_a_held_host_and_without_a_cluster(direct, execute, cib) -> None:
+    direct("start")
+    execute(FENCE, "-o", "off", "-n", "compute-1")
+    cib.write_text("nonsense")
+    assert direct("stop").returncode == OK
+
+
+def test_a_process_that_ends_at_once_is_an_error_with_its_last_words(direct) -> None:
+    done = direct("start", OCF_RESKEY_additional_parameters="--fail")
+    assert done.returncode == GENERIC
+    assert "exit code 4" in done.stderr
+    assert "no such option" in done.stderr
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+def test_stop_kills_what_does_not_end(direct) -> None:
+    direct("start", OCF_RESKEY_additional_parameters="--stubborn")
+    assert direct("stop", OCF_RESKEY_CRM_meta_timeout="6000").returncode == OK
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+def test_a_pid_that_was_used_again_is_neither_trusted_nor_killed(direct, tmp_path) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        pidfile = tmp_path / "rsctmp" / "novaha-nova-compute_0.pid"
+        pidfile.parent.mkdir()
+        pidfile.write_text(f"{other.pid} 1\n")
+        assert direct("monitor").returncode == NOT_RUNNING
+        assert direct("stop").returncode == OK
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_probe_without_the_program_is_not_running(direct) -> None:
+    gone = {"OCF_RESKEY_binary": "/nonexistent/nova-compute"}
+    assert direct("monitor", **gone).returncode == NOT_RUNNING
+    assert direct("stop", **gone).returncode == OK
+    assert direct("start", **gone).returncode == INSTALLED
+
+
+@pytest.mark.parametrize("agent", [COMPUTE, EVACUATE])
+def test_wrong_parameters_are_a_configuration_error_but_never_for_stop(execute, agent) -> None:
+    wrong = {"OCF_RESKEY_insecure": "perhaps", "OCF_RESKEY_binary": "/nonexistent"}
+    done = execute(agent, "validate-all", env=wrong)
+    assert done.returncode == CONFIGURED
+    assert done.stderr == (
+        "ocf-exit-reason:parameter insecure: 'perhaps' is neither true nor false\n"
+    )
+    assert execute(agent, "start", env=wrong).returncode == CONFIGURED
+    assert execute(agent, "stop", env=wrong).returncode == OK
+
+
+@pytest.mark.parametrize("agent", [COMPUTE, EVACUATE])
+def test_older_parameters_without_meaning_are_named_once(execute, agent) -> None:
+    done = execute(agent, "validate-all", env={"OCF_RESKEY_no_shared_storage": "true"})
+    assert done.returncode == OK
+    assert done.stderr == "INFO: ignored, means nothing any more: no_shared_storage\n"
+
+
+@pytest.mark.parametrize("agent", [COMPUTE, EVACUATE])
+def test_unknown_actions(execute, agent) -> None:
+    assert execute(agent, "promote").returncode == UNIMPLEMENTED
+    assert execute(agent).returncode == 2
+    assert "validate-all" in execute(agent, "usage").stdout
+
+
+def test_evacuator_that_cannot_work_says_why_and_leaves_nothing(execute) -> None:
+    """Level 10 signs in; what it says does not have the password in it (law 9)."""
+    env = {
+        "OCF_CHECK_LEVEL": "10",
+        "OCF_RESKEY_auth_url": "http://127.0.0.1:9/v3",
+        "OCF_RESKEY_username": "nova",
+        "OCF_RESKEY_password": "secret-word",
+        "OCF_RESKEY_tenant_name": "service",
+    }
+    done = execute(EVACUATE, "validate-all", env=env)
+    assert done.returncode == GENERIC
+    assert "ocf-exit-reason:" in done.stderr
+    assert "secret-word" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(("kind", "rung"), [("fencing", True), ("node", False)])
+def test_alert_rings_for_fencings_only_and_never_fails(execute, kind: str, rung: bool) -> None:
+    done = execute("alerts/novaha_alert", env={"CRM_alert_kind": kind, "CRM_alert_rc": "0"})
+    assert done.returncode == 0
+    # Nobody is there to be woken: that it tried shows in what it says.
+    assert ("nobody woken" in done.stderr) is rung
+
+
+def test_interpreter_of_the_tests_is_the_one_that_runs_the_agents() -> None:
+    assert sys.version_info >= (3, 11)
