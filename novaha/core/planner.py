@@ -44,7 +44,8 @@ def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
       forced down (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, and never more than `max_in_flight` under way in all (law 2);
-    - Complete only when every instance is settled, excluded or refused (law 5);
+    - Complete only when every instance is settled, excluded or refused, and no instance of
+      another host was on its way here (law 5);
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
       (laws 4 and 6).
 
@@ -68,7 +69,7 @@ def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
         reports.append(report)
         candidates += wanted
         under_way += sum(1 for i in report.instances if i.progress is Progress.MOVING)
-        if wanted or not _may_complete(view, report):
+        if wanted or not _may_complete(view, report) or _may_be_destination(view, ordered):
             continue
         ended.add(view.node)
         if view.settled_before:
@@ -91,6 +92,26 @@ def _hosts_in_recovery(views: Iterable[HostView]) -> frozenset[str]:
         and view.service is not None
         and view.service.forced_down
     )
+
+
+def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
+    """Whether another host's instances may have been on their way here when this host died.
+
+    They are asked for anew because this host is in recovery; closing it would hide that their
+    evacuation died with it.
+    """
+    for other in views:
+        if other.node == view.node or other.record.before is None:
+            continue
+        if other.record.state is RecoveryState.RECOVERED:
+            continue
+        unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
+        newest = _newest(other.migrations).values()
+        if unread or any(
+            m.destination == view.host and m.status in model.IN_FLIGHT for m in newest
+        ):
+            return True
+    return False
 
 
 def _pending(view: HostView, steps: list[Step]) -> HostReport:

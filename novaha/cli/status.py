@@ -1,0 +1,129 @@
+"""`novaha status`: hosts, their recovery, and every instance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prettytable import PrettyTable
+
+from novaha.core.errors import NovahaError
+
+CLEAR = "\x1b[H\x1b[2J"
+_BAR = 20
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "status",
+        help="show the hosts in recovery and their instances",
+        description="Show every host that is flagged, how far its recovery is, and where each "
+        "of its instances stands. Hosts without a record are healthy and not shown.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration instead of the default")
+    parser.add_argument("--output", choices=("table", "json"), default="table")
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        const=1.0,
+        type=float,
+        metavar="SECONDS",
+        help="show again every SECONDS (default 1) until interrupted",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print once, or for ever with --watch; the exit code."""
+    from novaha.evacuator.inspect import look
+
+    parameters = {"config": args.config} if args.config else {}
+    while True:
+        try:
+            answer = look(parameters)
+        except NovahaError as error:
+            print(f"novaha status: {error}", file=sys.stderr)
+            if args.watch is None:
+                return 1
+        else:
+            text = json.dumps(answer) if args.output == "json" else table(answer)
+            clear = CLEAR if args.watch is not None and sys.stdout.isatty() else ""
+            print(clear + text, flush=True)
+        if args.watch is None:
+            return 0
+        try:
+            time.sleep(args.watch)
+        except KeyboardInterrupt:
+            return 0
+
+
+def table(answer: Mapping[str, Any]) -> str:
+    """The answer as people read it."""
+    parts = [_head(answer)]
+    hosts = answer["hosts"]
+    if not hosts:
+        parts.append("No host is flagged: nothing to recover.")
+        return "\n".join(parts)
+    parts.append(
+        _columns(
+            ("HOST", "STATE", "OWNER", "FENCED", "PROGRESS", "DETAIL"),
+            (
+                (
+                    host["node"],
+                    host["state"],
+                    host.get("owner") or "-",
+                    host.get("fenced", "-"),
+                    _bar(host),
+                    host["detail"],
+                )
+                for host in hosts
+            ),
+        )
+    )
+    for host in hosts:
+        if host.get("instances"):
+            parts += ["", f"Instances of {host['node']}:", _instances(host["instances"])]
+    return "\n".join(parts)
+
+
+def _head(answer: Mapping[str, Any]) -> str:
+    evacuator = answer.get("evacuator")
+    if evacuator is None:
+        line = "Evacuator: not on this node; as the CIB and Nova have it."
+        return f"{line}\nNo instances shown: {answer['problem']}" if answer["problem"] else line
+    nova = evacuator["nova"]
+    said = {True: "answers", False: f"does not answer: {nova['problem']}", None: "not asked yet"}
+    line = f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {said[nova['ok']]}."
+    return f"{line}\nProblem: {evacuator['problem']}" if evacuator["problem"] else line
+
+
+def _bar(host: Mapping[str, Any]) -> str:
+    total = host.get("total", 0)
+    if not total:
+        return "-"
+    filled = _BAR * host["settled"] // total
+    return f"[{'#' * filled}{'.' * (_BAR - filled)}] {host['settled']} of {total}"
+
+
+def _instances(instances: Iterable[Mapping[str, str]]) -> str:
+    return _columns(
+        ("INSTANCE", "NAME", "PROGRESS", "WHERE", "DETAIL"),
+        (
+            (i["id"], i["name"] or "-", i["progress"], i["where"] or "-", i["detail"])
+            for i in instances
+        ),
+    )
+
+
+def _columns(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    shown = PrettyTable(list(names))
+    shown.border = False
+    shown.left_padding_width, shown.right_padding_width = 0, 2
+    shown.align = "l"
+    shown.add_rows([list(row) for row in rows])
+    return "\n".join(line.rstrip() for line in shown.get_string().splitlines())

@@ -1,0 +1,74 @@
+"""Seeing a recovery without being the one who does it: for `novaha status` on any controller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from novaha import wiring
+from novaha.core.errors import NovahaError, RecordError
+from novaha.core.planner import plan
+from novaha.core.record import Record
+from novaha.core.situation import Policy
+from novaha.core.steps import HostReport
+from novaha.evacuator import client, status
+from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.observe import Names, Observer
+from novaha.pacemaker.cib import RecordStore
+from novaha.pacemaker.fencing import FenceHistory
+
+
+def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The state of every flagged host: from the evacuator here, else from the CIB and Nova.
+
+    parameters: where to find the configuration, as for novaha.conf.load.
+
+    Raises ClusterToolError when the CIB cannot be read. A Nova that cannot be asked only costs
+    the instances; the answer says so.
+    """
+    if client.pid() is not None:
+        try:
+            return client.ask("status")
+        except client.EvacuatorError:
+            pass  # it hangs; the CIB and Nova tell as much
+    records = RecordStore().read_all()
+    sane = {node: r for node, r in records.items() if not isinstance(r, RecordError)}
+    problem, reports = "", [HostReport(record, None, "") for record in sane.values()]
+    try:
+        reports = _from_nova(sane, parameters)
+    except NovahaError as error:
+        problem = str(error)
+    broken = [
+        {"node": node, "state": "unreadable", "held": True, "detail": str(error)}
+        for node, error in records.items()
+        if isinstance(error, RecordError)
+    ]
+    return {
+        "version": status.VERSION,
+        "evacuator": None,
+        "problem": problem,
+        "hosts": [status.host(report) for report in reports] + broken,
+    }
+
+
+def _from_nova(
+    records: Mapping[str, Record], parameters: Mapping[str, str] | None
+) -> list[HostReport]:
+    if not records:
+        return []
+    conf = wiring.conf(parameters)
+    names = Names(conf.nova.host_names, conf.nova.domain)
+    reports: list[HostReport] = []
+    with ThreadPoolExecutor(conf.evacuator.max_requests) as pool:
+        for owner in {record.owner for record in records.values()}:
+            theirs = {node: r for node, r in records.items() if r.owner == owner}
+            observer = Observer(
+                wiring.nova(conf), FenceHistory(), names, owner, pool, time.monotonic
+            )
+            memory = {node: HostMemory(first_seen=0.0) for node in theirs}
+            views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]
+            reports += plan(views, Policy(), time.monotonic()).reports
+    return sorted(reports, key=lambda report: report.record.node)

@@ -1,0 +1,226 @@
+"""The planner's invariants hold whatever was read, however little sense it makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaha.core.model import DONE, IN_FLIGHT, REBUILDING, ComputeService, Instance, Migration
+from novaha.core.planner import plan
+from novaha.core.record import FORCED, Record
+from novaha.core.recovery import RecoveryState
+from novaha.core.situation import Attempt, Failure, HostView, Outcome, Policy
+from novaha.core.steps import (
+    FINAL,
+    Claim,
+    Complete,
+    Drop,
+    Enable,
+    Evacuate,
+    ForceDown,
+    Prepare,
+    Unforce,
+)
+
+HOSTS = ["compute-1", "compute-2", "compute-3"]
+INSTANCES = ["a", "b", "c", "d"]
+NOW = 1000.0
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+times = st.floats(NOW - 300, NOW + 300)
+attempts = st.dictionaries(
+    st.sampled_from(INSTANCES),
+    st.builds(
+        Attempt,
+        outcome=st.sampled_from(Outcome),
+        at=times,
+        seen=st.frozensets(st.integers(1, 6)),
+    ),
+)
+statuses = st.sampled_from(
+    [*sorted(IN_FLIGHT), DONE, "completed", "error", "failed", "cancelled", "surprise"]
+)
+
+
+@st.composite
+def views(draw: st.DrawFn, node: str) -> HostView:
+    def instance(name: str, host: str) -> Instance:
+        return Instance(
+            id=name,
+            name=name,
+            host=host,
+            vm_state=draw(
+                st.sampled_from(["active", "stopped", "error", "paused", "building", "deleted"])
+            ),
+            task_state=draw(st.sampled_from([None, "deleting", "powering-off", *REBUILDING])),
+            power_state=draw(st.sampled_from([0, 1, 4])),
+        )
+
+    state = draw(
+        st.sampled_from([RecoveryState.PENDING, RecoveryState.RUNNING, RecoveryState.RECOVERED])
+    )
+    record = Record(
+        node=node,
+        state=state,
+        fence_id=f"id-{node}",
+        fenced=WHEN + timedelta(seconds=draw(st.integers(0, 5))),
+        owner=draw(st.sampled_from(["", "me", "other"])),
+        marks=frozenset(draw(st.sets(st.sampled_from([FORCED])))),
+        before=draw(st.none() | st.dictionaries(st.sampled_from(INSTANCES), st.just("stopped"))),
+    )
+    on_host = draw(st.sets(st.sampled_from(INSTANCES)))
+    elsewhere = draw(st.sets(st.sampled_from(INSTANCES))) - on_host
+    numbers = draw(st.lists(st.integers(1, 9), unique=True, max_size=6))
+    return HostView(
+        record=record,
+        mine=record.owner == "me",
+        fence_confirmed=draw(st.booleans()),
+        host=draw(st.sampled_from([node, None])),
+        problem=draw(st.sampled_from(["", "", "Nova is away"])),
+        service=draw(
+            st.none()
+            | st.builds(
+                ComputeService,
+                id=st.just("s"),
+                host=st.just(node),
+                up=st.booleans(),
+                forced_down=st.booleans(),
+                enabled=st.booleans(),
+                disabled_reason=st.sampled_from(["", "maintenance", "novaha: fenced"]),
+            )
+        ),
+        instances=tuple(instance(f"{node}/{i}", node) for i in sorted(on_host)),
+        moved={
+            f"{node}/{i}": draw(st.none() | st.just(instance(f"{node}/{i}", "elsewhere")))
+            for i in sorted(elsewhere)
+        },
+        migrations=tuple(
+            Migration(
+                id=number,
+                instance=f"{node}/{draw(st.sampled_from(INSTANCES))}",
+                source=node,
+                destination=draw(st.none() | st.sampled_from(HOSTS)),
+                status=draw(statuses),
+            )
+            for number in numbers
+        ),
+        attempts={f"{node}/{i}": a for i, a in draw(attempts).items()},
+        stops={f"{node}/{i}": a for i, a in draw(attempts).items()},
+        failures={
+            f"{node}/{i}": Failure(draw(st.integers(1, 50)), draw(times))
+            for i in draw(st.sets(st.sampled_from(INSTANCES)))
+        },
+        alive=draw(st.booleans()),
+        quiet_until=draw(times),
+        settled_before=draw(st.booleans()),
+    )
+
+
+sites = st.sets(st.sampled_from(HOSTS)).flatmap(
+    lambda nodes: st.tuples(*(views(node) for node in sorted(nodes)))
+)
+policies = st.builds(Policy, max_in_flight=st.integers(1, 6))
+
+
+@given(sites, policies)
+def test_law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    for step in plan(site, policy, NOW).steps:
+        view = by_node[step.node]
+        if isinstance(step, Claim) and view.record.state is RecoveryState.PENDING:
+            assert view.fence_confirmed
+        if isinstance(step, Evacuate | ForceDown | Prepare):
+            assert view.record.state is RecoveryState.RUNNING
+            assert view.mine
+        if isinstance(step, Evacuate):
+            assert view.record.before is not None
+            assert view.service is not None
+            assert view.service.forced_down
+            assert not view.problem
+
+
+@given(sites, policies)
+def test_law_2_at_most_one_evacuation_of_an_instance(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    decided = plan(site, policy, NOW)
+    evacuations = [step for step in decided.steps if isinstance(step, Evacuate)]
+    assert len({step.instance for step in evacuations}) == len(evacuations)
+    dead = {
+        view.host
+        for view in site
+        if view.host and view.record.state is RecoveryState.RUNNING
+        if view.service is not None and view.service.forced_down
+    }
+    for step in evacuations:
+        view = by_node[step.node]
+        mine = [m for m in view.migrations if m.instance == step.instance]
+        newest = max(mine, key=lambda m: m.id, default=None)
+        if newest is not None:
+            assert newest.status != DONE
+            assert newest.status not in IN_FLIGHT or newest.destination in dead
+        attempt = view.attempts.get(step.instance)
+        if attempt is not None:
+            assert attempt.outcome is not Outcome.SENDING
+            untraced = newest is None or newest.id in attempt.seen
+            if untraced and attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+                assert attempt.at + policy.answer_wait <= NOW
+
+
+@given(sites, policies)
+def test_law_2_never_more_under_way_than_allowed(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    decided = plan(site, policy, NOW)
+    new = sum(1 for step in decided.steps if isinstance(step, Evacuate))
+    moving = sum(1 for r in decided.reports for i in r.instances if i.progress == "moving")
+    assert new == 0 or new + moving <= policy.max_in_flight
+
+
+@given(sites, policies)
+def test_law_5_complete_only_when_every_instance_is_settled(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    decided = plan(site, policy, NOW)
+    reports = {report.record.node: report for report in decided.reports}
+    for step in decided.steps:
+        if isinstance(step, Complete):
+            view, report = by_node[step.node], reports[step.node]
+            assert view.settled_before
+            assert all(i.progress in FINAL for i in report.instances)
+            still_there = {i.id for i in view.instances}
+            assert set(step.unmoved) == still_there
+            assert all(step.unmoved.values())
+
+
+@given(sites, policies)
+def test_laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    for step in plan(site, policy, NOW).steps:
+        view = by_node[step.node]
+        if isinstance(step, Unforce | Enable | Drop):
+            assert view.record.state is RecoveryState.RECOVERED
+            assert view.alive
+        if isinstance(step, Unforce):
+            assert FORCED in view.record.marks
+        if isinstance(step, Enable):
+            assert view.service is not None
+            assert view.service.disabled_reason.startswith("novaha:")
+
+
+@given(sites, policies)
+def test_every_host_is_reported_and_every_instance_on_it(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    decided = plan(site, policy, NOW)
+    assert sorted(r.record.node for r in decided.reports) == sorted(v.node for v in site)
+    for report in decided.reports:
+        assert report.detail
