@@ -25,9 +25,9 @@ from novahalab.sandbox import Sandbox
 
 from . import golden
 from .client import ApiError, Client, Server
-from .cloud import Cloud, ServiceStatus
 from .compute import compute_command, compute_config, compute_log
-from .install import install, install_driver
+from .control import Cloud, ServiceStatus
+from .installation import install, install_driver
 from .paths import CloudPaths
 
 __all__ = [

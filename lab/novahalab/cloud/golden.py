@@ -16,7 +16,7 @@ from novahalab.sandbox import Sandbox
 
 from . import bootstrap, probes, settings
 from .client import Client
-from .cloud import Cloud
+from .control import Cloud
 from .paths import GOLDEN, CloudPaths
 
 LOCK = layout.SOURCE / "lab/cloud/requirements.lock"
