@@ -122,13 +122,13 @@ class DirectProcess:
     """nova-compute as a child that is left behind."""
 
     def __init__(self, argv: Sequence[str], pidfile: Path, log: Path, user: str = "") -> None:
-        self._argv = list(argv)
+        self.argv = tuple(argv)
         self._pidfile = pidfile
         self._log = log
         self._user = user
 
     def installed(self) -> bool:
-        return os.access(self._argv[0], os.X_OK)
+        return os.access(self.argv[0], os.X_OK)
 
     def running(self) -> bool:
         return self._identity() is not None
@@ -138,7 +138,7 @@ class DirectProcess:
 
     def start(self, seconds: float) -> None:
         if not self.installed():
-            raise ActionError(ExitCode.ERR_INSTALLED, f"{self._argv[0]} cannot be executed")
+            raise ActionError(ExitCode.ERR_INSTALLED, f"{self.argv[0]} cannot be executed")
         identity = _user(self._user)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
@@ -146,7 +146,7 @@ class DirectProcess:
             offset = log.tell()
             try:
                 process = subprocess.Popen(
-                    self._argv,
+                    self.argv,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -159,7 +159,7 @@ class DirectProcess:
                     extra_groups=identity.groups,
                 )
             except OSError as error:
-                raise ServiceError(f"{self._argv[0]} cannot be started: {error}") from None
+                raise ServiceError(f"{self.argv[0]} cannot be started: {error}") from None
         self._remember(process.pid)
         try:
             returncode = process.wait(min(_WATCH, seconds))
@@ -167,7 +167,7 @@ class DirectProcess:
             return
         self._pidfile.unlink(missing_ok=True)
         raise ServiceError(
-            f"{self._argv[0]} ended at once with exit code {returncode}; "
+            f"{self.argv[0]} ended at once with exit code {returncode}; "
             f"{self._log} ends with: {self._last_words(offset)}"
         )
 

@@ -1,0 +1,167 @@
+"""nova-compute: not before the recovery is finished, and never waiting long."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from novaha.agents import nova_compute
+from novaha.agents.nova_compute import AGENT, Context
+from novaha.agents.runtime import ActionError
+from novaha.agents.service import DirectProcess, SystemdUnit
+from novaha.contract import ocf
+from novaha.contract.ocf import ExitCode, Request
+from novaha.contract.parameters import ParameterError
+from novaha.core.errors import ClusterToolError, ComputeApiError, RecordError
+from tests.unit.agents.fakes import Clock, FakeCluster, FakeService, pending, recovered, running
+
+
+def request(action: str, level: int = 0, **parameters: str) -> Request:
+    environ = {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}
+    environ |= {
+        "OCF_RESKEY_CRM_meta_timeout": "30000",
+        "OCF_RESKEY_CRM_meta_interval": "10000",
+        "OCF_CHECK_LEVEL": str(level),
+    }
+    return ocf.parse(AGENT, [action], environ)
+
+
+class Setting:
+    def __init__(self, service: FakeService, cluster: FakeCluster, answer: object = "") -> None:
+        self.service, self.cluster, self.clock = service, cluster, Clock()
+        self.stderr = io.StringIO()
+
+        def heartbeat(parameters, node: str) -> str:
+            if isinstance(answer, Exception):
+                raise answer
+            return str(answer)
+
+        self.context = Context(
+            self.stderr,
+            cluster,
+            lambda request: service,
+            heartbeat,
+            self.clock.sleep,
+            self.clock.monotonic,
+        )
+
+
+def test_start_on_a_healthy_host() -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    assert nova_compute.start(request("start"), setting.context) is ExitCode.SUCCESS
+    assert setting.service.calls == ["start"]
+
+
+def test_start_of_what_runs_does_nothing() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster())
+    assert nova_compute.start(request("start"), setting.context) is ExitCode.SUCCESS
+    assert setting.service.calls == []
+
+
+@pytest.mark.parametrize("record", [pending("compute-1"), running("compute-1")])
+def test_law_4_a_held_host_starts_nothing(record) -> None:
+    setting = Setting(FakeService(), FakeCluster(compute_1=record))
+    with pytest.raises(ActionError, match=r"recovery of compute-1 is .* held") as failure:
+        nova_compute.start(request("start"), setting.context)
+    assert failure.value.code is ExitCode.ERR_GENERIC
+    assert setting.service.calls == []
+
+
+def test_law_8_a_held_start_gives_up_after_seconds() -> None:
+    setting = Setting(FakeService(), FakeCluster(compute_1=running("compute-1")))
+    began = setting.clock.now
+    with pytest.raises(ActionError, match="is running on controller-2, held"):
+        nova_compute.start(request("start"), setting.context)
+    assert setting.clock.now - began <= 6
+
+
+def test_a_recovery_that_ends_meanwhile_lets_it_start() -> None:
+    record = [running("compute-1"), running("compute-1"), recovered("compute-1")]
+    setting = Setting(FakeService(), FakeCluster(compute_1=record))
+    assert nova_compute.start(request("start"), setting.context) is ExitCode.SUCCESS
+    assert setting.service.given[0] <= 28
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ClusterToolError(["cibadmin"], 102, ""), RecordError("compute-1", "is nonsense")],
+)
+def test_law_4_unknown_is_held(error) -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    setting.cluster.broken = error
+    with pytest.raises(type(error)):
+        nova_compute.start(request("start"), setting.context)
+    assert setting.service.calls == []
+
+
+def test_start_without_nova_compute() -> None:
+    setting = Setting(FakeService(installed=False), FakeCluster())
+    with pytest.raises(ActionError) as failure:
+        nova_compute.start(request("start"), setting.context)
+    assert failure.value.code is ExitCode.ERR_INSTALLED
+
+
+def test_stop_needs_no_cluster_and_valid_parameters() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster())
+    setting.cluster.broken = ClusterToolError(["cibadmin"], 102, "")
+    assert nova_compute.stop(request("stop", insecure="perhaps"), setting.context) == 0
+    assert setting.service.calls == ["stop"]
+
+
+def test_stop_without_nova_compute() -> None:
+    setting = Setting(FakeService(installed=False), FakeCluster())
+    assert nova_compute.stop(request("stop"), setting.context) is ExitCode.SUCCESS
+    assert setting.service.calls == []
+
+
+def test_monitor_looks_at_the_process_only() -> None:
+    for up, code in ((True, ExitCode.SUCCESS), (False, ExitCode.NOT_RUNNING)):
+        setting = Setting(FakeService(up=up), FakeCluster())
+        setting.cluster.broken = ClusterToolError(["cibadmin"], 102, "")
+        assert nova_compute.monitor(request("monitor"), setting.context) is code
+
+
+@pytest.mark.parametrize(
+    ("answer", "record", "code"),
+    [
+        ("", None, ExitCode.SUCCESS),
+        ("not heard of", None, ExitCode.DEGRADED),
+        (ComputeApiError("ask", "no answer"), None, ExitCode.DEGRADED),
+        ("forced down", recovered("compute-1"), ExitCode.SUCCESS),
+    ],
+)
+def test_monitor_of_depth_10_asks_nova(answer, record, code) -> None:
+    setting = Setting(FakeService(up=True), FakeCluster(compute_1=record), answer)
+    deep = request("monitor", 10, auth_url="http://k", username="u", password="p")
+    assert nova_compute.monitor(deep, setting.context) is code
+    assert ("ocf-exit-reason:" in setting.stderr.getvalue()) is (code is ExitCode.DEGRADED)
+
+
+def test_monitor_of_depth_10_without_credentials_asks_nobody() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster(), ZeroDivisionError())
+    deep = request("monitor", 10, novaha_config="/nonexistent")
+    assert nova_compute.monitor(deep, setting.context) is ExitCode.SUCCESS
+
+
+def test_law_4_a_unit_that_starts_at_boot_is_found_by_validation() -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    setting.service.at_boot = True
+    assert nova_compute.validate_all(request("validate-all"), setting.context) == 0
+    with pytest.raises(ActionError, match="disable its unit"):
+        nova_compute.validate_all(request("validate-all", 10), setting.context)
+
+
+def test_unit_and_binary_exclude_each_other() -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    with pytest.raises(ParameterError, match="exclude"):
+        nova_compute.start(request("start", unit="a", binary="/b"), setting.context)
+
+
+def test_which_service() -> None:
+    assert isinstance(nova_compute.service_of(request("monitor", unit="nova-compute")), SystemdUnit)
+    direct = nova_compute.service_of(
+        request("monitor", binary="/b", config="/1 /2", additional_parameters="--debug")
+    )
+    assert isinstance(direct, DirectProcess)
+    assert direct.argv == ("/b", "--config-file", "/1", "--config-file", "/2", "--debug")
