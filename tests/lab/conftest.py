@@ -1,0 +1,58 @@
+"""One lab a Pacemaker generation; every test finds it whole and empty."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from novahalab import layout
+
+from tests.lab.site import Site
+from novahalab.watcher import Watcher
+
+GENERATIONS = os.environ.get("NOVAHA_LAB_GENERATIONS", "native,trixie,sid").split(",")
+KEEP = bool(os.environ.get("NOVAHA_LAB_KEEP"))
+
+
+@pytest.fixture(scope="session", params=GENERATIONS)
+def generation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def lab(generation: str) -> Iterator[Site]:
+    site = Site()
+    if not KEEP:
+        site.lab("down", timeout=300)
+    site.lab("up", "--pacemaker", generation, timeout=1800)
+    yield site
+    if not KEEP:
+        site.lab("down", timeout=300)
+
+
+@pytest.fixture
+def site(lab: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The lab, whole and empty; a failure tells what it looked like."""
+    lab.restore()
+    yield lab
+    if getattr(request.node, "failed", False):
+        print(lab.describe())
+
+
+@pytest.fixture
+def watcher(site: Site) -> Iterator[Watcher]:
+    """Watches the guests during the test; no guest may ever run on two hosts (law 2)."""
+    watching = Watcher(layout.GUESTS)
+    watching.start()
+    yield watching
+    watching.stop()
+    assert watching.twice == [], "guests ran on two hosts"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    report = yield
+    if report.when == "call" and report.failed:
+        item.failed = True  # type: ignore[attr-defined]
+    return report
