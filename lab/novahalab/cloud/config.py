@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from novahalab import layout
+
 from . import settings
 from .paths import CloudPaths
 
@@ -208,7 +210,7 @@ def nova_compute(host: str, guests: Path, log_file: Path) -> Sections:
         "DEFAULT": {
             **common["DEFAULT"],
             "host": host,
-            "my_ip": settings.compute_address(host),
+            "my_ip": layout.address(host, "api"),
             "compute_driver": "novahalab.Driver",
             "state_path": "/var/lib/nova",
             "log_file": log_file,

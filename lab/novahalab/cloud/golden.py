@@ -1,6 +1,7 @@
 """The golden copy: a bootstrapped cloud's data, made once, from which every ``up`` starts."""
 
 import base64
+import functools
 import hashlib
 import os
 import shutil
@@ -31,8 +32,12 @@ _SANDBOX = "golden"
 Say = Callable[[str], None]
 
 
+@functools.cache
 def key() -> str:
-    """Return what the golden copy is made from, as a hash: another one needs another copy."""
+    """Return what the golden copy is made from, as a hash: another one needs another copy.
+
+    Read once: the files may change while this process, with its own code, is at work.
+    """
     digest = hashlib.sha256(str(layout.LAB).encode())
     here = Path(__file__).parent
     for name in ("golden.py", "bootstrap.py", "config.py", "paths.py", "settings.py"):
@@ -190,9 +195,9 @@ def _finishing_touches(paths: CloudPaths) -> str:
         "delete from nova_cell1.services",
     ]
     # Mapped in advance, a compute host can be scheduled to without nova-manage discover_hosts.
-    for index in range(1, settings.MAX_COMPUTES + 1):
+    for host in layout.computes(layout.MAX_COMPUTES):
         statements.append(
             "insert into nova_api.host_mappings (created_at, cell_id, host) "
-            f"select now(), id, 'compute-{index}' from nova_api.cell_mappings where name = 'cell1'"
+            f"select now(), id, '{host}' from nova_api.cell_mappings where name = 'cell1'"
         )
     return "".join(statement + ";\n" for statement in statements)

@@ -1,6 +1,8 @@
 """Where the lab's cloud is and how one gets in; nothing of it is secret."""
 
-ADDRESS = "10.77.2.2"
+from novahalab import layout
+
+ADDRESS = layout.address("cloud", "api")
 REGION = "RegionOne"
 
 # The admin of the cloud, a user, its password and its project.
@@ -20,9 +22,6 @@ PORTS = {
 }
 DATABASES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1")
 
-# The golden copy knows this many compute hosts; a host needs no discovery to be scheduled to.
-MAX_COMPUTES = 20
-
 
 def url(service: str, path: str = "") -> str:
     """Return the URL of a service's API."""
@@ -40,8 +39,3 @@ def database_url(name: str) -> str:
 def bus_url() -> str:
     """Return the oslo.messaging transport URL."""
     return f"rabbit://{BUS_USER}:{BUS_PASSWORD}@{ADDRESS}:{PORTS['bus']}/"
-
-
-def compute_address(host: str) -> str:
-    """Return the address of compute-i on the API network."""
-    return f"10.77.2.{100 + int(host.rpartition('-')[2])}"
