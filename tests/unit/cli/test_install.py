@@ -1,0 +1,130 @@
+"""install-agents: ours and nothing else, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from novaha.cli import install
+from novaha.cli.install import Directories, Diversion, InstallError
+from novaha.core.errors import ClusterToolError
+from novaha.pacemaker.runner import Result
+
+COMMAND = "/opt/novaha/bin/python3 -I"
+
+
+class Dpkg:
+    """dpkg-divert and dpkg-query of a system that owns the given files."""
+
+    def __init__(self, *owned: Path) -> None:
+        self.owned = {str(path) for path in owned}
+        self.diverted: dict[str, str] = {}
+
+    def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
+        answer = ""
+        match argv:
+            case ["dpkg-query", "--search", path]:
+                if path not in self.owned:
+                    raise ClusterToolError(argv, 1, "no path found")
+            case ["dpkg-divert", "--truename", path]:
+                answer = self.diverted.get(path, path)
+            case ["dpkg-divert", "--local", how, "--divert", kept, "--add", path]:
+                assert path not in self.diverted
+                self.diverted[path] = kept
+                if how == "--rename" and Path(path).exists():
+                    Path(path).rename(kept)
+            case ["dpkg-divert", "--local", "--rename", "--divert", kept, "--remove", path]:
+                assert self.diverted.pop(path) == kept
+                if Path(kept).exists():
+                    Path(kept).rename(path)
+            case _:
+                raise AssertionError(f"nobody expects {argv}")
+        return Result(tuple(argv), 0, f"{answer}\n".encode(), "")
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> Directories:
+    return Directories(tmp_path / "ocf", tmp_path / "sbin", tmp_path / "alerts")
+
+
+@pytest.fixture
+def dpkg(directories: Directories) -> Dpkg:
+    return Dpkg(directories.sbin / "fence_compute")
+
+
+@pytest.fixture
+def diversion(tmp_path: Path, dpkg: Dpkg) -> Diversion:
+    return Diversion(tmp_path / "aside", dpkg, lambda name: f"/usr/bin/{name}")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def without_dpkg(tmp_path: Path) -> Diversion:
+    return Diversion(tmp_path / "aside", Dpkg(), lambda name: None)  # type: ignore[arg-type]
+
+
+def installed(directories: Directories, diversion: Diversion) -> list[str]:
+    return list(install.install(directories, install.sources(), COMMAND, diversion))
+
+
+def test_every_agent_is_there_with_the_interpreter_of_novaha(directories, diversion) -> None:
+    installed(directories, diversion)
+    for target in directories.targets().values():
+        first, second = target.read_text().splitlines()[:2]
+        assert first == f"#!{COMMAND}"
+        assert second.startswith("# novaha: ")
+        assert target.stat().st_mode & 0o777 == 0o755
+        assert [p.name for p in target.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_second_time_changes_nothing(directories, diversion) -> None:
+    installed(directories, diversion)
+    assert all(line.endswith(": as it should be") for line in installed(directories, diversion))
+
+
+def test_an_older_version_of_ours_is_replaced(directories, diversion, dpkg) -> None:
+    installed(directories, diversion)
+    target = directories.sbin / "fence_compute"
+    target.write_text("#!/usr/bin/python3\n# novaha: older\n")
+    installed(directories, diversion)
+    assert "import main" in target.read_text()
+    assert dpkg.diverted == {}
+
+
+@pytest.mark.parametrize("way", ["diversion", "without_dpkg"])
+def test_a_distributions_agent_is_kept_aside_and_comes_back(directories, request, way) -> None:
+    diversion = request.getfixturevalue(way)
+    target = directories.sbin / "fence_compute"
+    target.parent.mkdir()
+    target.write_text("the distribution's own\n")
+    assert "is kept as" in "\n".join(installed(directories, diversion))
+    assert target.read_text().startswith(f"#!{COMMAND}")
+    installed(directories, diversion)
+    done = list(install.uninstall(directories, diversion))
+    assert f"{target}: removed, the distribution's own is back" in done
+    assert target.read_text() == "the distribution's own\n"
+
+
+def test_uninstall_leaves_alone_what_is_not_ours(directories, diversion) -> None:
+    installed(directories, diversion)
+    other = directories.targets()["ocf/NovaCompute"]
+    other.write_text("#!/bin/sh\necho somebody else's\n")
+    list(install.uninstall(directories, diversion))
+    assert other.exists()
+    assert not directories.targets()["ocf/NovaEvacuate"].exists()
+    assert all("removed" not in line for line in install.uninstall(directories, diversion))
+
+
+def test_a_path_that_cannot_stand_in_a_first_line() -> None:
+    for python in ("/opt/my python/bin/python3", f"/{'x' * 260}/python3"):
+        with pytest.raises(InstallError, match="shorter path"):
+            install.interpreter(python)
+
+
+def test_a_python_without_novaha_is_refused(tmp_path) -> None:
+    """Found through PYTHONPATH is not installed: Pacemaker would not find it."""
+    python = tmp_path / "python3"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(InstallError, match="-m pip install"):
+        install.interpreter(str(python))

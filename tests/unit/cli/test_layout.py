@@ -1,0 +1,232 @@
+"""What `novaha setup` finds missing, and that it is missing no more afterwards."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import etree
+
+from novaha.cli import configuration, layout
+from novaha.cli.configuration import Configuration
+from novaha.cli.layout import LayoutError, Step, Wanted
+
+NODES = {"controller-1": "member", "compute-1": "remote", "compute-2": "remote"}
+
+
+def device(name: str, agent: str = "fence_ipmilan", **attributes: str) -> str:
+    pairs = "".join(
+        f'<nvpair id="{name}-{key}" name="{key}" value="{value}"/>'
+        for key, value in attributes.items()
+    )
+    return (
+        f'<primitive id="{name}" class="stonith" type="{agent}">'
+        f'<instance_attributes id="{name}-a">{pairs}</instance_attributes></primitive>'
+    )
+
+
+IPMI = device("ipmi-1", pcmk_host_list="compute-1") + device(
+    "ipmi-2", pcmk_host_map="compute-2:7;compute-9:8"
+)
+
+
+def cluster(
+    resources: str = IPMI,
+    levels: str = "",
+    properties: str = "",
+    nodes: str = "",
+    known: dict[str, str] = NODES,
+) -> Configuration:
+    return configuration.read(
+        etree.fromstring(
+            f"<cib><configuration><crm_config><cluster_property_set id='p'>{properties}"
+            f"</cluster_property_set></crm_config><nodes>{nodes}</nodes>"
+            f"<resources>{resources}</resources><constraints/>"
+            f"<fencing-topology>{levels}</fencing-topology></configuration></cib>"
+        ),
+        known,
+    )
+
+
+def level(index: int, devices: str, target: str = "compute-1") -> str:
+    return (
+        f'<fencing-level id="fl-{target}-{index}" target="{target}" index="{index}" '
+        f'devices="{devices}"/>'
+    )
+
+
+def commands(now: Configuration, wanted: Wanted | None = None) -> list[str]:
+    return [" ".join(step.argv) for step in layout.plan(now, wanted or Wanted())]
+
+
+def levels_of(now: Configuration, node: str) -> list[str]:
+    return [c for c in commands(now) if c.startswith("stonith level") and f" {node} " in c]
+
+
+def test_a_cluster_with_nothing_of_ours() -> None:
+    assert commands(cluster()) == [
+        "node attribute compute-1 osprole=compute",
+        "node attribute compute-2 osprole=compute",
+        "stonith create fence-nova fence_compute pcmk_host_check=static-list "
+        "pcmk_host_list=compute-1 compute-2 op monitor interval=60s timeout=20s",
+        "stonith level add 1 compute-1 ipmi-1 fence-nova",
+        "stonith level add 1 compute-2 ipmi-2 fence-nova",
+        "resource create nova-evacuate ocf:openstack:NovaEvacuate op "
+        "start interval=0s timeout=30s stop interval=0s timeout=20s "
+        "monitor interval=10s timeout=20s "
+        "monitor interval=60s timeout=20s OCF_CHECK_LEVEL=10 "
+        "meta failure-timeout=60s migration-threshold=2 resource-stickiness=1",
+        "constraint location nova-evacuate rule resource-discovery=never score=-INFINITY "
+        "osprole eq compute",
+        "resource create nova-compute ocf:openstack:NovaCompute op "
+        "start interval=0s timeout=30s stop interval=0s timeout=30s "
+        "monitor interval=10s timeout=20s meta failure-timeout=60s clone",
+        "resource meta nova-compute-clone interleave=true",
+        "constraint location nova-compute-clone rule resource-discovery=exclusive score=0 "
+        "osprole eq compute",
+        "constraint location nova-compute-clone rule score=-INFINITY novaha-hold eq true",
+        "alert create path=/usr/share/pacemaker/alerts/novaha_alert id=novaha-alert",
+    ]
+
+
+def test_pcs_0_12_wants_a_rule_in_one_argument() -> None:
+    steps = layout.plan(cluster(), Wanted(pcs=(0, 12, 0, 2)))
+    assert (
+        Step(
+            "nova-compute-clone: not on a host that is held",
+            (
+                *("constraint", "location", "nova-compute-clone", "rule"),
+                *("score=-INFINITY", "novaha-hold eq true"),
+            ),
+        )
+        in steps
+    )
+
+
+def test_law_1_an_existing_level_is_kept_with_the_power_device_first() -> None:
+    now = cluster(levels=level(1, "ipmi-1"))
+    assert levels_of(now, "compute-1") == [
+        "stonith level remove 1 target compute-1 stonith ipmi-1",
+        "stonith level add 1 compute-1 ipmi-1 fence-nova",
+    ]
+
+
+def test_law_3_every_level_ends_with_the_flag() -> None:
+    """A fencing by the second level would leave no record."""
+    now = cluster(
+        resources=IPMI + device("pdu-a") + device("pdu-b"),
+        levels=level(1, "ipmi-1") + level(2, "pdu-a,pdu-b"),
+    )
+    assert [c for c in levels_of(now, "compute-1") if " add " in c] == [
+        "stonith level add 1 compute-1 ipmi-1 fence-nova",
+        "stonith level add 2 compute-1 pdu-a pdu-b fence-nova",
+    ]
+
+
+def test_law_1_the_flag_before_the_power_device_is_turned_round() -> None:
+    now = cluster(
+        resources=IPMI + device("flag", "fence_compute", pcmk_host_list="compute-1 compute-2"),
+        levels=level(1, "flag,ipmi-1"),
+    )
+    assert levels_of(now, "compute-1") == [
+        "stonith level remove 1 target compute-1 stonith flag ipmi-1",
+        "stonith level add 1 compute-1 ipmi-1 flag",
+    ]
+
+
+def test_two_devices_without_levels_become_two_levels() -> None:
+    now = cluster(resources=IPMI + device("pdu", pcmk_host_list="compute-1,compute-2"))
+    assert levels_of(now, "compute-1") == [
+        "stonith level add 1 compute-1 ipmi-1 fence-nova",
+        "stonith level add 2 compute-1 pdu fence-nova",
+    ]
+
+
+def test_a_device_may_be_known_by_its_name_alone() -> None:
+    now = cluster(resources=device("ipmi-compute-1") + device("ipmi-compute-2"))
+    assert levels_of(now, "compute-1") == [
+        "stonith level add 1 compute-1 ipmi-compute-1 fence-nova"
+    ]
+
+
+def test_a_similar_name_is_not_the_nodes_device() -> None:
+    known = {"compute-1": "remote"}
+    with pytest.raises(LayoutError, match="compute-1 has no device"):
+        commands(cluster(resources=device("ipmi-compute-11"), known=known))
+
+
+def test_computes_without_power_device_are_all_named_with_the_command_to_add_one() -> None:
+    with pytest.raises(LayoutError) as failure:
+        commands(cluster(resources=""))
+    assert len(failure.value.problems) == 2
+    assert "pcs stonith create ipmi-compute-2 fence_ipmilan" in str(failure.value)
+
+
+def test_our_device_is_no_power_device() -> None:
+    ours = device("fence-nova", "fence_compute", pcmk_host_list="compute-1 compute-2")
+    with pytest.raises(LayoutError, match="compute-1 has no device"):
+        commands(cluster(resources=ours, levels=level(1, "fence-nova")))
+
+
+@pytest.mark.parametrize(
+    ("now", "problem"),
+    [
+        (
+            cluster(properties="<nvpair id='s' name='stonith-enabled' value='false'/>"),
+            "fencing is switched off",
+        ),
+        (
+            cluster(levels="<fencing-level id='x' target-pattern='c.*' index='1' devices='a'/>"),
+            "patterns or attributes",
+        ),
+        (cluster(resources=IPMI + device("nova-compute")), "is called nova-compute already"),
+        (cluster(known={"controller-1": "member"}), "no compute node"),
+    ],
+)
+def test_what_is_in_the_way_is_said(now: Configuration, problem: str) -> None:
+    with pytest.raises(LayoutError, match=problem):
+        commands(now)
+
+
+def test_unknown_nodes_and_nodes_of_two_roles() -> None:
+    with pytest.raises(LayoutError, match="compute-7 is no node"):
+        commands(cluster(), Wanted(computes=("compute-7",)))
+    with pytest.raises(LayoutError, match="cannot be both"):
+        commands(cluster(), Wanted(computes=("compute-1",), controllers=("compute-1",)))
+
+
+def test_a_host_that_is_added_later() -> None:
+    now = cluster(
+        resources=IPMI + device("flag", "fence_compute", pcmk_host_list="compute-1"),
+        levels=level(1, "ipmi-1,flag"),
+        nodes="<node id='1' uname='compute-1'><instance_attributes id='a'>"
+        "<nvpair id='b' name='osprole' value='compute'/></instance_attributes></node>",
+    )
+    assert commands(now)[:3] == [
+        "node attribute compute-2 osprole=compute",
+        "stonith update flag pcmk_host_list=compute-1 compute-2",
+        "stonith level add 1 compute-2 ipmi-2 flag",
+    ]
+
+
+def test_cluster_members_can_be_compute_nodes_when_named() -> None:
+    now = cluster(
+        resources=device("ipmi-3", pcmk_host_list="controller-1"), known={"controller-1": "member"}
+    )
+    found = commands(now, Wanted(computes=("controller-1",)))
+    assert found[0] == "node attribute controller-1 osprole=compute"
+
+
+def test_parameters_of_existing_resources_are_updated() -> None:
+    existing = (
+        '<clone id="c"><primitive id="nc" class="ocf" provider="openstack" type="NovaCompute">'
+        '<instance_attributes id="i"><nvpair id="j" name="binary" value="/a"/>'
+        "</instance_attributes></primitive></clone>"
+    )
+    now = cluster(resources=IPMI + existing)
+    found = commands(now, Wanted(compute={"binary": "/b", "user": "nova"}))
+    assert "resource update nc binary=/b user=nova" in found
+    assert "constraint location c rule score=-INFINITY novaha-hold eq true" in found
+
+
+def test_nodes_are_in_the_order_people_expect() -> None:
+    known = {f"compute-{n}": "remote" for n in (10, 9, 1)}
+    assert cluster(known=known).computes() == ["compute-1", "compute-9", "compute-10"]
