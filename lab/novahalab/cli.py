@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         console.print("[red]interrupted[/]; `lab down` clears what is left")
-        return 130
+        # Not waiting for the threads of `up`; what they run dies with them.
+        os._exit(130)
     return result or 0
 
 
@@ -40,13 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function)
         return command
 
-    generation = {"choices": layout.GENERATIONS, "default": "native", "help": "whose Pacemaker"}
-    command = add("install", _install, "install what the lab needs")
-    command.add_argument("--pacemaker", **generation)
+    _add_generation(add("install", _install, "install what the lab needs"))
     command = add("up", _up, "start the lab")
     command.add_argument("--computes", type=_computes, default=3, metavar="N")
-    command.add_argument("--pacemaker", **generation)
-    command.add_argument("--bare", action="store_true", help="the cluster alone: no cloud, no novaha")
+    _add_generation(command)
+    command.add_argument(
+        "--bare", action="store_true", help="the cluster alone: no cloud, no novaha"
+    )
     add("down", _down, "end the lab and all that belongs to it")
     command = add("status", _status, "what runs")
     command.add_argument("--output", choices=("text", "json"), default="text")
@@ -73,6 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--lines", type=int, default=200)
     _servers_parser(add("servers", _servers_list, "the cloud's instances"))
     return parser
+
+
+def _add_generation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pacemaker",
+        choices=layout.GENERATIONS,
+        default="native",
+        help="whose Pacemaker: this machine's Debian's, or another release's (default: native)",
+    )
 
 
 def _servers_parser(parser: argparse.ArgumentParser) -> None:

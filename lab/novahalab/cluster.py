@@ -119,9 +119,7 @@ def _remote_node(node: str) -> ET.Element:
     values = {"server": layout.address(node, "cluster"), "reconnect_interval": "5s"}
     _nvpairs(attributes, values)
     # A connection that is being tried holds up the next transition: keep it short.
-    _operations(
-        remote, ("monitor", "3s", "5s"), ("start", "0s", "15s"), ("stop", "0s", "15s")
-    )
+    _operations(remote, ("monitor", "3s", "5s"), ("start", "0s", "15s"), ("stop", "0s", "15s"))
     return remote
 
 
@@ -145,7 +143,7 @@ def status(controllers: Sequence[str] = layout.CONTROLLERS) -> ClusterStatus | N
             continue
         try:
             shown = controller.exec(["crm_mon", "-1", "-n", "-r", "--output-as=xml"], timeout=10)
-            answer = _parse(ET.fromstring(shown.stdout))
+            answer = _parse(ET.fromstring(shown.stdout))  # noqa: S314 (Pacemaker's own)
         except (CommandError, LabError, ET.ParseError):
             continue
         if answer.dc:
@@ -157,7 +155,8 @@ def _parse(root: ET.Element) -> ClusterStatus:
     dc = root.find("summary/current_dc")
     if dc is None or dc.get("present") != "true":
         return ClusterStatus()
-    nodes, resources = {}, {}
+    nodes: dict[str, str] = {}
+    resources: dict[str, list[str]] = {}
     for node in root.iterfind("nodes/node"):
         name = node.get("name", "")
         nodes[name] = _node_state(node)
@@ -180,9 +179,7 @@ def _node_state(node: ET.Element) -> str:
     return "online" if node.get("online") == "true" else "offline"
 
 
-def wait_for(
-    what: str, met: Callable[[ClusterStatus], str], timeout: float
-) -> ClusterStatus:
+def wait_for(what: str, met: Callable[[ClusterStatus], str], timeout: float) -> ClusterStatus:
     """Wait until ``met`` returns an empty text; else the text says what is still missing.
 
     ``timeout`` is in seconds. Raises LabError, with what was missing at the end.

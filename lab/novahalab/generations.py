@@ -128,11 +128,19 @@ def _in_root(target: Path, argv: list[str], log: Path) -> None:
 
     Namespaces of its own make sure that nothing is left when it is cut off.
     """
-    script = (
-        'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
-    )
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", script,
-            str(target), *argv]
+    script = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
+    argv = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child=KILL",
+        "sh",
+        "-c",
+        script,
+        str(target),
+        *argv,
+    ]
     env = {"DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8", **_proxies()}
     env["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     run(argv, timeout=400, log=log, env=env)

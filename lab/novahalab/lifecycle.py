@@ -53,9 +53,10 @@ def side_by_side(parts: dict[str, Callable[[], None]]) -> None:
         except LabError as error:
             raise LabError(f"{name}: {error}") from error
 
-    with ThreadPoolExecutor(len(parts)) as pool:
-        futures = [pool.submit(one, name, part) for name, part in parts.items()]
-        wait(futures)
+    pool = ThreadPoolExecutor(len(parts))
+    futures = [pool.submit(one, name, part) for name, part in parts.items()]
+    wait(futures)
+    pool.shutdown()
     for future in futures:
         future.result()
 

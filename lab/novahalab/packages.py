@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,8 +37,14 @@ def install(packages: Sequence[str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         units = _unit_files()
         with _no_services():
-            if run([*APT, "install", *wanted], timeout=600, env=_ENV, log=log, check=False,
-                   outlive=True).returncode:
+            if run(
+                [*APT, "install", *wanted],
+                timeout=600,
+                env=_ENV,
+                log=log,
+                check=False,
+                outlive=True,
+            ).returncode:
                 # The lists may be old or not there at all.
                 run([*APT, "update"], timeout=300, env=_ENV, log=log, outlive=True)
                 run([*APT, "install", *wanted], timeout=600, env=_ENV, log=log, outlive=True)
@@ -59,7 +64,7 @@ def _no_services() -> Iterator[None]:
         yield
         return
     _POLICY.write_text("#!/bin/sh\n# The novaha lab is installing packages.\nexit 101\n")
-    os.chmod(_POLICY, 0o755)
+    _POLICY.chmod(0o755)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ native node must lie on another file system than the root that it is put on.
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 import shutil
@@ -84,8 +85,6 @@ def _dependencies_hash(generation: str) -> str:
 
 def _requirements() -> list[str]:
     """What setup.cfg says that novaha needs."""
-    import configparser
-
     parser = configparser.ConfigParser()
     parser.read(layout.SOURCE / "setup.cfg")
     text = parser.get("options", "install_requires", fallback="")
@@ -94,16 +93,39 @@ def _requirements() -> list[str]:
 
 def _unpack(archive: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    run(["tar", "--extract", "--xattrs", "--xattrs-include=*", "--file", str(archive), "--directory",
-         str(target)], timeout=60)
+    run(
+        [
+            "tar",
+            "--extract",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--file",
+            str(archive),
+            "--directory",
+            str(target),
+        ],
+        timeout=60,
+    )
 
 
 def _pack(target: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_suffix(".new")
     # Whiteouts are device nodes and opaque marks are xattrs: tar keeps both.
-    run(["tar", "--create", "--xattrs", "--xattrs-include=*", "--file", str(unfinished),
-         "--directory", str(target), "layer"], timeout=60)
+    run(
+        [
+            "tar",
+            "--create",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--file",
+            str(unfinished),
+            "--directory",
+            str(target),
+            "layer",
+        ],
+        timeout=60,
+    )
     kind = archive.name.rpartition("-")[0]
     for old in archive.parent.glob(f"{kind}-*.tar"):
         old.unlink()
@@ -134,11 +156,27 @@ def _in_layer(generation: str, target: Path, argv: list[str], files: Path | None
         (target / name).mkdir(exist_ok=True)
     env = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}
     # How this machine reaches its package index is a matter of its environment, too.
-    env |= {k: v for k, v in os.environ.items()
-            if k.startswith(("PIP_", "SSL_", "REQUESTS_")) or k.lower().endswith("_proxy")}
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", _CHROOT,
-            "sh", str(generations.root(generation)), str(target), str(target / "root"),
-            str(files or target / "files"), *argv]
+    env |= {
+        k: v
+        for k, v in os.environ.items()
+        if k.startswith(("PIP_", "SSL_", "REQUESTS_")) or k.lower().endswith("_proxy")
+    }
+    argv = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child=KILL",
+        "sh",
+        "-c",
+        _CHROOT,
+        "sh",
+        str(generations.root(generation)),
+        str(target),
+        str(target / "root"),
+        str(files or target / "files"),
+        *argv,
+    ]
     run(argv, timeout=300, env=env, clean_env=True, log=layout.LOGS / "product.log")
     shutil.rmtree(target / "work")
 
@@ -171,8 +209,18 @@ def _build_wheel(target: Path) -> Path:
         place = copy / path.relative_to(layout.SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
-    argv = [str(layout.TOOLS / "bin/python"), "-m", "pip", "wheel", "--quiet", "--no-deps",
-            "--no-build-isolation", "--wheel-dir", str(target), str(copy)]
+    argv = [
+        str(layout.TOOLS / "bin/python"),
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(target),
+        str(copy),
+    ]
     run(argv, timeout=120, log=layout.LOGS / "product.log")
     shutil.rmtree(copy)
     return next(target.glob("*.whl"))

@@ -82,7 +82,9 @@ def show(status: dict[str, Any]) -> None:
     out.print(table)
     if status["services"]:
         named = [f"{s['service']} {_mark(s['state'])}" for s in status["services"]]
-        out.print("cloud: " + ", ".join(named) + (" [red](cut off)[/]" if status["cloud_cut"] else ""))
+        out.print(
+            "cloud: " + ", ".join(named) + (" [red](cut off)[/]" if status["cloud_cut"] else "")
+        )
 
 
 def show_servers(servers: Sequence[cloud.Server], output: str) -> None:
