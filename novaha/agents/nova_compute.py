@@ -235,11 +235,12 @@ def ask_nova(parameters: Mapping[str, str], node: str) -> str:
     Raises NovahaError when Nova cannot be asked.
     """
     from novaha import wiring
-    from novaha.core.naming import nova_host
+    from novaha.evacuator.observe import Names
 
     conf = wiring.conf(parameters)
     services = {service.host: service for service in wiring.nova(conf).services()}
-    service = services[nova_host(node, services, conf.nova.host_names)]
+    names = Names(conf.nova.host_names, conf.nova.domain)
+    service = services[names.host(node, frozenset(services))]
     if service.forced_down:
         return f"nova-compute runs, but {service.host} is forced down in Nova"
     return "" if service.up else f"nova-compute runs, but Nova has not heard of {service.host}"

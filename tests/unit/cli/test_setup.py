@@ -1,0 +1,58 @@
+"""The command line of `novaha`, and what setup prints."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from novaha import __version__
+from novaha.cli import main, setup
+from novaha.cli.layout import Step
+from novaha.cli.setup import UsageError
+
+
+def test_law_9_no_password_on_a_command_line() -> None:
+    for name in ("password", "passwd", "os_password"):
+        with pytest.raises(UsageError, match=r"novaha\.conf"):
+            setup._parameters([f"{name}=x"])
+
+
+def test_parameters() -> None:
+    assert setup._parameters(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    for wrong in ("a", "=b"):
+        with pytest.raises(UsageError):
+            setup._parameters([wrong])
+
+
+def test_the_script_survives_a_shell() -> None:
+    text = setup.script([Step("t", ("stonith", "create", "x", "pcmk_host_list=a b"))])
+    line = next(line for line in text.splitlines() if "stonith" in line)
+    shown = subprocess.run(
+        ["sh", "-c", f'pcs() {{ printf "<%s>" "$@"; }}; {line}'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.endswith("<stonith><create><x><pcmk_host_list=a b>")
+    assert text.startswith("set -e\npcs cluster cib ")
+    assert text.splitlines()[-1].startswith("pcs cluster cib-push ")
+
+
+def test_every_command_of_the_parser_is_carried_out_by_somebody() -> None:
+    actions = main.parser()._subparsers._group_actions  # type: ignore[union-attr]
+    assert set(actions[0].choices) == set(main._COMMANDS)
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"novaha {__version__}\n"
+
+
+def test_an_error_is_one_message_and_exit_code_1(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("CIB_file", "/nonexistent/cib.xml")
+    assert main.main(["setup"]) == 1
+    assert capsys.readouterr().err.startswith("novaha: ")
