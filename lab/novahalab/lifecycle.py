@@ -39,6 +39,8 @@ def install(generation: str, progress: Progress) -> None:
         if not generations.installed(generation):
             with progress.step(f"install Pacemaker ({generation})") as step:
                 generations.install(generation, step.say)
+        with progress.step("what novaha needs"):
+            product.prepare(generation)
 
     with exclusive("install"):
         side_by_side({"Pacemaker": pacemaker, "OpenStack": lambda: cloud.install(progress)})
@@ -96,7 +98,7 @@ def up(settings: Settings, progress: Progress) -> None:
 
 def _up_with_novaha(settings: Settings, progress: Progress) -> None:
     def the_cluster() -> None:
-        with progress.step("novaha"):
+        with progress.step("novaha"), exclusive("install"):
             layer = product.layer(settings.pacemaker)
         _cluster(settings, layer, progress)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import configparser
 import hashlib
 import os
+import shlex
 import shutil
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from novahalab import cloud, cluster, generations, layout
@@ -24,7 +26,27 @@ PREFIX = "/opt/novaha"
 _PARTS = ("novaha", "ocf", "fence_agents", "alerts")
 _FILES = ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 # A kept dependency layer is rebuilt when this changes.
-_RECIPE = "1"
+_RECIPE = "2"
+
+
+def prepare(generation: str) -> None:
+    """Build the part of the layer that needs the network, if it is not there.
+
+    Raises CommandError if the packages that novaha depends on cannot be installed.
+    """
+    if not (layout.SOURCE / "setup.cfg").exists():
+        raise LabError(f"no novaha in {layout.SOURCE} to install; `lab up --bare` does without")
+    archive = _dependencies(generation)
+    if archive.exists():
+        return
+    venv = ["/usr/bin/python3", "-m", "venv"]
+    if generation == "native":
+        pip = [f"{PREFIX}/bin/python", "-m", "pip", "install", "--no-cache-dir", "--quiet"]
+        commands = [[*venv, PREFIX], [*pip, *_requirements()]]
+    else:
+        # The distribution's own Python and libraries are what its users have.
+        commands = [[*venv, "--system-site-packages", PREFIX]]
+    _build(generation, None, archive, commands)
 
 
 def layer(generation: str) -> Path:
@@ -32,23 +54,27 @@ def layer(generation: str) -> Path:
 
     Raises CommandError if novaha cannot be built or installed.
     """
-    if not (layout.SOURCE / "setup.cfg").exists():
-        raise LabError(f"no novaha in {layout.SOURCE} to install; `lab up --bare` does without")
+    prepare(generation)
+    dependencies = _dependencies(generation)
+    archive = _archive(generation, "novaha", _source_hash(dependencies.name))
+    if not archive.exists():
+        with tempfile.TemporaryDirectory(prefix="novaha-lab-") as directory:
+            wheel = _build_wheel(Path(directory))
+            pip = [f"{PREFIX}/bin/python", "-m", "pip", "install", "--quiet", "--no-deps"]
+            commands = [
+                [*pip, "--no-index", f"/tmp/{wheel.name}"],
+                [f"{PREFIX}/bin/novaha", "install-agents"],
+            ]
+            _build(generation, dependencies, archive, commands, wheel.parent)
     target = layout.RUN / "product"
-    dependencies = _archive(generation, "dependencies", _dependencies_hash(generation))
-    complete = _archive(generation, "novaha", _source_hash(_dependencies_hash(generation)))
-    if complete.exists():
-        _unpack(complete, target)
-        return target / "layer"
-    if dependencies.exists():
-        _unpack(dependencies, target)
-    else:
-        (target / "layer").mkdir(parents=True)
-        _make_venv(generation, target)
-        _pack(target, dependencies)
-    _install(generation, target)
-    _pack(target, complete)
+    target.mkdir()
+    tar = ["tar", "--extract", "--xattrs", "--xattrs-include=*"]
+    run([*tar, "--file", str(archive), "--directory", str(target)], timeout=60)
     return target / "layer"
+
+
+def _dependencies(generation: str) -> Path:
+    return _archive(generation, "dependencies", _dependencies_hash(generation))
 
 
 def _archive(generation: str, kind: str, digest: str) -> Path:
@@ -91,139 +117,47 @@ def _requirements() -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def _unpack(archive: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    run(
-        [
-            "tar",
-            "--extract",
-            "--xattrs",
-            "--xattrs-include=*",
-            "--file",
-            str(archive),
-            "--directory",
-            str(target),
-        ],
-        timeout=60,
-    )
-
-
-def _pack(target: Path, archive: Path) -> None:
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = archive.with_suffix(".new")
-    # Whiteouts are device nodes and opaque marks are xattrs: tar keeps both.
-    run(
-        [
-            "tar",
-            "--create",
-            "--xattrs",
-            "--xattrs-include=*",
-            "--file",
-            str(unfinished),
-            "--directory",
-            str(target),
-            "layer",
-        ],
-        timeout=60,
-    )
-    kind = archive.name.rpartition("-")[0]
-    for old in archive.parent.glob(f"{kind}-*.tar"):
-        old.unlink()
-    os.replace(unfinished, archive)
-
-
-_CHROOT = """\
-set -e
-mkdir -p "$3"
-mount -t overlay nhl-product -o "lowerdir=$1,upperdir=$2/layer,workdir=$2/work" "$3"
-mount -t proc proc "$3/proc"
-mount --rbind /dev "$3/dev"
-mount -t tmpfs tmpfs "$3/run"
-mount -t tmpfs -o mode=1777 tmpfs "$3/tmp"
-cp -a "$4"/. "$3/tmp/"
-root=$3
-shift 4
-exec chroot "$root" "$@"
-"""
-
-
-def _in_layer(generation: str, target: Path, argv: list[str], files: Path | None = None) -> None:
-    """Run a program on the generation's root with the layer on top; what it writes is the layer.
-
-    ``files`` is a directory whose content it finds in /tmp. Own namespaces: nothing outlives it.
-    """
-    for name in ("work", "root", "files"):
-        (target / name).mkdir(exist_ok=True)
+def _build(
+    generation: str,
+    base: Path | None,
+    archive: Path,
+    commands: Sequence[Sequence[str]],
+    files: Path | None = None,
+) -> None:
+    """Run commands on the generation's root, on top of the layer ``base``; archive the result."""
+    work, nothing = layout.PRODUCT / "work", layout.PRODUCT / "nothing"
+    for directory in (work, nothing):
+        directory.mkdir(parents=True, exist_ok=True)
     env = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}
     # How this machine reaches its package index is a matter of its environment, too.
+    ours = ("PIP_", "SSL_", "REQUESTS_")
     env |= {
-        k: v
-        for k, v in os.environ.items()
-        if k.startswith(("PIP_", "SSL_", "REQUESTS_")) or k.lower().endswith("_proxy")
+        k: v for k, v in os.environ.items() if k.startswith(ours) or k.lower().endswith("_proxy")
     }
-    argv = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child=KILL",
-        "sh",
-        "-c",
-        _CHROOT,
-        "sh",
-        str(generations.root(generation)),
-        str(target),
-        str(target / "root"),
-        str(files or target / "files"),
-        *argv,
-    ]
-    run(argv, timeout=300, env=env, clean_env=True, log=layout.LOGS / "product.log")
-    shutil.rmtree(target / "work")
-
-
-def _make_venv(generation: str, target: Path) -> None:
-    venv = ["/usr/bin/python3", "-m", "venv"]
-    if generation != "native":
-        _in_layer(generation, target, [*venv, "--system-site-packages", PREFIX])
-        return
-    _in_layer(generation, target, [*venv, PREFIX])
-    pip = [f"{PREFIX}/bin/python", "-m", "pip", "install", "--no-cache-dir", "--quiet"]
-    _in_layer(generation, target, [*pip, *_requirements()])
-
-
-def _install(generation: str, target: Path) -> None:
-    wheels = target / "wheel"
-    shutil.rmtree(wheels, ignore_errors=True)
-    wheels.mkdir(parents=True)
-    wheel = _build_wheel(wheels)
-    pip = [f"{PREFIX}/bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    _in_layer(generation, target, [*pip, f"/tmp/{wheel.name}"], files=wheels)
-    _in_layer(generation, target, [f"{PREFIX}/bin/novaha", "install-agents"])
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
+    argv += [str(layout.SCRIPTS / "layer-build"), str(generations.root(generation)), str(work)]
+    argv += [str(base or ""), str(archive), str(files or nothing)]
+    log = layout.LAB / f"product-{generation}.log"
+    log.unlink(missing_ok=True)
+    script = "\n".join(shlex.join(command) for command in commands)
+    run([*argv, script], timeout=300, env=env, clean_env=True, log=log)
+    kind = archive.name.rpartition("-")[0]
+    for old in archive.parent.glob(f"{kind}-*.tar"):
+        if old != archive:
+            old.unlink()
 
 
 def _build_wheel(target: Path) -> Path:
     """The wheel of this source tree, built from a copy so that the tree stays clean."""
-    copy = target.parent / "source"
-    shutil.rmtree(copy, ignore_errors=True)
+    copy, wheels = target / "source", target / "wheel"
     for path in _sources():
         place = copy / path.relative_to(layout.SOURCE)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, place)
-    argv = [
-        str(layout.TOOLS / "bin/python"),
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(target),
-        str(copy),
-    ]
-    run(argv, timeout=120, log=layout.LOGS / "product.log")
-    shutil.rmtree(copy)
-    return next(target.glob("*.whl"))
+    argv = [str(layout.TOOLS / "bin/python"), "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    argv += ["--no-build-isolation", "--wheel-dir", str(wheels), str(copy)]
+    run(argv, timeout=120)
+    return next(wheels.glob("*.whl"))
 
 
 def setup() -> None:
