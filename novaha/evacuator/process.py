@@ -31,6 +31,9 @@ LOG = logging.getLogger("novaha")
 
 SUPERSEDED = 3
 
+_LOOKERS = 1.0
+"""Seconds in which whoever looks at the pid file lets go of its lock again."""
+
 
 def main() -> int:
     """Run with the settings on standard input; returns the exit code."""
@@ -42,6 +45,8 @@ def main() -> int:
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     try:
         settings = json.load(sys.stdin)
+        if settings["parameters"].get("verbose", "").lower() in ("1", "true", "yes", "on"):
+            LOG.setLevel(logging.DEBUG)
         run_dir = Path(settings["run_dir"])
         lock = _lock(run_dir / PID_FILE)
         node = local_node()
@@ -127,10 +132,15 @@ def _lock(path: Path) -> IO[str]:
     Raises BlockingIOError when another evacuator holds it.
     """
     file = open(path, "a+")  # noqa: SIM115 (kept open on purpose)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BlockingIOError(f"another evacuator holds {path}") from None
+    end = time.monotonic() + _LOOKERS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise BlockingIOError(f"another evacuator holds {path}") from None
+            time.sleep(0.05)
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

@@ -1,0 +1,175 @@
+"""The adapter against an HTTP server that answers as Nova does: versions, pages, fields."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from keystoneauth1 import session, token_endpoint
+
+from novaha.core.errors import NotSentError, RefusedError, UnknownOutcomeError
+from novaha.core.model import Migration
+from novaha.nova.compute import Nova
+
+
+class Api(ThreadingHTTPServer):
+    """A few resources of Nova, and a list of what was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.newest = "2.96"
+        self.evacuations: list[dict[str, Any]] = []
+        self.evacuate_answers: list[int] = []
+        self.asked: list[tuple[str, str, str, Any]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_GET(self) -> None:
+        self.answer(None)
+
+    def do_POST(self) -> None:
+        self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    do_PUT = do_POST  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def answer(self, body: Any) -> None:
+        url = urlparse(self.path)
+        query = {k: v[0] for k, v in parse_qs(url.query).items()}
+        version = self.headers.get("OpenStack-API-Version", "")
+        self.server.asked.append((self.command, url.path, version, body or query))
+        code, found = self.find(url.path.removeprefix("/v2.1"), query, body)
+        text = json.dumps(found).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def find(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if path in ("", "/"):
+            version = {"id": "v2.1", "version": self.server.newest, "min_version": "2.1"}
+            return 200, {"version": {**version, "status": "CURRENT", "links": []}}
+        if path == "/os-migrations":
+            rows = [
+                r for r in self.server.evacuations if r["source_compute"] == query["source_compute"]
+            ]
+            ids = [r["uuid"] for r in rows]
+            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+            return 200, {"migrations": rows[start : start + int(query["limit"])]}
+        if path.endswith("/action") and "evacuate" in body:
+            code = self.server.evacuate_answers.pop(0) if self.server.evacuate_answers else 200
+            return code, {"x": {"code": code, "message": "as the test wants it"}}
+        if path == "/os-services":
+            service = {"id": "s", "host": "compute-1", "binary": "nova-compute", "state": "down"}
+            more = {"status": "disabled", "disabled_reason": None, "forced_down": True}
+            return 200, {
+                "services": [{**service, **more, "updated_at": "2026-01-01T00:00:00.000000"}]
+            }
+        return 404, {"itemNotFound": {"code": 404, "message": "Instance could not be found."}}
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    server = Api()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def nova(api: Api) -> Nova:
+    plugin = token_endpoint.Token(f"http://127.0.0.1:{api.server_port}/v2.1", "a token")
+    return Nova(session.Session(auth=plugin, timeout=5), interface="internal", region_name=None)
+
+
+def row(number: int, status: str = "done") -> dict[str, Any]:
+    return {
+        "id": number,
+        "uuid": f"uuid-{number}",
+        "instance_uuid": f"instance-{number}",
+        "source_compute": "compute-1",
+        "dest_compute": "compute-2",
+        "status": status,
+    }
+
+
+def versions(api: Api, path: str) -> set[str]:
+    return {version for _, asked, version, _ in api.asked if re.search(path, asked)}
+
+
+def test_law_5_evacuates_below_2_95_so_that_what_ran_runs_again(api: Api, nova: Nova) -> None:
+    nova.services()
+    nova.evacuate("an-instance")
+    assert versions(api, "action") == {"compute 2.94"}
+    sent = [body for method, path, _, body in api.asked if method == "POST" and "action" in path]
+    assert sent == [{"evacuate": {}}]
+
+
+def test_an_older_nova_is_spoken_to_in_its_own_version(api: Api, nova: Nova) -> None:
+    api.newest = "2.72"
+    nova.services()
+    nova.evacuate("an-instance")
+    assert versions(api, "os-services") == versions(api, "action") == {"compute 2.72"}
+
+
+def test_a_nova_that_is_too_old_is_named(api: Api, nova: Nova) -> None:
+    api.newest = "2.38"
+    with pytest.raises(NotSentError, match=r"2\.38.*2\.53"):
+        nova.services()
+
+
+def test_every_page_of_the_evacuations_is_read(api: Api, nova: Nova) -> None:
+    api.evacuations = [row(n) for n in range(2500, 0, -1)]
+    assert len(nova.evacuations_from("compute-1")) == 2500
+    assert nova.evacuations_from("compute-2") == []
+
+
+def test_law_2_evacuations_are_asked_for_without_changes_since(api: Api, nova: Nova) -> None:
+    api.evacuations = [row(1, "accepted")]
+    assert nova.evacuations_from("compute-1") == [
+        Migration(1, "instance-1", "compute-1", "compute-2", "accepted")
+    ]
+    (query,) = [query for _, path, _, query in api.asked if "os-migrations" in path]
+    assert "changes-since" not in query
+    assert query["migration_type"] == "evacuation"
+
+
+def test_a_service_as_nova_has_it(api: Api, nova: Nova) -> None:
+    (service,) = nova.services()
+    assert (service.host, service.up, service.forced_down, service.enabled) == (
+        "compute-1",
+        False,
+        True,
+        False,
+    )
+    assert service.last_seen is not None
+
+
+def test_an_instance_that_is_gone_is_none(nova: Nova) -> None:
+    assert nova.instance("gone") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(409, RefusedError), (500, UnknownOutcomeError), (503, UnknownOutcomeError)]
+)
+def test_law_2_a_failed_evacuate_is_sent_once(
+    api: Api, nova: Nova, code: int, kind: type[Exception]
+) -> None:
+    api.evacuate_answers = [code] * 5
+    with pytest.raises(kind):
+        nova.evacuate("an-instance")
+    assert len([1 for _, path, _, _ in api.asked if "action" in path]) == 1

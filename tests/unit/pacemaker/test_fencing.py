@@ -1,0 +1,69 @@
+"""Pacemaker's fencing history, as its tools print it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from novaha.core.errors import ClusterToolError, NovahaError
+from novaha.pacemaker.fencing import FenceHistory
+from novaha.pacemaker.runner import Result, Runner
+
+
+class Printed(Runner):
+    """A tool that prints this."""
+
+    def __init__(self, *events: str) -> None:
+        self.text = f"<pacemaker-result><list>{''.join(events)}</list></pacemaker-result>"
+        self.ran: list[Sequence[str]] = []
+
+    def __call__(self, argv: Sequence[str], **options: object) -> Result:
+        self.ran.append(argv)
+        return Result(tuple(argv), 0, self.text.encode(), "")
+
+
+def event(action: str, status: str, completed: str = "") -> str:
+    moment = f' completed="{completed}"' if completed else ""
+    return f'<fence_event action="{action}" target="compute-1" status="{status}"{moment}/>'
+
+
+FENCED = datetime(2026, 11, 21, 0, 11, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("events", "confirmed"),
+    [
+        ([event("reboot", "success", "2026-11-21 00:11:13Z")], True),
+        ([event("off", "success", "2026-11-21 00:11:14.25Z")], True),
+        ([event("reboot", "success", "2026-11-21 01:11:14 +01:00")], True),
+        ([event("reboot", "success", "2026-11-21 00:11:12Z")], False),
+        ([event("reboot", "failed", "2026-11-21 00:11:14Z")], False),
+        ([event("on", "success", "2026-11-21 00:11:14Z")], False),
+        ([event("reboot", "pending")], False),
+        ([], False),
+    ],
+)
+def test_law_1_confirmed_by_a_success_since_the_record(events: list[str], confirmed: bool) -> None:
+    assert FenceHistory(Printed(*events)).confirmed_since("compute-1", FENCED) is confirmed
+
+
+def test_a_fencing_under_way_is_something() -> None:
+    assert FenceHistory(Printed(event("off", "pending"))).anything_since("compute-1", FENCED)
+    assert not FenceHistory(Printed()).anything_since("compute-1", FENCED)
+
+
+def test_a_time_that_cannot_be_read_is_an_error() -> None:
+    with pytest.raises(NovahaError, match="yesterday"):
+        FenceHistory(Printed(event("off", "success", "yesterday"))).of("compute-1")
+
+
+def test_a_missing_tool_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ClusterToolError, match="no-such-tool"):
+        Runner()(["no-such-tool"])
+
+
+def test_a_tool_that_hangs_is_ended() -> None:
+    with pytest.raises(ClusterToolError, match="in time"):
+        Runner()(["sleep", "30"], timeout=0.1)
