@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from novahalab import layout
+from novahalab.watcher import Watcher
 
 from tests.lab.site import Site
-from novahalab.watcher import Watcher
 
 GENERATIONS = os.environ.get("NOVAHA_LAB_GENERATIONS", "native,trixie,sid").split(",")
 KEEP = bool(os.environ.get("NOVAHA_LAB_KEEP"))

@@ -10,9 +10,9 @@ from datetime import datetime
 
 import pytest
 from novahalab import layout
+from novahalab.watcher import Watcher
 
 from tests.lab.site import Site
-from novahalab.watcher import Watcher
 
 pytestmark = pytest.mark.lab
 
