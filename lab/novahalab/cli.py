@@ -117,12 +117,12 @@ def _install(options: argparse.Namespace) -> None:
 
 def _up(options: argparse.Namespace) -> None:
     settings = Settings(options.computes, options.pacemaker, options.bare)
-    with Progress() as progress, lifecycle.exclusive("run"):
+    with Progress() as progress, lifecycle.exclusive("run", progress):
         lifecycle.up(settings, progress)
 
 
 def _down(options: argparse.Namespace) -> None:
-    with Progress() as progress, lifecycle.exclusive("run"):
+    with Progress() as progress, lifecycle.exclusive("run", progress):
         lifecycle.down(progress)
 
 

@@ -24,11 +24,18 @@ _RUN_SIZE = "12g"
 
 
 @contextmanager
-def exclusive(what: str) -> Iterator[None]:
-    """One at a time of ``what``; a second one waits. Ends with this process at the latest."""
+def exclusive(what: str, progress: Progress) -> Iterator[None]:
+    """One at a time of ``what``; a second one waits. Ends with this process at the latest.
+
+    ``run`` is held by ``up`` and ``down``, ``install`` by whatever makes what outlives a run.
+    """
     layout.LAB.mkdir(parents=True, exist_ok=True)
     with (layout.LAB / f"{what}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.line(f"waiting for another lab command ({what}) to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -42,7 +49,7 @@ def install(generation: str, progress: Progress) -> None:
         with progress.step("what novaha needs"):
             product.prepare(generation)
 
-    with exclusive("install"):
+    with exclusive("install", progress):
         side_by_side({"Pacemaker": pacemaker, "OpenStack": lambda: cloud.install(progress)})
 
 
@@ -98,7 +105,7 @@ def up(settings: Settings, progress: Progress) -> None:
 
 def _up_with_novaha(settings: Settings, progress: Progress) -> None:
     def the_cluster() -> None:
-        with progress.step("novaha"), exclusive("install"):
+        with progress.step("novaha"), exclusive("install", progress):
             layer = product.layer(settings.pacemaker)
         _cluster(settings, layer, progress)
 
@@ -109,7 +116,7 @@ def _up_with_novaha(settings: Settings, progress: Progress) -> None:
 
     side_by_side({"cluster": the_cluster, "cloud": the_cloud})
     with progress.step("novaha setup"):
-        product.setup()
+        product.setup(settings)
     with progress.step("novaha and nova-compute on every node") as step:
         product.wait(settings, step.say)
 
@@ -140,7 +147,9 @@ def down(progress: Progress, quiet: bool = False) -> None:
     """
     if quiet and not (_mounts() or network.namespaces() or network.links()):
         return
-    with progress.step("lab down" if not quiet else "clearing leftovers"):
+    name = "clearing leftovers" if quiet else "lab down"
+    # An install has a sandbox of its own while it makes the golden copy.
+    with exclusive("install", progress), progress.step(name):
         _kill_all()
         network.down()
         _keep_logs()

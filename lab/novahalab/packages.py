@@ -11,6 +11,13 @@ from novahalab import layout
 from novahalab.process import run
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
+# What an administrator of this machine would not expect to run after `lab install`.
+_SERVICES = (
+    *("corosync.service", "pacemaker.service", "pcsd.service", "pcsd-ruby.service"),
+    *("openipmi.service", "ipmievd.service", "rabbitmq-server.service", "epmd.service"),
+    "epmd.socket",
+)
+_POLICY_TEXT = "#!/bin/sh\n# The novaha lab is installing packages.\nexit 101\n"
 _lock = threading.Lock()
 _ENV = {"DEBIAN_FRONTEND": "noninteractive"}
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-y", "--no-install-recommends")
@@ -54,16 +61,17 @@ def install(packages: Sequence[str]) -> None:
 
 
 def _unit_files() -> set[str]:
-    return {path.name for path in Path("/lib/systemd/system").glob("*.service")}
+    return {name for name in _SERVICES if Path("/lib/systemd/system", name).exists()}
 
 
 @contextmanager
 def _no_services() -> Iterator[None]:
     """Debian's own way to say that maintainer scripts shall start nothing."""
-    if _POLICY.exists():
+    # One of ours may be there after an installation that was killed.
+    if _POLICY.exists() and _POLICY.read_text() != _POLICY_TEXT:
         yield
         return
-    _POLICY.write_text("#!/bin/sh\n# The novaha lab is installing packages.\nexit 101\n")
+    _POLICY.write_text(_POLICY_TEXT)
     _POLICY.chmod(0o755)
     try:
         yield

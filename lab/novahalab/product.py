@@ -160,10 +160,12 @@ def _build_wheel(target: Path) -> Path:
     return next(wheels.glob("*.whl"))
 
 
-def setup() -> None:
+def setup(settings: Settings) -> None:
     """Let novaha create its resources in the cluster, as an operator does."""
     argv = [f"{PREFIX}/bin/novaha", "setup", "--apply"]
-    Sandbox(layout.CONTROLLERS[0]).exec(argv, timeout=90, log=layout.LOGS / "setup.log")
+    Sandbox(layout.CONTROLLERS[0]).exec(
+        argv, timeout=60 + 5 * settings.computes, log=layout.LOGS / "setup.log"
+    )
 
 
 def wait(settings: Settings, say: Callable[[str], None]) -> None:
@@ -177,6 +179,6 @@ def wait(settings: Settings, say: Callable[[str], None]) -> None:
             text.append("nova-evacuate does not run")
         return "; ".join(text)
 
-    cluster.wait_for("novaha's resources", missing, 60)
+    cluster.wait_for("novaha's resources", missing, 60 + 5 * settings.computes)
     say("waiting for Nova")
     cloud.Client().wait_computes(settings.compute_nodes)
