@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
-from novahalab import cloud, layout, lifecycle, logs, network, nodes, report
+from novahalab import cloud, demo, layout, lifecycle, logs, network, nodes, report
 from novahalab.errors import LabError
 from novahalab.progress import Progress, console
 from novahalab.sandbox import Sandbox
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", help="a node or a service")
     command.add_argument("--lines", type=int, default=200)
     _servers_parser(add("servers", _servers_list, "the cloud's instances"))
+    add("demo", _demo, "show one failover on the lab that is up")
     return parser
 
 
@@ -196,6 +197,10 @@ def _servers_create(options: argparse.Namespace) -> None:
             stopped=options.stopped,
             report=step.say,
         )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return demo.run()
 
 
 def _servers_list(options: argparse.Namespace) -> None:

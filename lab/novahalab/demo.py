@@ -109,7 +109,9 @@ def _read_fencing(story: Story) -> None:
     """To the second by Pacemaker's history, seen within a poll by us: ours is the finer one."""
     if "fenced" in story.moments:
         return
-    answer = _on_a_controller(["stonith_admin", "--history", VICTIM, "--output-as=xml"])
+    answer = _on_a_controller(
+        ["stonith_admin", "--history", VICTIM, "--output-as=xml", "--verbose"]
+    )
     for event in ET.fromstring(answer or "<none/>").iter("fence_event"):
         completed = str(event.get("completed", "")).replace("Z", "+00:00").replace(" +", "+")
         if event.get("status") == "success" and completed:

@@ -118,7 +118,10 @@ def _pending(view: HostView, steps: list[Step]) -> HostReport:
     if view.problem:
         return HostReport(view.record, None, view.problem)
     if not view.fence_confirmed:
-        return HostReport(view.record, None, "waiting for Pacemaker to confirm the fencing")
+        waiting = "waiting for Pacemaker to confirm the fencing"
+        if view.fenced_on_request:
+            waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
+        return HostReport(view.record, None, waiting)
     steps.append(Claim(view.node))
     return HostReport(view.record, None, "fencing confirmed")
 

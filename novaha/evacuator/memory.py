@@ -75,5 +75,4 @@ class HostMemory:
         self._heartbeat = None
         self._alive = False
         self.ended = False
-        self.fencing_requested = False
         self.left = None

@@ -97,7 +97,9 @@ class Observer:
         )
         if record.state is RecoveryState.PENDING:
             confirmed = self._fencing.confirmed_since(record.node, record.fenced)
-            return replace(view, fence_confirmed=confirmed)
+            return replace(
+                view, fence_confirmed=confirmed, fenced_on_request=memory.fencing_requested
+            )
         if problem:
             return replace(view, problem=problem)
         try:

@@ -37,7 +37,9 @@ class FenceHistory:
 
         Raises ClusterToolError when the fencer cannot be asked.
         """
-        result = self._run(["stonith_admin", "--history", node, "--output-as=xml"])
+        # Without --verbose it shows one entry of each kind, and that may be the oldest (measured).
+        command = ["stonith_admin", "--history", node, "--output-as=xml", "--verbose"]
+        result = self._run(command)
         return [
             FenceEvent(
                 target=str(element.get("target")),

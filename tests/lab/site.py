@@ -68,7 +68,9 @@ class Site:
 
     def fencings(self, node: str) -> list[ET.Element]:
         """The successful fencings of a node in Pacemaker's history."""
-        history = self.on_any_controller("stonith_admin", "--history", node, "--output-as=xml")
+        history = self.on_any_controller(
+            "stonith_admin", "--history", node, "--output-as=xml", "--verbose"
+        )
         return [
             event
             for event in ET.fromstring(history).iter("fence_event")

@@ -86,6 +86,12 @@ class TestNeverBeforeTheFence:
         site.pass_time(90)
         assert site.fencing.requested == ["compute-1"]
         assert site.nova.requests == []
+        # A fencing that leads to no confirmation either is not asked for over and over.
+        site.fence("compute-1", confirmed=False)
+        site.pass_time(200)
+        assert site.fencing.requested == ["compute-1"]
+        assert site.loop is not None
+        assert "fenced once more" in site.loop.reports[0].detail
         site.fence("compute-1")
         site.run_until(lambda: recovered(site))
         assert_moved(site)
