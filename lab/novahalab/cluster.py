@@ -143,7 +143,7 @@ def status(controllers: Sequence[str] = layout.CONTROLLERS) -> ClusterStatus | N
             continue
         try:
             shown = controller.exec(["crm_mon", "-1", "-n", "-r", "--output-as=xml"], timeout=10)
-            answer = _parse(ET.fromstring(shown.stdout))  # noqa: S314 (Pacemaker's own)
+            answer = _parse(ET.fromstring(shown.stdout))
         except (CommandError, LabError, ET.ParseError):
             continue
         if answer.dc:
