@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,9 +56,26 @@ class Migration:
     status: str
 
 
+def newest(migrations: Iterable[Migration]) -> dict[str, Migration]:
+    """The last evacuation of each instance: only it can be under way.
+
+    An older one whose destination died stays `pre-migrating` for ever.
+    """
+    found: dict[str, Migration] = {}
+    for migration in migrations:
+        known = found.get(migration.instance)
+        if known is None or migration.id > known.id:
+            found[migration.instance] = migration
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class ComputeService:
-    """Nova's record of one nova-compute. last_seen: its last heartbeat, by Nova's clock."""
+    """Nova's record of one nova-compute.
+
+    last_seen: its last heartbeat or the last change of the record, whichever is later, by Nova's
+    clock.
+    """
 
     id: str
     host: str

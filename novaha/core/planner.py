@@ -106,7 +106,7 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
         if other.record.state is RecoveryState.RECOVERED:
             continue
         unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
-        newest = _newest(other.migrations).values()
+        newest = model.newest(other.migrations).values()
         if unread or any(
             m.destination == view.host and m.status in model.IN_FLIGHT for m in newest
         ):
@@ -139,8 +139,12 @@ def _recovered(view: HostView, steps: list[Step]) -> HostReport:
         return report(view.problem or "recovered")
     ours_forced = service.forced_down and FORCED in view.record.marks
     if not view.alive:
-        return report("recovered; waiting for nova-compute to start on it")
-    unfinished = [m for m in view.migrations if m.status in model.IN_FLIGHT or m.status == "done"]
+        return report("recovered; waiting to hear from its nova-compute")
+    unfinished = [
+        m
+        for m in model.newest(view.migrations).values()
+        if m.status in model.IN_FLIGHT or m.status == model.DONE
+    ]
     if ours_forced and unfinished:
         return report(
             f"recovered; nova-compute has yet to close {len(unfinished)} finished evacuations"
@@ -172,7 +176,7 @@ def _running(
         return HostReport(view.record, view.host, "telling Nova"), []
     reports: list[InstanceReport] = []
     wanted: list[tuple[bool, Evacuate]] = []
-    newest = _newest(view.migrations)
+    newest = model.newest(view.migrations)
     for instance in view.instances:
         report = _on_host(instance, newest.get(instance.id), view, policy, now, dead)
         if report.progress is Progress.WAITING and not report.detail:
@@ -212,15 +216,6 @@ def _prepare(view: HostView) -> Prepare:
     }
     marks = frozenset() if view.service.forced_down else frozenset({FORCED})
     return Prepare(view.node, marks, before)
-
-
-def _newest(migrations: Iterable[Migration]) -> dict[str, Migration]:
-    newest: dict[str, Migration] = {}
-    for migration in migrations:
-        known = newest.get(migration.instance)
-        if known is None or migration.id > known.id:
-            newest[migration.instance] = migration
-    return newest
 
 
 def _was_stopped(view: HostView, instance: str) -> bool:

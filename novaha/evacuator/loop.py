@@ -105,6 +105,7 @@ class Loop:
         records = self._read(now)
         if not records:
             self.reports = ()
+            self._observer.keep_warm()
             return self._pace.idle
         views = self._observer.views(records, self._memory)
         self._ask_for_missing_fencings(views)

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration
+from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
 from novaha.core.situation import Attempt, Failure, Outcome
+
+_BEATS = 2
 
 
 @dataclass
@@ -32,6 +34,8 @@ class HostMemory:
     left: tuple[Instance, ...] | None = None
     _known_failed: set[int] | None = None
     _heartbeat: datetime | None = None
+    _beats: int = 0
+    _had_unfinished: bool = False
     _alive: bool = False
 
     def saw_migrations(self, migrations: Iterable[Migration], now: float) -> None:
@@ -55,24 +59,39 @@ class HostMemory:
 
     def to_look_up(self, migrations: Iterable[Migration], on_host: set[str]) -> set[str]:
         """The instances that left the host in this recovery and are not settled yet."""
-        moving = {m.instance for m in migrations if m.status == DONE or m.status in IN_FLIGHT}
+        moving = {
+            m.instance
+            for m in newest(migrations).values()
+            if m.status == DONE or m.status in IN_FLIGHT
+        }
         requested = {i for i, a in self.attempts.items() if a.outcome is not Outcome.NOT_SENT}
         return ((moving | requested | set(self.moved)) - on_host) - self.settled
 
     def saw_heartbeat(self, last_seen: datetime | None) -> bool:
-        """Whether nova-compute was seen to beat since this process first looked.
+        """Whether nova-compute was seen to run since the recovery was over.
 
-        Compared with itself, so that no two clocks are.
+        Compared with itself, so that no two clocks are. Two steps are a beat: one may be any
+        change of the service in Nova, by an operator or by ourselves.
         """
-        if last_seen is not None and self._heartbeat is not None and last_seen > self._heartbeat:
-            self._alive = True
-        if self._heartbeat is None:
+        if last_seen is not None and (self._heartbeat is None or last_seen > self._heartbeat):
+            self._beats += self._heartbeat is not None
             self._heartbeat = last_seen
+        self._alive = self._alive or self._beats >= _BEATS
+        return self._alive
+
+    def saw_closed(self, newest: Iterable[Migration]) -> bool:
+        """Whether nova-compute was seen to close its finished evacuations, which it does when
+        it starts: the quicker sign of life."""
+        unfinished = any(m.status == DONE for m in newest)
+        self._alive = self._alive or (self._had_unfinished and not unfinished)
+        self._had_unfinished = unfinished
         return self._alive
 
     def fenced_again(self) -> None:
         """The host went down once more: what was known of its nova-compute is void."""
         self._heartbeat = None
+        self._beats = 0
+        self._had_unfinished = False
         self._alive = False
         self.ended = False
         self.left = None

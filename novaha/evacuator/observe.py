@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 
 from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
-from novaha.core.model import ComputeService
+from novaha.core.model import ComputeService, newest
 from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
+
+_IDLE_QUESTION = 60.0
+"""Seconds between questions to Nova when there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Observer:
         self._clock = clock
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
+        self._ask_again_at = float("-inf")
 
     def views(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
@@ -70,6 +74,23 @@ class Observer:
                 records.values(),
             )
         )
+
+    def keep_warm(self) -> None:
+        """Ask Nova for nothing in particular now and then, without waiting for the answer.
+
+        It keeps a token and a connection ready, and tells a monitor whether Nova answers.
+        """
+        now = self._clock()
+        if now >= self._ask_again_at:
+            self._ask_again_at = now + _IDLE_QUESTION
+            self._pool.submit(self._ask)
+
+    def _ask(self) -> None:
+        try:
+            self._compute.services()
+            self.nova_problem = ""
+        except NovahaError as error:
+            self.nova_problem = str(error)
 
     def _services(self, records: Mapping[str, Record]) -> tuple[dict[str, ComputeService], str]:
         if all(record.state is RecoveryState.PENDING for record in records.values()):
@@ -118,7 +139,6 @@ class Observer:
     def _running(self, view: HostView, host: str, memory: HostMemory) -> HostView:
         service = view.service
         assert service is not None
-        memory.saw_heartbeat(service.last_seen)
         if view.record.before is not None and not service.forced_down:
             return view
         # Instances before migrations: one that leaves the host in between then shows in both,
@@ -143,8 +163,9 @@ class Observer:
     def _recovered(self, view: HostView, host: str, memory: HostMemory) -> HostView:
         service = view.service
         assert service is not None
-        alive = memory.saw_heartbeat(service.last_seen)
         if memory.left is None:
             memory.left = tuple(self._compute.instances_on(host))
-        migrations = tuple(self._compute.evacuations_from(host)) if alive else ()
+        migrations = tuple(self._compute.evacuations_from(host))
+        closed = memory.saw_closed(newest(migrations).values())
+        alive = memory.saw_heartbeat(service.last_seen) or closed
         return replace(view, instances=memory.left, migrations=migrations, alive=alive)

@@ -77,12 +77,13 @@ class FakeNova:
         """nova-compute starts: finished evacuations away from it become `completed`."""
         self.hosts[host].running = True
         self.hosts[host].last_seen = self.now + 0.5
-        self.migrations = [
-            replace(m, status="completed")
-            if m.source == host and m.status in ("accepted", "pre-migrating", "done")
-            else m
-            for m in self.migrations
-        ]
+        taken: set[str] = set()
+        for index in reversed(range(len(self.migrations))):  # one record an instance a restart
+            m = self.migrations[index]
+            unfinished = m.status in ("accepted", "pre-migrating", "done")
+            if m.source == host and unfinished and m.instance not in taken:
+                taken.add(m.instance)
+                self.migrations[index] = replace(m, status="completed")
 
     def advance(self, seconds: float) -> None:
         end = self.now + seconds
@@ -150,16 +151,19 @@ class FakeNova:
         if not forced_down and unfinished:
             raise RefusedError("force", 400, "`done` evacuation migration records remain")
         self.hosts[service.host].forced_down = forced_down
+        self.hosts[service.host].last_seen = self.now  # any change of the row counts as a sign
 
     def disable(self, service: ComputeService, reason: str) -> None:
         self._answer("disable")
         self.hosts[service.host].enabled = False
         self.hosts[service.host].disabled_reason = reason
+        self.hosts[service.host].last_seen = self.now
 
     def enable(self, service: ComputeService) -> None:
         self._answer("enable")
         self.hosts[service.host].enabled = True
         self.hosts[service.host].disabled_reason = ""
+        self.hosts[service.host].last_seen = self.now
 
     # What goes on inside
 
