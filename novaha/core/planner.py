@@ -152,6 +152,10 @@ def _recovered(view: HostView, steps: list[Step]) -> HostReport:
     if ours_forced:
         steps.append(Unforce(view.node))
         return report("returning to service")
+    if not service.up and not service.forced_down:
+        # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
+        # that it believes up.
+        return report("recovered; waiting for Nova to see its nova-compute up")
     if model.disabled_by_us(service):
         steps.append(Enable(view.node))
         return report("returning to service")

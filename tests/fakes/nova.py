@@ -13,19 +13,29 @@ from datetime import UTC, datetime, timedelta
 from novaha.core.errors import ComputeApiError, RefusedError
 from novaha.core.model import EVACUABLE, ComputeService, Instance, Migration
 
+REPORT_INTERVAL = 3.0
+SERVICE_DOWN_TIME = 15.0
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class Host:
-    """A compute host. running: its nova-compute beats."""
+    """A compute host.
+
+    running: its nova-compute runs. last_beat: what Nova calls last_seen_up. updated: when the
+    service's row was last changed, by a beat or by a request. hidden: Placement's trait
+    COMPUTE_STATUS_DISABLED, which keeps the scheduler away.
+    """
 
     name: str
     running: bool = True
     forced_down: bool = False
     enabled: bool = True
     disabled_reason: str = ""
-    last_seen: float = 0.0
+    last_beat: float = 0.0
+    next_beat: float = 0.0
+    updated: float = 0.0
+    hidden: bool = False
     room: int = 1000
     lives: int = 0
 
@@ -76,7 +86,8 @@ class FakeNova:
     def start_compute(self, host: str) -> None:
         """nova-compute starts: finished evacuations away from it become `completed`."""
         self.hosts[host].running = True
-        self.hosts[host].last_seen = self.now + 0.5
+        self.hosts[host].next_beat = self.now + REPORT_INTERVAL  # not at once
+        self.hosts[host].hidden = not self.hosts[host].enabled
         taken: set[str] = set()
         for index in reversed(range(len(self.migrations))):  # one record an instance a restart
             m = self.migrations[index]
@@ -94,8 +105,9 @@ class FakeNova:
             first[2]()
         self.now = end
         for host in self.hosts.values():
-            if host.running:
-                host.last_seen = end
+            if host.running and host.next_beat <= end:
+                host.last_beat = host.updated = end
+                host.next_beat = end + REPORT_INTERVAL
 
     # The API
 
@@ -105,11 +117,11 @@ class FakeNova:
             ComputeService(
                 id=f"service-{h.name}",
                 host=h.name,
-                up=h.running and not h.forced_down,
+                up=self._up(h),
                 forced_down=h.forced_down,
                 enabled=h.enabled,
                 disabled_reason=h.disabled_reason,
-                last_seen=EPOCH + timedelta(seconds=h.last_seen),
+                last_seen=EPOCH + timedelta(seconds=h.updated),
             )
             for h in self.hosts.values()
         ]
@@ -151,21 +163,26 @@ class FakeNova:
         if not forced_down and unfinished:
             raise RefusedError("force", 400, "`done` evacuation migration records remain")
         self.hosts[service.host].forced_down = forced_down
-        self.hosts[service.host].last_seen = self.now  # any change of the row counts as a sign
+        self.hosts[service.host].updated = self.now
 
     def disable(self, service: ComputeService, reason: str) -> None:
         self._answer("disable")
         self.hosts[service.host].enabled = False
         self.hosts[service.host].disabled_reason = reason
-        self.hosts[service.host].last_seen = self.now
+        self.hosts[service.host].updated = self.now
 
     def enable(self, service: ComputeService) -> None:
         self._answer("enable")
         self.hosts[service.host].enabled = True
         self.hosts[service.host].disabled_reason = ""
-        self.hosts[service.host].last_seen = self.now
+        self.hosts[service.host].updated = self.now
+        if self._up(self.hosts[service.host]):  # else its trait stays until the next restart
+            self.hosts[service.host].hidden = False
 
     # What goes on inside
+
+    def _up(self, host: Host) -> bool:
+        return not host.forced_down and self.now - host.last_beat < SERVICE_DOWN_TIME
 
     def _answer(self, method: str) -> Exception | None:
         self.calls.append(method)
@@ -194,7 +211,7 @@ class FakeNova:
                 if m.destination == h.name and m.status == "pre-migrating"
             )
             for h in self.hosts.values()
-            if h.running and not h.forced_down and h.enabled
+            if self._up(h) and h.running and h.enabled and not h.hidden
         }
         room = [n for n in sorted(load, key=lambda n: load[n]) if load[n] < self.hosts[n].room]
         if not room:

@@ -108,4 +108,4 @@ def test_laws_2_to_5_hold_in_random_histories_and_every_recovery_ends(
         wanted = {host} if state == "active" else set()
         assert site.nova.guests[instance] == wanted or not wanted, instance
     for host in site.nova.hosts.values():
-        assert (host.forced_down, host.enabled) == (False, True), host.name
+        assert (host.forced_down, host.enabled, host.hidden) == (False, True, False), host.name

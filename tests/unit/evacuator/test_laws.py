@@ -251,6 +251,7 @@ class TestNothingTooEarly:
         site.run_until(lambda: "compute-1" not in site.records.attributes)
         host = site.nova.hosts["compute-1"]
         assert (host.forced_down, host.enabled) == (False, True)
+        assert not host.hidden, "enabled before Nova saw it up: no instance is scheduled to it"
 
     def test_law_4_our_own_changes_of_the_service_are_no_heartbeat(self) -> None:
         """Found on the lab: a host without instances was un-forced while it was off."""
