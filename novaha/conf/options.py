@@ -48,6 +48,27 @@ _EVACUATOR = [
         help="Seconds that requests of an evacuator that died get to show in Nova.",
     ),
     cfg.FloatOpt(
+        "lost_after",
+        default=120.0,
+        min=10.0,
+        help="Seconds without progress after which an evacuation that has no destination yet, "
+        "while later ones have, counts as lost inside Nova and is asked for again.",
+    ),
+    cfg.FloatOpt(
+        "stuck_after",
+        default=1800.0,
+        min=30.0,
+        help="Seconds without progress after which an evacuation is asked for once more, at the "
+        "destination that it has and nowhere else. Longer than any instance takes to boot.",
+    ),
+    cfg.FloatOpt(
+        "patience",
+        default=300.0,
+        min=0.0,
+        help="Seconds that a dead host has to be back before what finds no place elsewhere is "
+        "released to come up on it.",
+    ),
+    cfg.FloatOpt(
         "fence_wait",
         default=60.0,
         min=5.0,

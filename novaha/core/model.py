@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 EVACUABLE = frozenset({"active", "stopped", "error"})
 """The vm_states in which Nova takes an evacuate request (measured: 409 in every other)."""
+
+RESETTABLE = frozenset({"paused", "suspended", "rescued", "shelved"})
+"""The vm_states that Nova evacuates once they are reset to `error` (measured)."""
+
+RESIZED = "resized"
+"""The vm_state of an instance whose resize waits to be confirmed."""
 
 GOING_AWAY = frozenset({"deleted", "soft-delete"})
 
@@ -29,7 +36,29 @@ FAILED = frozenset({"error", "failed", "cancelled"})
 POWER_SHUTDOWN = 4
 """Nova's power_state of a guest that is off."""
 
-STOPPED = "stopped"
+ACTIVE, STOPPED, ERROR = "active", "stopped", "error"
+
+
+class Action(StrEnum):
+    """What can be asked of Nova for one instance, besides an evacuation."""
+
+    STOP = "stop"
+    PAUSE = "pause"
+    SUSPEND = "suspend"
+    RESET = "reset to error"
+    CONFIRM_RESIZE = "confirm resize"
+    HARD_REBOOT = "hard reboot"
+
+
+RESTORED_BY: dict[str, Action] = {
+    STOPPED: Action.STOP,
+    "paused": Action.PAUSE,
+    "suspended": Action.SUSPEND,
+    # Neither ran from its own disk: that is not to be booted behind its owner's back.
+    "rescued": Action.STOP,
+    "shelved": Action.STOP,
+}
+"""How an instance that comes up running gets nearest to the state it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +76,14 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One evacuation record of Nova; `id` grows with time."""
+    """One evacuation record of Nova; `id` grows with time. created: by Nova's clock."""
 
     id: int
     instance: str
     source: str
     destination: str | None
     status: str
+    created: datetime | None = None
 
 
 def newest(migrations: Iterable[Migration]) -> dict[str, Migration]:

@@ -7,12 +7,13 @@ steps to take now and a report for people. It keeps no state and knows no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from novaha.core import model
-from novaha.core.model import Instance, Migration
+from novaha.core.instances import Judge, Judgement, state_before
 from novaha.core.record import FORCED
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Outcome, Policy
+from novaha.core.situation import HostView, Overview, Policy
 from novaha.core.steps import (
     FINAL,
     UNMOVED,
@@ -29,12 +30,16 @@ from novaha.core.steps import (
     Prepare,
     Progress,
     Step,
-    Stop,
     Unforce,
 )
 
 
-def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
+def plan(
+    views: Iterable[HostView],
+    policy: Policy,
+    now: float,
+    room_since: float = float("-inf"),
+) -> Plan:
     """The next steps for all flagged hosts.
 
     Invariants, whatever the views say:
@@ -43,13 +48,14 @@ def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
       (it was claimed, so Pacemaker had confirmed the fencing), and whose service Nova shows as
       forced down (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
-      way, and never more than `max_in_flight` under way in all (law 2);
-    - Complete only when every instance is settled, excluded or refused, and no instance of
-      another host was on its way here (law 5);
+      way, none to a second living host when it may be running on one, and never more than
+      `max_in_flight` under way in all (law 2);
+    - Complete only when every instance is settled, excluded, refused or released, and no instance
+      of another host was on its way here (law 5);
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
       (laws 4 and 6).
 
-    now: monotonic seconds.
+    now: monotonic seconds. room_since: when room for instances may last have appeared.
     """
     steps: list[Step] = []
     reports: list[HostReport] = []
@@ -57,17 +63,17 @@ def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
     candidates: list[tuple[bool, Evacuate]] = []
     under_way = 0
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
-    claimed = _hosts_in_recovery(ordered)
+    overview = _overview(ordered, room_since)
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
             reports.append(_pending(view, steps))
             continue
         if view.record.state is RecoveryState.RECOVERED:
-            reports.append(_recovered(view, steps))
+            reports.append(_recovered(view, Judge(view, overview, policy, now), steps))
             continue
-        report, wanted = _running(view, policy, now, claimed, steps)
+        report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
-        candidates += wanted
+        candidates += [(_was_off(view, step.instance), step) for step in wanted]
         under_way += sum(1 for i in report.instances if i.progress is Progress.MOVING)
         if wanted or not _may_complete(view, report) or _may_be_destination(view, ordered):
             continue
@@ -82,9 +88,9 @@ def plan(views: Iterable[HostView], policy: Policy, now: float) -> Plan:
     return Plan(tuple(steps), tuple(reports), frozenset(ended))
 
 
-def _hosts_in_recovery(views: Iterable[HostView]) -> frozenset[str]:
-    """Nova's names of the hosts that are certainly dead: fenced, confirmed and forced down."""
-    return frozenset(
+def _overview(views: Iterable[HostView], room_since: float) -> Overview:
+    views = tuple(views)
+    dead = frozenset(
         view.host
         for view in views
         if view.host
@@ -92,6 +98,9 @@ def _hosts_in_recovery(views: Iterable[HostView]) -> frozenset[str]:
         and view.service is not None
         and view.service.forced_down
     )
+    rows = (m for view in views for m in view.migrations)
+    further = (m.id for m in rows if m.destination is not None or m.status in model.FAILED)
+    return Overview(dead, room_since, max(further, default=0))
 
 
 def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
@@ -126,18 +135,15 @@ def _pending(view: HostView, steps: list[Step]) -> HostReport:
     return HostReport(view.record, None, "fencing confirmed")
 
 
-def _recovered(view: HostView, steps: list[Step]) -> HostReport:
+def _recovered(view: HostView, judge: Judge, steps: list[Step]) -> HostReport:
+    left = [_as_left(i) for i in view.instances]
+
     def report(detail: str) -> HostReport:
-        left = tuple(
-            InstanceReport(i.id, i.name, Progress.REFUSED, i.host, f"stays here, {i.vm_state}")
-            for i in view.instances
-        )
-        return HostReport(view.record, view.host, detail, left)
+        return HostReport(view.record, view.host, detail, tuple(left))
 
     service = view.service
     if view.problem or service is None:
         return report(view.problem or "recovered")
-    ours_forced = service.forced_down and FORCED in view.record.marks
     if not view.alive:
         return report("recovered; waiting to hear from its nova-compute")
     unfinished = [
@@ -145,6 +151,7 @@ def _recovered(view: HostView, steps: list[Step]) -> HostReport:
         for m in model.newest(view.migrations).values()
         if m.status in model.IN_FLIGHT or m.status == model.DONE
     ]
+    ours_forced = service.forced_down and FORCED in view.record.marks
     if ours_forced and unfinished:
         return report(
             f"recovered; nova-compute has yet to close {len(unfinished)} finished evacuations"
@@ -156,6 +163,12 @@ def _recovered(view: HostView, steps: list[Step]) -> HostReport:
         # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
         # that it believes up.
         return report("recovered; waiting for Nova to see its nova-compute up")
+    if service.up:
+        judged = [judge.left_behind(instance) for instance in view.instances]
+        left = [judgement.report for judgement in judged]
+        steps += [judgement.step for judgement in judged if judgement.step is not None]
+        if any(i.progress not in FINAL for i in left):
+            return report("bringing up what stayed on it")
     if model.disabled_by_us(service):
         steps.append(Enable(view.node))
         return report("returning to service")
@@ -163,9 +176,14 @@ def _recovered(view: HostView, steps: list[Step]) -> HostReport:
     return report("back in service")
 
 
+def _as_left(instance: model.Instance) -> InstanceReport:
+    stays = f"stays here, {instance.vm_state}"
+    return InstanceReport(instance.id, instance.name, Progress.REFUSED, instance.host, stays)
+
+
 def _running(
-    view: HostView, policy: Policy, now: float, dead: frozenset[str], steps: list[Step]
-) -> tuple[HostReport, list[tuple[bool, Evacuate]]]:
+    view: HostView, judge: Judge, policy: Policy, steps: list[Step]
+) -> tuple[HostReport, list[Evacuate]]:
     if not view.mine:
         # Left by an owner that is gone; `running` proves that the fencing was confirmed.
         steps.append(Claim(view.node))
@@ -173,27 +191,39 @@ def _running(
     if view.problem or view.service is None:
         return HostReport(view.record, view.host, view.problem or "not read yet"), []
     if view.record.before is None:
-        steps.append(_prepare(view))
+        marks = frozenset() if view.service.forced_down else frozenset({FORCED})
+        steps.append(Prepare(view.node, marks, state_before(view.instances)))
         return HostReport(view.record, view.host, "preparing"), []
     if not view.service.forced_down:
         steps.append(ForceDown(view.node))
         return HostReport(view.record, view.host, "telling Nova"), []
-    reports: list[InstanceReport] = []
-    wanted: list[tuple[bool, Evacuate]] = []
-    newest = model.newest(view.migrations)
-    for instance in view.instances:
-        report = _on_host(instance, newest.get(instance.id), view, policy, now, dead)
-        if report.progress is Progress.WAITING and not report.detail:
-            was_stopped = _was_stopped(view, instance.id)
-            seen = frozenset(m.id for m in view.migrations if m.instance == instance.id)
-            wanted.append((was_stopped, Evacuate(view.node, instance.id, seen)))
-        reports.append(report)
-    for instance_id, moved in view.moved.items():
-        report = _elsewhere(instance_id, moved, newest.get(instance_id), view, policy, now)
-        if report.progress is Progress.STOPPING and not report.detail:
-            steps.append(Stop(view.node, instance_id))
-        reports.append(report)
-    return HostReport(view.record, view.host, "recovering", tuple(reports)), wanted
+    judged = [judge.on_host(instance) for instance in view.instances]
+    judged += [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
+    if _comes_home(view, judged, policy):
+        judged = [_released(judgement, view) for judgement in judged]
+    wanted = [j.step for j in judged if isinstance(j.step, Evacuate)]
+    steps += [j.step for j in judged if j.step is not None and not isinstance(j.step, Evacuate)]
+    reports = tuple(judgement.report for judgement in judged)
+    return HostReport(view.record, view.host, "recovering", reports), wanted
+
+
+def _comes_home(view: HostView, judged: Iterable[Judgement], policy: Policy) -> bool:
+    """Whether what is left can come up on the host that is back, and nowhere else."""
+    open_ones = [j for j in judged if j.report.progress not in FINAL]
+    return (
+        view.online_for is not None
+        and view.online_for >= policy.patience
+        and bool(open_ones)
+        and all(judgement.blocked for judgement in open_ones)
+    )
+
+
+def _released(judgement: Judgement, view: HostView) -> Judgement:
+    if not judgement.blocked:
+        return judgement
+    report = judgement.report
+    detail = f"found no place elsewhere, comes up on {view.host} again; {report.detail}"
+    return Judgement(replace(report, progress=Progress.RELEASED, detail=detail))
 
 
 def _to_disable(view: HostView) -> bool:
@@ -210,107 +240,9 @@ def _to_disable(view: HostView) -> bool:
     )
 
 
-def _prepare(view: HostView) -> Prepare:
-    assert view.service is not None
-    before = {
-        instance.id: model.STOPPED
-        for instance in view.instances
-        if instance.vm_state == model.STOPPED
-        or (instance.vm_state == "error" and instance.power_state == model.POWER_SHUTDOWN)
-    }
-    marks = frozenset() if view.service.forced_down else frozenset({FORCED})
-    return Prepare(view.node, marks, before)
-
-
-def _was_stopped(view: HostView, instance: str) -> bool:
-    return (view.record.before or {}).get(instance) == model.STOPPED
-
-
-def _on_host(
-    instance: Instance,
-    newest: Migration | None,
-    view: HostView,
-    policy: Policy,
-    now: float,
-    dead: frozenset[str],
-) -> InstanceReport:
-    """Where an instance stands that Nova still shows on the dead host.
-
-    WAITING without a detail means: evacuate it now.
-    """
-
-    def report(progress: Progress, detail: str = "", where: str = "") -> InstanceReport:
-        return InstanceReport(instance.id, instance.name, progress, where, detail)
-
-    attempt = view.attempts.get(instance.id)
-    going = newest is not None and newest.status in (*model.IN_FLIGHT, model.DONE)
-    if newest is not None and newest.status != model.DONE and newest.destination in dead:
-        going = False  # it died with its destination
-    elif instance.task_state in model.REBUILDING:
-        going = True
-    if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
-        return report(Progress.EXCLUDED, "is being deleted")
-    if attempt is not None and attempt.outcome is Outcome.SENDING:
-        return report(Progress.MOVING, "request under way")
-    if going:
-        where = (newest.destination or "") if newest else ""
-        return report(Progress.MOVING, instance.task_state or "", where)
-    untraced = attempt is not None and (newest is None or newest.id in attempt.seen)
-    if attempt is not None and untraced:
-        if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
-            if now < attempt.at + policy.answer_wait:
-                return report(Progress.MOVING, "requested, not yet to be seen in Nova")
-        elif attempt.outcome is Outcome.REFUSED:
-            return report(Progress.REFUSED, attempt.message)
-        elif now < attempt.at + policy.retry_base:
-            return report(Progress.WAITING, attempt.message)
-    if instance.vm_state not in model.EVACUABLE:
-        return report(
-            Progress.REFUSED, f"Nova evacuates no instance that is {instance.vm_state.upper()}"
-        )
-    if now < view.quiet_until:
-        return report(Progress.WAITING, "the evacuator before may have asked already")
-    failure = view.failures.get(instance.id)
-    if failure is not None:
-        pause = min(policy.retry_cap, policy.retry_base * 2 ** (failure.count - 1))
-        if now < failure.at + pause:
-            fault = instance.fault or "the evacuation failed"
-            return report(Progress.WAITING, f"try {failure.count} failed: {fault}")
-    return report(Progress.WAITING)
-
-
-def _elsewhere(
-    instance_id: str,
-    instance: Instance | None,
-    newest: Migration | None,
-    view: HostView,
-    policy: Policy,
-    now: float,
-) -> InstanceReport:
-    """Where an instance stands that Nova no longer shows on the dead host.
-
-    STOPPING without a detail means: stop it now.
-    """
-    if instance is None:
-        return InstanceReport(instance_id, "", Progress.SETTLED, "", "deleted meanwhile")
-
-    def report(progress: Progress, detail: str = "") -> InstanceReport:
-        return InstanceReport(instance_id, instance.name, progress, instance.host, detail)
-
-    if instance.task_state in model.REBUILDING:
-        return report(Progress.MOVING, instance.task_state or "")
-    if newest is not None and newest.status in model.IN_FLIGHT:
-        return report(Progress.MOVING, newest.status)
-    if not _was_stopped(view, instance_id) or instance.vm_state != "active":
-        return report(Progress.SETTLED, instance.vm_state)
-    # Nova boots what it evacuates, and stops it afterwards if it knows that it had been stopped.
-    if instance.task_state is not None:
-        return report(Progress.STOPPING, instance.task_state)
-    attempt = view.stops.get(instance_id)
-    last = attempt.at if attempt else view.done_since.get(instance_id, now)
-    if now < last + policy.stop_wait:
-        return report(Progress.STOPPING, "is to be shut off as before")
-    return report(Progress.STOPPING)
+def _was_off(view: HostView, instance: str) -> bool:
+    """Whether it did not run: what did goes first."""
+    return (view.record.before or {}).get(instance, model.ACTIVE) != model.ACTIVE
 
 
 def _may_complete(view: HostView, report: HostReport) -> bool:

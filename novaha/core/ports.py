@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from novaha.core.errors import RecordError
-from novaha.core.model import ComputeService, Instance, Migration
+from novaha.core.model import Action, ComputeService, Instance, Migration
 from novaha.core.record import Record
 
 
@@ -30,6 +30,8 @@ class Fencing(Protocol):
 
     def request(self, node: str) -> None: ...
 
+    def is_online(self, node: str) -> bool: ...
+
 
 class Compute(Protocol):
     """Nova.
@@ -47,9 +49,16 @@ class Compute(Protocol):
 
     def evacuations_from(self, host: str) -> list[Migration]: ...
 
-    def evacuate(self, instance: str) -> None: ...
+    def receiver(self, instance: str) -> str | None:
+        """The destination of the instance's newest live migration that has not ended."""
 
-    def stop(self, instance: str) -> None: ...
+    def last_deleted(self) -> str:
+        """Changes when an instance was deleted somewhere: there may be room now."""
+
+    def evacuate(self, instance: str, target: str | None = None) -> None:
+        """Bring it up on `target` and nowhere else, or on any host."""
+
+    def act(self, instance: str, action: Action) -> None: ...
 
     def set_forced_down(self, service: ComputeService, forced_down: bool) -> None: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from novaha.core.model import ComputeService, Instance, Migration
+from novaha.core.model import Action, ComputeService, Instance, Migration
 from novaha.core.record import Record
 
 
@@ -17,16 +17,25 @@ class Policy:
     max_in_flight: evacuations that may be under way at once, over all hosts.
     answer_wait: seconds after a request without an answer, or without a trace in Nova, before
         it counts as never made. Longer than any request can wait inside Nova's API.
-    retry_base, retry_cap: seconds before the second try of a failed evacuation, doubled each
-        time up to the cap.
-    stop_wait: seconds to let Nova itself stop an instance that was shut off.
+    retry_base, retry_cap: seconds before the second try of what failed, doubled each time up to
+        the cap.
+    restore_wait: seconds to let Nova itself stop an instance that was shut off.
+    lost_after: seconds without progress after which an evacuation that has no destination yet,
+        and was overtaken by later ones, counts as lost inside Nova.
+    stuck_after: seconds without progress after which an evacuation is asked for once more at the
+        destination that it has, and nowhere else. Longer than an instance may take to boot.
+    patience: seconds that a host has to be back before what cannot be placed elsewhere is
+        released to come up on it.
     """
 
     max_in_flight: int = 64
     answer_wait: float = 90.0
     retry_base: float = 10.0
     retry_cap: float = 120.0
-    stop_wait: float = 3.0
+    restore_wait: float = 3.0
+    lost_after: float = 120.0
+    stuck_after: float = 1800.0
+    patience: float = 300.0
 
 
 class Outcome(StrEnum):
@@ -56,6 +65,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Nudge:
+    """The last request other than an evacuation that this evacuator sent for an instance.
+
+    at: when, monotonic seconds. count: how many of this action in a row. message: what went
+    wrong, "" if nothing did.
+    """
+
+    action: Action
+    at: float
+    count: int = 1
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Evacuations of an instance that Nova began and could not finish.
 
@@ -79,7 +102,12 @@ class HostView:
     moved: those with an evacuation under way or done from this host that it no longer lists;
         None for one that Nova no longer has.
     migrations: the evacuations away from this host.
-    alive: nova-compute's heartbeat was seen to advance since the recovery was over.
+    receivers: for instances that were being migrated live when the host died, where to.
+    attempts, nudges, failures: what this evacuator asked for, and what came of it.
+    done_since: when an instance was first seen to be moved, monotonic seconds.
+    unchanged_for: seconds for which Nova answered and an instance's evacuation did not change.
+    alive: nova-compute was seen to run since the recovery was over.
+    online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
     settled_before: the turn before came to the end too, from an earlier reading.
     """
@@ -94,14 +122,31 @@ class HostView:
     instances: tuple[Instance, ...] = ()
     moved: Mapping[str, Instance | None] = field(default_factory=dict)
     migrations: tuple[Migration, ...] = ()
+    receivers: Mapping[str, str] = field(default_factory=dict)
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
-    stops: Mapping[str, Attempt] = field(default_factory=dict)
+    nudges: Mapping[str, Nudge] = field(default_factory=dict)
     done_since: Mapping[str, float] = field(default_factory=dict)
+    unchanged_for: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     alive: bool = False
+    online_for: float | None = None
     quiet_until: float = 0.0
     settled_before: bool = False
 
     @property
     def node(self) -> str:
         return self.record.node
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What concerns all hosts.
+
+    dead: Nova's names of the hosts that are certainly dead: fenced, confirmed, forced down.
+    room_since: when room for instances may last have appeared somewhere, monotonic seconds.
+    overtaken: the id of the newest evacuation that has come further than being accepted.
+    """
+
+    dead: frozenset[str]
+    room_since: float
+    overtaken: int

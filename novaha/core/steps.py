@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from novaha.core.model import Action
 from novaha.core.record import Record
 
 
@@ -38,17 +39,23 @@ class ForceDown(Step):
 
 @dataclass(frozen=True, slots=True)
 class Evacuate(Step):
-    """Ask Nova to bring one instance up elsewhere. seen: its migrations so far."""
+    """Ask Nova to bring one instance up elsewhere.
+
+    seen: its evacuations so far. target: the only host on which it may come up, because it may
+    be running there already; None for any.
+    """
 
     instance: str
     seen: frozenset[int]
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Stop(Step):
-    """Shut off an instance that had been shut off and came up running."""
+class Act(Step):
+    """Ask Nova for something else: to make an instance evacuable, or to restore its state."""
 
     instance: str
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +82,16 @@ class Progress(StrEnum):
 
     WAITING = "waiting"
     MOVING = "moving"
-    STOPPING = "stopping"
+    PREPARING = "preparing"
+    RESTORING = "restoring"
     SETTLED = "settled"
     REFUSED = "refused"
     EXCLUDED = "excluded"
+    RELEASED = "released"
+    """It could not be placed elsewhere and comes up where it was."""
 
 
-UNMOVED = frozenset({Progress.REFUSED, Progress.EXCLUDED})
+UNMOVED = frozenset({Progress.REFUSED, Progress.EXCLUDED, Progress.RELEASED})
 FINAL = UNMOVED | {Progress.SETTLED}
 
 

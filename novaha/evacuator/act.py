@@ -17,7 +17,7 @@ from novaha.core.errors import (
 from novaha.core.model import disable_reason
 from novaha.core.ports import Compute, Records
 from novaha.core.recovery import Event, RecoveryState
-from novaha.core.situation import Attempt, HostView, Outcome
+from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 
@@ -27,7 +27,15 @@ FRESH = 15.0
 """Seconds for which a reading of the records entitles to send requests: a process that was
 frozen longer may have been superseded."""
 
-_CONFLICT = 409
+
+def _for_good(error: RefusedError) -> bool:
+    """Whether Nova will never evacuate this instance, whatever is tried.
+
+    409 and 403 say so, unless they are about the state of the moment or about our rights.
+    """
+    if error.code == 409:
+        return "_state" not in error.detail
+    return error.code == 403 and "olicy doesn't allow" not in error.detail
 
 
 class Actor:
@@ -74,8 +82,8 @@ class Actor:
                 case steps.Evacuate():
                     self._send_evacuate(step, view, memory)
                     return False
-                case steps.Stop():
-                    self._send_stop(step, memory)
+                case steps.Act():
+                    self._send_act(step, view, memory)
                     return False
                 case _:
                     self._tell_nova(step, view)
@@ -140,14 +148,12 @@ class Actor:
         self._pool.submit(send)
 
     def _outcome(self, step: steps.Evacuate, fence_id: str) -> tuple[Outcome, str]:
-        fresh = self._clock() < self._owned_at + FRESH
-        if not fresh or self._owned.get(step.node) != fence_id:
-            return Outcome.NOT_SENT, "the record was not read lately"
+        if stale := self._stale(step.node, fence_id):
+            return Outcome.NOT_SENT, stale
         try:
-            self._compute.evacuate(step.instance)
+            self._compute.evacuate(step.instance, step.target)
         except RefusedError as error:
-            # 409: not in this state. Everything else may be about the moment: read again.
-            refused = error.code == _CONFLICT
+            refused = _for_good(error)
             return (Outcome.REFUSED if refused else Outcome.NOT_SENT), error.detail
         except NotSentError as error:
             return Outcome.NOT_SENT, error.detail
@@ -158,16 +164,29 @@ class Actor:
             return Outcome.UNKNOWN, "internal error, see the log"
         return Outcome.ACCEPTED, ""
 
-    def _send_stop(self, step: steps.Stop, memory: HostMemory) -> None:
-        memory.stops[step.instance] = Attempt(Outcome.SENDING, self._clock())
+    def _send_act(self, step: steps.Act, view: HostView, memory: HostMemory) -> None:
+        before = memory.nudges.get(step.instance)
+        count = before.count + 1 if before and before.action is step.action else 1
+        memory.nudges[step.instance] = Nudge(step.action, self._clock(), count)
+        fence_id = view.record.fence_id
 
         def send() -> None:
-            try:
-                self._compute.stop(step.instance)
-                message = ""
-            except NovahaError as error:
-                message = str(error)
-                LOG.info("%s: %s", step.node, error)
-            self._journal.write("stopped", node=step.node, instance=step.instance, message=message)
+            message = self._stale(step.node, fence_id)
+            if not message:
+                try:
+                    self._compute.act(step.instance, step.action)
+                except NovahaError as error:
+                    message = str(error)
+            memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
+            self._journal.write(
+                str(step.action), node=step.node, instance=step.instance, message=message
+            )
 
         self._pool.submit(send)
+
+    def _stale(self, node: str, fence_id: str) -> str:
+        """Why no request may go out for this host now, "" if one may."""
+        fresh = self._clock() < self._owned_at + FRESH
+        if fresh and self._owned.get(node) == fence_id:
+            return ""
+        return "the record was not read lately"

@@ -13,7 +13,7 @@ from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
-from novaha.core.steps import FINAL, Claim, Evacuate, HostReport
+from novaha.core.steps import FINAL, Act, Claim, Evacuate, HostReport
 from novaha.evacuator.act import Actor
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -109,7 +109,7 @@ class Loop:
             return self._pace.idle
         views = self._observer.views(records, self._memory)
         self._ask_for_missing_fencings(views)
-        decided = plan(views, self._policy, self._clock())
+        decided = plan(views, self._policy, self._clock(), self._observer.room_since)
         self._note_settled(decided.reports)
         self.reports = decided.reports
         by_node = {view.node: view for view in views}
@@ -123,7 +123,7 @@ class Loop:
             self.turned_at = self._clock()
         if again:
             return 0.0
-        sent = any(isinstance(step, Evacuate | Claim) for step in decided.steps)
+        sent = any(isinstance(step, Evacuate | Act | Claim) for step in decided.steps)
         return self._pace.busy if sent or _busy(views) else self._pace.idle
 
     def _read(self, now: float) -> dict[str, Record]:
@@ -149,7 +149,8 @@ class Loop:
         owned = {
             node: record.fence_id
             for node, record in records.items()
-            if record.owner == self._me and record.state is RecoveryState.RUNNING
+            if record.state is RecoveryState.RECOVERED
+            or (record.state is RecoveryState.RUNNING and record.owner == self._me)
         }
         self._actor.owns(owned, now)
         return records

@@ -7,23 +7,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
-from novaha.core.situation import Attempt, Failure, Outcome
+from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 
 _BEATS = 2
+
+_LONGEST_TURN = 10.0
+"""Seconds between two readings that count as watched."""
 
 
 @dataclass
 class HostMemory:
     """One flagged host, as long as it has a record.
 
-    attempts, stops: the last request for each instance.
+    attempts, nudges: the last request for each instance, to evacuate it and other ones.
+    receivers: where instances were going that were being migrated live, None for nowhere.
+    online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
 
     first_seen: float
     quiet_until: float = 0.0
     attempts: dict[str, Attempt] = field(default_factory=dict)
-    stops: dict[str, Attempt] = field(default_factory=dict)
+    nudges: dict[str, Nudge] = field(default_factory=dict)
+    receivers: dict[str, str | None] = field(default_factory=dict)
+    online_since: float | None = None
     moved: dict[str, Instance | None] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     done_since: dict[str, float] = field(default_factory=dict)
@@ -32,6 +39,8 @@ class HostMemory:
     fencing_requested: bool = False
     owned_fence_id: str = ""
     left: tuple[Instance, ...] | None = None
+    _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
+    _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
     _heartbeat: datetime | None = None
     _beats: int = 0
@@ -56,6 +65,26 @@ class HostMemory:
             count = before.count + 1 if before else 1
             self.failures[migration.instance] = Failure(count, now)
         self._known_failed = failed | (self._known_failed or set())
+
+    def watch(self, instances: Iterable[Instance], rows: Iterable[Migration], now: float) -> None:
+        """Take note of what has not changed since the last turn.
+
+        Only time in which Nova answered counts: when it does not, nothing can be seen to move.
+        """
+        passed = min(_LONGEST_TURN, max(0.0, now - self._watched_at))
+        self._watched_at = now
+        last = newest(rows)
+        seen: dict[str, tuple[object, float]] = {}
+        for instance in instances:
+            key = (last.get(instance.id), instance.task_state)
+            before, seconds = self._unchanged.get(instance.id, (None, 0.0))
+            seen[instance.id] = (key, seconds + passed if before == key else 0.0)
+        self._unchanged = seen
+
+    @property
+    def unchanged_for(self) -> dict[str, float]:
+        """Seconds for which each instance on the host and its evacuation did not change."""
+        return {instance: seconds for instance, (_, seconds) in self._unchanged.items()}
 
     def to_look_up(self, migrations: Iterable[Migration], on_host: set[str]) -> set[str]:
         """The instances that left the host in this recovery and are not settled yet."""

@@ -58,7 +58,11 @@ class Observer:
         self._clock = clock
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
+        self.room_since = float("-inf")
+        """When room for instances may last have appeared somewhere, by the clock."""
         self._ask_again_at = float("-inf")
+        self._open_hosts: frozenset[str] | None = None
+        self._last_deleted: str | None = None
 
     def views(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
@@ -68,6 +72,8 @@ class Observer:
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
         services, problem = self._services(records)
+        if services:
+            self._look_for_room(services, memory)
         return list(
             self._pool.map(
                 lambda record: self._view(record, memory[record.node], services, problem),
@@ -145,7 +151,13 @@ class Observer:
         # the other way round in neither.
         instances = tuple(self._compute.instances_on(host))
         migrations = tuple(self._compute.evacuations_from(host))
-        memory.saw_migrations(migrations, self._clock())
+        now = self._clock()
+        memory.saw_migrations(migrations, now)
+        memory.watch(instances, migrations, now)
+        for instance in instances:
+            if instance.task_state == "migrating" and instance.id not in memory.receivers:
+                memory.receivers[instance.id] = self._compute.receiver(instance.id)
+        self._see_whether_online(view.node, memory, now)
         on_host = {instance.id for instance in instances}
         for gone in memory.to_look_up(migrations, on_host):
             memory.moved[gone] = self._compute.instance(gone)
@@ -155,7 +167,10 @@ class Observer:
             migrations=migrations,
             moved={i: m for i, m in memory.moved.items() if i not in on_host},
             attempts=dict(memory.attempts),
-            stops=dict(memory.stops),
+            nudges=dict(memory.nudges),
+            receivers={i: to for i, to in memory.receivers.items() if to is not None},
+            unchanged_for=memory.unchanged_for,
+            online_for=None if memory.online_since is None else now - memory.online_since,
             done_since=dict(memory.done_since),
             failures=dict(memory.failures),
         )
@@ -168,4 +183,43 @@ class Observer:
         migrations = tuple(self._compute.evacuations_from(host))
         closed = memory.saw_closed(newest(migrations).values())
         alive = memory.saw_heartbeat(service.last_seen) or closed
-        return replace(view, instances=memory.left, migrations=migrations, alive=alive)
+        instances = memory.left
+        if alive and instances and service.up:
+            instances = tuple(self._compute.instances_on(host))
+        return replace(
+            view,
+            instances=instances,
+            migrations=migrations,
+            nudges=dict(memory.nudges),
+            alive=alive,
+        )
+
+    def _see_whether_online(self, node: str, memory: HostMemory, now: float) -> None:
+        """Only asked when it matters: for a host with instances that found no place."""
+        if not memory.failures or not self._fencing.is_online(node):
+            memory.online_since = None
+        elif memory.online_since is None:
+            memory.online_since = now
+
+    def _look_for_room(
+        self, services: Mapping[str, ComputeService], memory: Mapping[str, HostMemory]
+    ) -> None:
+        """There may be room when a host opens, or when an instance is deleted."""
+        opened = frozenset(
+            service.host
+            for service in services.values()
+            if service.up and service.enabled and not service.forced_down
+        )
+        if self._open_hosts is not None and opened - self._open_hosts:
+            self.room_since = self._clock()
+        self._open_hosts = opened
+        if not any(of_host.failures for of_host in memory.values()):
+            self._last_deleted = None
+            return
+        try:
+            deleted = self._compute.last_deleted()
+        except ComputeApiError:
+            return  # only a hint: the next try comes anyway
+        if self._last_deleted is not None and deleted != self._last_deleted:
+            self.room_since = self._clock()
+        self._last_deleted = deleted

@@ -21,7 +21,7 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import ComputeService, Instance, Migration
+from novaha.core.model import FAILED, Action, ComputeService, Instance, Migration
 from novaha.nova.failures import translated
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ _NEWEST = api_versions.APIVersion("2.96")
 
 _RUNS_AGAIN = api_versions.APIVersion("2.94")
 """The newest at which an evacuated instance comes back running: from 2.95 on it ends shut off."""
+
+_ENDED = FAILED | {"completed", "done"}
 
 _PAGE = 1000
 
@@ -95,19 +97,62 @@ class Nova:
                 if len(page) < _PAGE:
                     return [_migration(row) for row in rows]
 
-    def evacuate(self, instance: str) -> None:
-        """Ask Nova to bring `instance` up on another host; returns when Nova has accepted."""
+    def receiver(self, instance: str) -> str | None:
+        """The destination of the instance's newest live migration, None if that has ended."""
+        with self._ready(f"read the live migrations of {instance}"):
+            rows = _read(
+                lambda: self._reader.migrations.list(
+                    instance_uuid=instance, migration_type="live-migration"
+                )
+            )
+        newest = max(rows, key=lambda row: int(row.id), default=None)
+        if newest is None or newest.status in _ENDED:
+            return None
+        return newest.dest_compute or None
+
+    def last_deleted(self) -> str:
+        """The id of the instance that was deleted last, "" if Nova remembers none."""
+        with self._ready("look for deleted instances"):
+            found = _read(
+                lambda: self._reader.servers.list(
+                    detailed=False,
+                    search_opts={"all_tenants": 1, "deleted": True},
+                    limit=1,
+                    sort_keys=["updated_at"],
+                    sort_dirs=["desc"],
+                )
+            )
+        return str(found[0].id) if found else ""
+
+    def act(self, instance: str, action: Action) -> None:
+        """Ask Nova for `action`; returns when Nova has accepted."""
+        with self._ready(f"{action} {instance}"):
+            servers = self._reader.servers
+            match action:
+                case Action.STOP:
+                    servers.stop(instance)
+                case Action.PAUSE:
+                    servers.pause(instance)
+                case Action.SUSPEND:
+                    servers.suspend(instance)
+                case Action.RESET:
+                    servers.reset_state(instance, "error")
+                case Action.CONFIRM_RESIZE:
+                    servers.confirm_resize(instance)
+                case Action.HARD_REBOOT:
+                    servers.reboot(instance, "HARD")
+
+    def evacuate(self, instance: str, target: str | None = None) -> None:
+        """Ask Nova to bring `instance` up on another host; returns when Nova has accepted.
+
+        target: the only host to be used; the scheduler still checks it.
+        """
         with self._ready(f"evacuate {instance}"):
             # A token and an endpoint first: their absence then cannot be taken for a lost answer.
             with _nothing_sent():
                 self._mover.client.get_endpoint()
                 self._session.get_token()
-            self._mover.servers.evacuate(instance)
-
-    def stop(self, instance: str) -> None:
-        """Shut `instance` off."""
-        with self._ready(f"stop {instance}"):
-            self._reader.servers.stop(instance)
+            self._mover.servers.evacuate(instance, **({"host": target} if target else {}))
 
     def set_forced_down(self, service: ComputeService, forced_down: bool) -> None:
         """Tell Nova whether the service is down for certain."""
@@ -230,6 +275,7 @@ def _migration(row: Any) -> Migration:
         source=row.source_compute,
         destination=row.dest_compute or None,
         status=row.status,
+        created=_time(row.created_at),
     )
 
 

@@ -64,6 +64,17 @@ class FenceHistory:
         """Whether the history has any fencing of `node`, ended or not, at `moment` or later."""
         return any(e.completed is None or e.completed >= moment for e in self.of(node))
 
+    def is_online(self, node: str) -> bool:
+        """Whether Pacemaker has `node` online, its remote connection included."""
+        command = ["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"]
+        return any(
+            element.get("name") == node
+            and element.get("online") == "true"
+            and element.get("unclean") != "true"
+            and element.get("pending") != "true"
+            for element in parse(self._run(command).stdout).iterfind("nodes/node")
+        )
+
     def request(self, node: str) -> None:
         """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
 

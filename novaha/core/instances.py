@@ -1,0 +1,234 @@
+"""What is to be done about one instance of a host in recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from novaha.core import model
+from novaha.core.model import Action, Instance, Migration
+from novaha.core.situation import HostView, Outcome, Overview, Policy
+from novaha.core.steps import Act, Evacuate, InstanceReport, Progress, Step
+
+_SAME_RECOVERY = timedelta(minutes=5)
+"""By how much Nova's clock may be behind the cluster's."""
+
+_ARRIVAL = 10.0
+"""Seconds that the host field of a moved instance may take to follow (measured: 0.1)."""
+
+_CONFIRMATION = 60.0
+"""Seconds that the source of a resize gets to confirm it."""
+
+_TRIES = 5
+"""How often something that Nova refuses or fails to do is asked for, besides evacuations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One instance: for people, and the step to take now if there is one.
+
+    blocked: nothing keeps it from being tried again but that it failed before.
+    """
+
+    report: InstanceReport
+    step: Step | None = None
+    blocked: bool = False
+
+
+class Judge:
+    """Judges the instances of one host; see `planner.plan` for what always holds."""
+
+    def __init__(self, view: HostView, overview: Overview, policy: Policy, now: float) -> None:
+        self._view = view
+        self._overview = overview
+        self._policy = policy
+        self._now = now
+        self._newest = model.newest(view.migrations)
+        self._before = view.record.before or {}
+
+    def on_host(self, instance: Instance) -> Judgement:
+        """An instance that Nova still shows on the dead host."""
+        newest = self._newest.get(instance.id)
+        if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
+            return _say(instance, Progress.EXCLUDED, "is being deleted")
+        attempt = self._view.attempts.get(instance.id)
+        if attempt is not None and attempt.outcome is Outcome.SENDING:
+            return _say(instance, Progress.MOVING, "request under way")
+        if self._under_way(instance, newest):
+            where = (newest.destination or "") if newest else ""
+            return _say(instance, Progress.MOVING, instance.task_state or "", where)
+        if attempt is not None and (newest is None or newest.id in attempt.seen):
+            since = self._now - attempt.at
+            if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+                if since < self._policy.answer_wait:
+                    return _say(instance, Progress.MOVING, "requested, not yet to be seen in Nova")
+            elif attempt.outcome is Outcome.REFUSED:
+                return _say(instance, Progress.REFUSED, attempt.message)
+            elif since < self._policy.retry_base:
+                return _say(instance, Progress.WAITING, attempt.message or "to be tried again")
+        if self._now < self._view.quiet_until:
+            return _say(instance, Progress.WAITING, "the evacuator before may have asked already")
+        if instance.vm_state not in model.EVACUABLE:
+            return self._made_evacuable(instance)
+        return self._evacuated(instance)
+
+    def elsewhere(self, instance_id: str, instance: Instance | None) -> Judgement:
+        """An instance that was asked to move and is not on the dead host any more."""
+        if instance is None:
+            gone = InstanceReport(instance_id, "", Progress.SETTLED, "", "deleted meanwhile")
+            return Judgement(gone)
+        newest = self._newest.get(instance_id)
+        if instance.task_state in model.REBUILDING:
+            return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
+        if newest is not None and newest.status in model.IN_FLIGHT:
+            return _say(instance, Progress.MOVING, newest.status, instance.host)
+        wanted = model.RESTORED_BY.get(self._before.get(instance_id, model.ACTIVE))
+        if wanted is None or instance.vm_state != model.ACTIVE:
+            return _say(instance, Progress.SETTLED, instance.vm_state, instance.host)
+        # Nova boots what it evacuates, and stops it afterwards if it knows that it had been off.
+        if instance.task_state is not None:
+            return _say(instance, Progress.RESTORING, instance.task_state, instance.host)
+        arrived = self._view.done_since.get(instance_id, self._now)
+        if self._now < arrived + self._policy.restore_wait:
+            return _say(instance, Progress.RESTORING, "as it was before", instance.host)
+        return self._nudged(instance, wanted, Progress.RESTORING, Progress.SETTLED)
+
+    def left_behind(self, instance: Instance) -> Judgement:
+        """An instance on a recovered host whose nova-compute is back: it comes up there.
+
+        The host was rebooted, so that nothing runs on it by itself.
+        """
+        before = self._before.get(instance.id, model.ACTIVE)
+        if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
+            return _say(instance, Progress.EXCLUDED, "is being deleted")
+        if before == model.ACTIVE:
+            nudge = self._view.nudges.get(instance.id)
+            asked = nudge is not None and nudge.action is Action.HARD_REBOOT and not nudge.message
+            if asked and instance.vm_state == model.ACTIVE and instance.task_state is None:
+                return _say(instance, Progress.SETTLED, "runs here again", instance.host)
+            if instance.vm_state in (model.ACTIVE, model.STOPPED, model.ERROR):
+                return self._nudged(
+                    instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.REFUSED
+                )
+        elif before in model.RESTORED_BY and instance.vm_state == model.ERROR:
+            return self._nudged(instance, Action.STOP, Progress.RESTORING, Progress.REFUSED)
+        return _say(instance, Progress.SETTLED, f"stays here, {instance.vm_state}", instance.host)
+
+    def _under_way(self, instance: Instance, newest: Migration | None) -> bool:
+        """Whether an evacuation may yet bring the instance up somewhere (law 2).
+
+        It may not when its destination is dead, or when it is certain enough that Nova has lost
+        it. The instance's task says so even where the migration says otherwise: a source that
+        comes back too early writes `completed` over an evacuation that goes on.
+        """
+        unchanged = self._view.unchanged_for.get(instance.id, 0.0)
+        unfinished = newest is not None and newest.status in (*model.IN_FLIGHT, model.DONE)
+        if newest is not None and newest.destination in self._overview.dead:
+            if newest.status != model.DONE:
+                return False
+            return unchanged < _ARRIVAL
+        if not unfinished and instance.task_state not in model.REBUILDING:
+            return False
+        if newest is not None and (unfinished or newest.status == "completed"):
+            if newest.destination is not None:
+                return unchanged < self._policy.stuck_after
+            if newest.id >= self._overview.overtaken:
+                return unchanged < self._policy.stuck_after
+        return unchanged < self._policy.lost_after
+
+    def _pinned(self, instance: Instance) -> str | None:
+        """The one living host on which the instance may be running already."""
+        for migration in sorted(self._view.migrations, key=lambda m: -m.id):
+            ours = migration.created is None or (
+                migration.created >= self._view.record.fenced - _SAME_RECOVERY
+            )
+            unfinished = migration.status in (*model.IN_FLIGHT, model.DONE) or (
+                migration.status == "completed" and instance.task_state in model.REBUILDING
+            )
+            destination = migration.destination
+            mine = migration.instance == instance.id and ours and unfinished
+            if mine and destination and destination not in self._overview.dead:
+                return destination
+        receiver = self._view.receivers.get(instance.id)
+        return None if receiver in self._overview.dead else receiver
+
+    def _evacuated(self, instance: Instance) -> Judgement:
+        seen = frozenset(m.id for m in self._view.migrations if m.instance == instance.id)
+        step = Evacuate(self._view.node, instance.id, seen, self._pinned(instance))
+        failure = self._view.failures.get(instance.id)
+        if failure is None:
+            return Judgement(_say(instance, Progress.WAITING).report, step)
+        fault = instance.fault or "the evacuation failed"
+        report = _say(instance, Progress.WAITING, f"try {failure.count} failed: {fault}").report
+        pause = self._pause(failure.count)
+        due = self._now >= failure.at + pause or failure.at < self._overview.room_since
+        # One that may be running on another host is not for this one to bring up.
+        return Judgement(report, step if due else None, blocked=step.target is None)
+
+    def _made_evacuable(self, instance: Instance) -> Judgement:
+        """What Nova does not evacuate as it is, by the least violent means that works."""
+        recorded = instance.id in self._before
+        if instance.vm_state == model.RESIZED and recorded:
+            # Its source lives: confirmed there, it is an ordinary instance. Reset, it would keep
+            # a second copy.
+            nudge = self._view.nudges.get(instance.id)
+            asked = nudge is not None and nudge.action in (Action.CONFIRM_RESIZE, Action.RESET)
+            if nudge is None or not asked:
+                return self._act(instance, Action.CONFIRM_RESIZE)
+            if nudge.action is Action.CONFIRM_RESIZE and (
+                not nudge.message and self._now < nudge.at + _CONFIRMATION
+            ):
+                return _say(instance, Progress.PREPARING, "its resize is being confirmed")
+            return self._nudged(instance, Action.RESET, Progress.PREPARING, Progress.REFUSED)
+        if instance.vm_state in model.RESETTABLE and recorded:
+            return self._nudged(instance, Action.RESET, Progress.PREPARING, Progress.REFUSED)
+        return _say(
+            instance,
+            Progress.REFUSED,
+            f"Nova evacuates no instance that is {instance.vm_state.upper()}",
+        )
+
+    def _nudged(
+        self, instance: Instance, action: Action, meanwhile: Progress, given_up: Progress
+    ) -> Judgement:
+        """Ask for `action`, again if need be, a few times."""
+        nudge = self._view.nudges.get(instance.id)
+        if nudge is None or nudge.action is not action:
+            return self._act(instance, action, meanwhile)
+        if self._now < nudge.at + self._pause(nudge.count):
+            return _say(instance, meanwhile, nudge.message or f"asked for: {action}", instance.host)
+        if nudge.count >= _TRIES:
+            why = nudge.message or f"is {instance.vm_state.upper()}"
+            text = f"'{action}' without success, {nudge.count} times: {why}"
+            return _say(instance, given_up, text, instance.host)
+        return self._act(instance, action, meanwhile)
+
+    def _act(
+        self, instance: Instance, action: Action, meanwhile: Progress = Progress.PREPARING
+    ) -> Judgement:
+        report = _say(instance, meanwhile, str(action), instance.host).report
+        return Judgement(report, Act(self._view.node, instance.id, action))
+
+    def _pause(self, count: int) -> float:
+        return float(min(self._policy.retry_cap, self._policy.retry_base * 2 ** min(count - 1, 20)))
+
+
+def state_before(instances: Iterable[Instance]) -> dict[str, str]:
+    """What each instance was when its host died, except those that simply ran.
+
+    One that was being shut off counts as shut off: Nova forgets that wish (measured).
+    """
+    before: dict[str, str] = {}
+    for instance in instances:
+        state = instance.vm_state
+        off = instance.power_state == model.POWER_SHUTDOWN
+        if (state == model.ERROR and off) or instance.task_state == "powering-off":
+            state = model.STOPPED
+        if state != model.ACTIVE:
+            before[instance.id] = state
+    return before
+
+
+def _say(instance: Instance, progress: Progress, detail: str = "", where: str = "") -> Judgement:
+    return Judgement(InstanceReport(instance.id, instance.name, progress, where, detail))
