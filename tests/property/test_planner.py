@@ -7,13 +7,23 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaha.core.model import DONE, IN_FLIGHT, REBUILDING, ComputeService, Instance, Migration
+from novaha.core.model import (
+    DONE,
+    IN_FLIGHT,
+    REBUILDING,
+    RESETTABLE,
+    Action,
+    ComputeService,
+    Instance,
+    Migration,
+)
 from novaha.core.planner import plan
 from novaha.core.record import FORCED, Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Outcome, Policy
+from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome, Policy
 from novaha.core.steps import (
     FINAL,
+    Act,
     Claim,
     Complete,
     Drop,
@@ -52,9 +62,26 @@ def views(draw: st.DrawFn, node: str) -> HostView:
             name=name,
             host=host,
             vm_state=draw(
-                st.sampled_from(["active", "stopped", "error", "paused", "building", "deleted"])
+                st.sampled_from(
+                    [
+                        "active",
+                        "stopped",
+                        "error",
+                        "paused",
+                        "suspended",
+                        "rescued",
+                        "shelved",
+                        "resized",
+                        "building",
+                        "deleted",
+                        "soft-delete",
+                        "surprise",
+                    ]
+                )
             ),
-            task_state=draw(st.sampled_from([None, "deleting", "powering-off", *REBUILDING])),
+            task_state=draw(
+                st.sampled_from([None, "deleting", "powering-off", "migrating", *REBUILDING])
+            ),
             power_state=draw(st.sampled_from([0, 1, 4])),
         )
 
@@ -107,7 +134,21 @@ def views(draw: st.DrawFn, node: str) -> HostView:
             for number in numbers
         ),
         attempts={f"{node}/{i}": a for i, a in draw(attempts).items()},
-        stops={f"{node}/{i}": a for i, a in draw(attempts).items()},
+        nudges={
+            f"{node}/{i}": Nudge(
+                draw(st.sampled_from(Action)), draw(times), draw(st.integers(1, 9))
+            )
+            for i in draw(st.sets(st.sampled_from(INSTANCES)))
+        },
+        receivers={
+            f"{node}/{i}": draw(st.sampled_from(HOSTS))
+            for i in draw(st.sets(st.sampled_from(INSTANCES)))
+        },
+        unchanged_for={
+            f"{node}/{i}": draw(st.sampled_from([0.0, 50.0, 200.0, 4000.0]))
+            for i in draw(st.sets(st.sampled_from(INSTANCES)))
+        },
+        online_for=draw(st.none() | st.floats(0, 1000)),
         failures={
             f"{node}/{i}": Failure(draw(st.integers(1, 50)), draw(times))
             for i in draw(st.sets(st.sampled_from(INSTANCES)))
@@ -133,10 +174,11 @@ def test_law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
         view = by_node[step.node]
         if isinstance(step, Claim) and view.record.state is RecoveryState.PENDING:
             assert view.fence_confirmed
-        if isinstance(step, Evacuate | ForceDown | Prepare):
+        reset = isinstance(step, Act) and step.action is Action.RESET
+        if isinstance(step, Evacuate | ForceDown | Prepare) or reset:
             assert view.record.state is RecoveryState.RUNNING
             assert view.mine
-        if isinstance(step, Evacuate):
+        if isinstance(step, Evacuate) or reset:
             assert view.record.before is not None
             assert view.service is not None
             assert view.service.forced_down
@@ -161,9 +203,20 @@ def test_law_2_at_most_one_evacuation_of_an_instance(
         view = by_node[step.node]
         mine = [m for m in view.migrations if m.instance == step.instance]
         newest = max(mine, key=lambda m: m.id, default=None)
-        if newest is not None:
-            assert newest.status != DONE
-            assert newest.status not in IN_FLIGHT or newest.destination in dead
+        unchanged = view.unchanged_for.get(step.instance, 0.0)
+        if newest is not None and newest.status in (*IN_FLIGHT, DONE):
+            # Only when its destination is dead, or when nothing has moved for long; and then, if
+            # it may be running on a living destination, nowhere else.
+            if newest.destination in dead:
+                assert newest.status != DONE or unchanged >= 10
+            else:
+                assert unchanged >= policy.lost_after
+        alive = {
+            m.destination
+            for m in mine
+            if m.status in (*IN_FLIGHT, DONE) and m.destination and m.destination not in dead
+        }
+        assert not alive or step.target in alive
         attempt = view.attempts.get(step.instance)
         if attempt is not None:
             assert attempt.outcome is not Outcome.SENDING
@@ -214,6 +267,19 @@ def test_laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host(
         if isinstance(step, Enable):
             assert view.service is not None
             assert view.service.disabled_reason.startswith("novaha:")
+
+
+@given(sites, policies)
+def test_law_6_only_states_that_were_noted_are_reset(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    for step in plan(site, policy, NOW).steps:
+        if isinstance(step, Act) and step.action is Action.RESET:
+            view = by_node[step.node]
+            (instance,) = [i for i in view.instances if i.id == step.instance]
+            assert instance.id in (view.record.before or {})
+            assert instance.vm_state in RESETTABLE | {"resized"}
 
 
 @given(sites, policies)
