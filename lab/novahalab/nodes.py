@@ -20,6 +20,12 @@ project_name = admin
 user_domain_name = Default
 project_domain_name = Default
 region_name = RegionOne
+
+[evacuator]
+# Shorter than in production: instances boot in seconds here, or as slowly as a test wants.
+lost_after = 20
+stuck_after = 150
+patience = 30
 """
 
 
