@@ -10,6 +10,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.evacuator.loop import SupersededError
 from tests.fakes.cluster import Site
+from tests.fakes.faults import Lost
 
 
 def site_with(running: int = 4, stopped: int = 0, **options: object) -> Site:
@@ -111,7 +112,7 @@ class TestAtMostOneInFlight:
 
     def test_law_2_a_lost_answer_is_not_sent_again(self) -> None:
         site = site_with(running=1)
-        site.nova.faults["evacuate"] = [("after", UnknownOutcomeError("evacuate", "timed out"))]
+        site.nova.faults["evacuate"] = [Lost(UnknownOutcomeError("evacuate", "timed out"))]
         site.fence("compute-1")
         site.run_until(lambda: recovered(site))
         assert len(site.nova.requests) == 1
@@ -348,13 +349,13 @@ class TestSettledMeansSettled:
 
     def test_law_5_what_nova_refuses_is_named_and_ends_the_wait(self) -> None:
         site = site_with(running=1)
-        site.nova.add_instance("paused", "compute-1", "paused")
+        site.nova.add_instance("in-build", "compute-1", "building")
         site.fence("compute-1")
         site.run_until(lambda: recovered(site))
-        assert site.where()["paused"][0] == "compute-1"
+        assert site.where()["in-build"][0] == "compute-1"
         assert site.loop is not None
         left = {i.id: i.detail for i in site.loop.reports[0].instances}
-        assert "paused" in left
+        assert "building" in left["in-build"]
 
     def test_law_5_deleted_meanwhile_is_settled(self) -> None:
         site = site_with(running=2)
