@@ -27,6 +27,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": status.run,
     "release": operator.release,
     "retry": operator.retry,
+    "recover": operator.recover,
 }
 
 

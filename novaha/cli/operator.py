@@ -1,15 +1,18 @@
-"""`novaha release` and `novaha retry`: what only the operator can decide."""
+"""`novaha release`, `retry` and `recover`: what only the operator can decide."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
-from novaha.core.errors import NovahaError, UnknownNodeError
-from novaha.core.recovery import Event
-from novaha.evacuator import client
+from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
+from novaha.core.recovery import Event, RecoveryState
+from novaha.core.steps import Progress
+from novaha.evacuator import client, inspect
 from novaha.pacemaker.cib import RecordStore, known_nodes
+from novaha.pacemaker.fencing import FenceHistory
 
 
 class NoRecordError(NovahaError):
@@ -20,32 +23,105 @@ class NoRecordError(NovahaError):
         super().__init__(f"{node} is not in recovery: there is nothing to decide")
 
 
+class UnsettledError(NovahaError):
+    """A host cannot be released safely now."""
+
+    def __init__(self, node: str, why: str) -> None:
+        self.node = node
+        super().__init__(
+            f"{node} is not released: {why}; with --force it is, at the risk that an instance "
+            "that is still being evacuated runs twice"
+        )
+
+
+class NotConfirmedError(NovahaError):
+    """Pacemaker knows of no fencing that would allow a recovery."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(
+            f"nobody has confirmed that {node} is down: make sure that it is switched off, then "
+            f"`pcs stonith confirm {node}`; or let Pacemaker fence it, `pcs stonith fence {node}`"
+        )
+
+
 def add_parsers(commands: Any) -> None:
-    """Add both commands."""
+    """Add the commands."""
     for name, text in (
         (
             "release",
-            "declare what is left on a fenced host as settled and let nova-compute start there; "
-            "be sure that no instance of it is still being evacuated",
+            "declare what is left on a fenced host as settled and let nova-compute start there",
         ),
         ("retry", "have a fenced host's recovery done again from the beginning"),
+        ("recover", "recover a host that was confirmed by hand to be down"),
     ):
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         command.add_argument("host", metavar="HOST", help="Pacemaker's name of the node")
+        if name == "release":
+            command.add_argument(
+                "--force", action="store_true", help="even if evacuations may be under way"
+            )
 
 
-def release(args: argparse.Namespace, store: RecordStore | None = None) -> int:
-    """Record → recovered. Raises NovahaError when the record does not allow it."""
+def release(
+    args: argparse.Namespace,
+    store: RecordStore | None = None,
+    look: Callable[[], dict[str, Any]] = inspect.look,
+) -> int:
+    """Record → recovered. Raises NovahaError when the record or the recovery does not allow it."""
+    if not args.force:
+        _check_nothing_moves(args.host, look())
     _decide(args.host, Event.RELEASE, store or RecordStore())
     print(f"{args.host}: what is left there counts as settled; it may return to service")
     return 0
 
 
 def retry(args: argparse.Namespace, store: RecordStore | None = None) -> int:
-    """Record → pending. Raises NovahaError when the record does not allow it."""
-    _decide(args.host, Event.RETRY, store or RecordStore())
+    """Record → pending. Raises NovahaError when the record does not allow it.
+
+    A host that was let go may run again: its recovery then begins with another fencing.
+    """
+    store = store or RecordStore()
+    try:
+        record = store.read(args.host)
+    except RecordError:
+        store.flag_fenced(args.host)  # nonsense is written anew
+    else:
+        if record is not None and record.state is RecoveryState.RECOVERED:
+            store.flag_fenced(args.host)
+        else:
+            _decide(args.host, Event.RETRY, store)
+    _ring()
     print(f"{args.host}: will be recovered again from the beginning")
     return 0
+
+
+def recover(
+    args: argparse.Namespace,
+    store: RecordStore | None = None,
+    history: FenceHistory | None = None,
+) -> int:
+    """No record → pending, for a host that an administrator has confirmed to be down.
+
+    Raises NovahaError when nobody has.
+    """
+    store, history = store or RecordStore(), history or FenceHistory()
+    moment = history.confirmed_by_hand().get(args.host)
+    if moment is None or history.is_online(args.host):
+        raise NotConfirmedError(args.host)
+    store.flag_fenced(args.host, fenced=moment)
+    _ring()
+    print(f"{args.host}: its instances will be recovered; see `novaha status`")
+    return 0
+
+
+def _check_nothing_moves(host: str, status: dict[str, Any]) -> None:
+    if status.get("problem"):
+        raise UnsettledError(host, f"Nova cannot be asked ({status['problem']})")
+    for found in status["hosts"]:
+        moving = found.get("counts", {}).get(str(Progress.MOVING), 0)
+        if found["node"] == host and moving:
+            raise UnsettledError(host, f"{moving} of its instances are being evacuated")
 
 
 def _decide(host: str, event: Event, store: RecordStore) -> None:
@@ -55,5 +131,9 @@ def _decide(host: str, event: Event, store: RecordStore) -> None:
         nodes = known_nodes()
         raise NoRecordError(host) if host in nodes else UnknownNodeError(host, nodes)
     store.swap(record, record.after(event, owner=""))
+    _ring()
+
+
+def _ring() -> None:
     with contextlib.suppress(client.EvacuatorError):  # it may run on another controller
         client.ring()

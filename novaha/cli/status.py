@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(answer: Mapping[str, Any]) -> str:
     """The answer as people read it."""
-    parts = [_head(answer)]
+    parts = [_head(answer), *(f"Notice: {notice}" for notice in answer.get("notices", []))]
     hosts = answer["hosts"]
     if not hosts:
         parts.append("No host is flagged: nothing to recover.")

@@ -68,6 +68,13 @@ _EVACUATOR = [
         help="Seconds that a dead host has to be back before what finds no place elsewhere is "
         "released to come up on it.",
     ),
+    cfg.StrOpt(
+        "confirmed_by_hand",
+        default="recover",
+        choices=("recover", "tell"),
+        help="What to do about a compute host whose fencing an administrator confirmed by hand "
+        "(pcs stonith confirm): recover its instances, or tell the command that does.",
+    ),
     cfg.FloatOpt(
         "fence_wait",
         default=60.0,

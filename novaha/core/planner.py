@@ -44,9 +44,9 @@ def plan(
 
     Invariants, whatever the views say:
 
-    - Evacuate only for a host whose record is `running`, owned by this evacuator and prepared
-      (it was claimed, so Pacemaker had confirmed the fencing), and whose service Nova shows as
-      forced down (law 1);
+    - Claim a `pending` host only when Pacemaker has confirmed its fencing and a power device took
+      part in it; Evacuate only for a host whose record is `running`, owned by this evacuator and
+      prepared, and whose service Nova shows as forced down (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
       `max_in_flight` under way in all (law 2);
@@ -131,6 +131,8 @@ def _pending(view: HostView, steps: list[Step]) -> HostReport:
         if view.fenced_on_request:
             waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
         return HostReport(view.record, None, waiting)
+    if view.unproven:
+        return HostReport(view.record, None, f"not safe to evacuate: {view.unproven}")
     steps.append(Claim(view.node))
     return HostReport(view.record, None, "fencing confirmed")
 

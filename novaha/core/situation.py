@@ -95,6 +95,7 @@ class HostView:
 
     mine: the record's owner is this evacuator.
     fence_confirmed: Pacemaker's history has a successful fencing since the record was written.
+    unproven: why Pacemaker's confirmation proves nothing for this host, "" if it does.
     fenced_on_request: this evacuator has asked Pacemaker for a fencing already.
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
@@ -116,6 +117,7 @@ class HostView:
     mine: bool = False
     fence_confirmed: bool = False
     fenced_on_request: bool = False
+    unproven: str = ""
     host: str | None = None
     problem: str = ""
     service: ComputeService | None = None

@@ -50,6 +50,7 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         "version": status.VERSION,
         "evacuator": None,
         "problem": problem,
+        "notices": [],
         "hosts": [status.host(report) for report in reports] + broken,
     }
 

@@ -15,6 +15,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
 from novaha.core.steps import FINAL, Act, Claim, Evacuate, HostReport
 from novaha.evacuator.act import Actor
+from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.observe import Observer
@@ -45,6 +46,7 @@ class Loop:
         observer: Observer,
         actor: Actor,
         journal: Journal,
+        confirmations: Confirmations,
         policy: Policy,
         pace: Pace,
         me: str,
@@ -55,6 +57,7 @@ class Loop:
         self._observer = observer
         self._actor = actor
         self._journal = journal
+        self._confirmations = confirmations
         self._policy = policy
         self._pace = pace
         self._me = me
@@ -66,6 +69,7 @@ class Loop:
         self.turned_at = clock()
         self.problem = ""
         self.reports: tuple[HostReport, ...] = ()
+        self.notices: tuple[str, ...] = ()
 
     @property
     def nova_problem(self) -> str | None:
@@ -102,6 +106,7 @@ class Loop:
         Raises ClusterToolError when the cluster cannot be read, SupersededError.
         """
         now = self._clock()
+        self.notices = self._confirmations.take()
         records = self._read(now)
         if not records:
             self.reports = ()

@@ -124,8 +124,12 @@ class Observer:
         )
         if record.state is RecoveryState.PENDING:
             confirmed = self._fencing.confirmed_since(record.node, record.fenced)
+            unproven = self._fencing.without_power_device(record.node) if confirmed else ""
             return replace(
-                view, fence_confirmed=confirmed, fenced_on_request=memory.fencing_requested
+                view,
+                fence_confirmed=confirmed,
+                unproven=unproven,
+                fenced_on_request=memory.fencing_requested,
             )
         if problem:
             return replace(view, problem=problem)

@@ -20,6 +20,7 @@ from novaha.core.situation import Policy
 from novaha.evacuator import status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.client import PID_FILE, SOCKET
+from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.observe import Names, Observer
@@ -89,6 +90,9 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
         observer=Observer(compute, fencing, names, me, readers, time.monotonic),
         actor=Actor(records, compute, journal, me, senders, time.monotonic, options.takeover_wait),
         journal=journal,
+        confirmations=Confirmations(
+            records, fencing, journal, recover=options.confirmed_by_hand == "recover"
+        ),
         policy=Policy(
             max_in_flight=options.max_in_flight,
             answer_wait=options.answer_wait,
@@ -123,6 +127,7 @@ def _serve(loop: Loop, run_dir: Path, node: str) -> None:
         return {
             "version": status.VERSION,
             "evacuator": health(),
+            "notices": list(loop.notices),
             "hosts": [status.host(report) for report in loop.reports],
         }
 

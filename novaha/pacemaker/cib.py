@@ -28,6 +28,8 @@ from novaha.core.record import (
 )
 from novaha.pacemaker.runner import Runner
 
+_SEEN = "novaha-seen-confirmation"
+
 _NO_SUCH_OBJECT = 105
 _OK_OR_ABSENT = frozenset({0, _NO_SUCH_OBJECT})
 
@@ -56,9 +58,12 @@ class RecordStore:
             raise found
         return found
 
-    def flag_fenced(self, node: str, *, deadline: float = 5.0) -> Record:
+    def flag_fenced(
+        self, node: str, *, fenced: datetime | None = None, deadline: float = 5.0
+    ) -> Record:
         """Write down that `node` was fenced, under a new fence id, and read it back.
 
+        fenced: when, now if not given.
         deadline: seconds in which competing writers may force another try.
 
         Raises UnknownNodeError for a node that the cluster does not have, NovahaError when the
@@ -67,7 +72,7 @@ class RecordStore:
         end = time.monotonic() + deadline
         while True:
             fence_id = str(uuid4())
-            now = datetime.now(UTC).replace(microsecond=0)
+            now = (fenced or datetime.now(UTC)).replace(microsecond=0)
             try:
                 old = self.read(node)
             except RecordError:
@@ -118,9 +123,25 @@ class RecordStore:
         if self.read(old.node) is not None:
             raise RecordConflictError(old.node)
 
+    def seen_confirmation(self, node: str) -> str:
+        """Which fencing confirmed by hand was last taken note of, "" for none."""
+        for pair in self._query(f"//nodes/node[@uname={_quoted(node)}]//nvpair[@name='{_SEEN}']"):
+            return str(pair.get("value"))
+        return ""
+
+    def note_confirmation(self, node: str, moment: str) -> None:
+        """Remember that this fencing confirmed by hand was taken note of, for ever."""
+        owner = f"novaha-seen-{set_id(node)}"
+        attributes = etree.Element("instance_attributes", id=owner)
+        etree.SubElement(attributes, "nvpair", id=f"{owner}-at", name=_SEEN, value=moment)
+        self._write_node(node, attributes)
+
     def _write_first(self, record: Record) -> None:
-        node = self._node_element(record.node)
-        node.append(_attribute_set(record))
+        self._write_node(record.node, _attribute_set(record))
+
+    def _write_node(self, name: str, attributes: etree._Element) -> None:
+        node = self._node_element(name)
+        node.append(attributes)
         self._run(
             [
                 "cibadmin",
@@ -199,6 +220,16 @@ def known_nodes(run: Runner | None = None) -> dict[str, str]:
     for element in query(run, "//primitive/meta_attributes/nvpair[@name='remote-node']"):
         nodes[str(element.get("value"))] = "guest"
     return nodes
+
+
+def compute_nodes(run: Runner | None = None) -> frozenset[str]:
+    """The nodes that run instances: remote and guest nodes, and whatever has the role."""
+    run = run or Runner()
+    by_role = query(
+        run, "//nodes/node[instance_attributes/nvpair[@name='osprole'][@value='compute']]"
+    )
+    remote = {name for name, kind in known_nodes(run).items() if kind != "member"}
+    return frozenset(remote | {str(element.get("uname")) for element in by_role})
 
 
 def local_node(run: Runner | None = None) -> str:

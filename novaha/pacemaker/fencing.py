@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lxml import etree
+
 from novaha.core.errors import NovahaError
-from novaha.pacemaker.cib import parse, query
+from novaha.pacemaker.cib import compute_nodes, parse, query
 from novaha.pacemaker.runner import Runner
+
+_HUMAN = "a human"
+"""Whom Pacemaker names for `stonith_admin --confirm` and `pcs stonith confirm`."""
 
 _KILLS = frozenset({"off", "reboot"})
 
@@ -17,6 +23,7 @@ class FenceEvent:
     """One entry of the fencing history.
 
     status: "success", "failed" or "pending".
+    by_hand: it was declared by an administrator; no device and no agent was run.
     completed: to the second, UTC; None while pending.
     """
 
@@ -24,6 +31,7 @@ class FenceEvent:
     action: str
     status: str
     completed: datetime | None
+    by_hand: bool = False
 
 
 class FenceHistory:
@@ -33,7 +41,7 @@ class FenceHistory:
         self._run = run or Runner()
 
     def of(self, node: str) -> list[FenceEvent]:
-        """The fencings of `node`, in no particular order.
+        """The fencings of `node`, or of all nodes for "*", in no particular order.
 
         Raises ClusterToolError when the fencer cannot be asked.
         """
@@ -46,9 +54,19 @@ class FenceHistory:
                 action=str(element.get("action")),
                 status=str(element.get("status")),
                 completed=_time(element.get("completed")),
+                by_hand=element.get("delegate") == _HUMAN,
             )
             for element in parse(result.stdout).iter("fence_event")
         ]
+
+    def confirmed_by_hand(self) -> dict[str, datetime]:
+        """The nodes that an administrator declared to be down, and when last."""
+        moments: dict[str, datetime] = {}
+        for event in self.of("*"):
+            if event.by_hand and event.status == "success" and event.completed is not None:
+                last = moments.get(event.target, event.completed)
+                moments[event.target] = max(last, event.completed)
+        return moments
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
         """Whether a fencing that takes the node down succeeded at `moment` or later."""
@@ -75,6 +93,35 @@ class FenceHistory:
             for element in parse(self._run(command).stdout).iterfind("nodes/node")
         )
 
+    def compute_nodes(self) -> frozenset[str]:
+        """The nodes that run instances."""
+        return compute_nodes(self._run)
+
+    def without_power_device(self, node: str) -> str:
+        """Why a success in the history does not prove that `node` is down, "" if it does.
+
+        Our own device cuts no power. A level of nothing else, or no level at all, in which case
+        Pacemaker may pick it alone, "succeeds" on a host that runs.
+        """
+        flags = {
+            str(element.get("id"))
+            for element in query(self._run, "//primitive[@class='stonith'][@type='fence_compute']")
+        }
+        levels = [
+            str(level.get("devices", "")).split(",")
+            for level in query(self._run, "//fencing-topology/fencing-level")
+            if _is_for(level, node)
+        ]
+        if not levels and flags:
+            return f"{node} has no fencing level: `novaha setup` shows how to add it"
+        for devices in levels:
+            if not set(devices) - flags:
+                return (
+                    f"a fencing level of {node} has no power device beside {', '.join(devices)}: "
+                    "put one before it, `novaha setup` shows how"
+                )
+        return ""
+
     def request(self, node: str) -> None:
         """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
 
@@ -85,6 +132,15 @@ class FenceHistory:
             action = str(element.get("value"))
         option = "--fence" if action in ("off", "poweroff") else "--reboot"
         self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
+
+
+def _is_for(level: etree._Element, node: str) -> bool:
+    """Whether a fencing level is this node's; one by attribute may be, and counts."""
+    if level.get("target") is not None:
+        return str(level.get("target")).lower() == node.lower()
+    if level.get("target-pattern") is not None:
+        return re.search(str(level.get("target-pattern")), node) is not None
+    return level.get("target-attribute") is not None
 
 
 def _time(text: str | None) -> datetime | None:

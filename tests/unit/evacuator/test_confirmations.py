@@ -1,0 +1,93 @@
+"""Fencings that an administrator confirmed by hand, and levels that prove nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from novaha.core.recovery import RecoveryState
+from tests.fakes.cluster import Site
+
+
+def dead_site() -> Site:
+    """compute-1 is dead, its power device too: no agent ever ran."""
+    site = Site()
+    site.fencing.computes = frozenset(site.nova.hosts)
+    site.nova.add_instance("run-1", "compute-1")
+    site.nova.crash("compute-1")
+    return site
+
+
+def confirm(site: Site, host: str = "compute-1") -> None:
+    """`pcs stonith confirm`."""
+    site.fencing.by_hand[host] = site.time
+    site.fencing.successes.append((host, site.time))
+
+
+def test_law_3_a_host_confirmed_by_hand_is_recovered() -> None:
+    site = dead_site()
+    site.pass_time(10)
+    assert site.records.attributes == {}
+    confirm(site)
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+    assert site.loop is not None
+    assert site.loop.notices == ()
+
+
+def test_law_3_or_the_operator_is_told_the_one_command() -> None:
+    site = dead_site()
+    site.recover = False
+    site.start_evacuator()
+    confirm(site)
+    site.pass_time(30)
+    assert site.nova.requests == []
+    assert site.loop is not None
+    (notice,) = site.loop.notices
+    assert "novaha recover compute-1" in notice
+
+
+def test_law_1_a_confirmation_is_used_once() -> None:
+    site = dead_site()
+    confirm(site)
+    site.run_until(lambda: "compute-1" in site.records.attributes)
+    site.run_until(
+        lambda: (
+            (r := site.records.read("compute-1")) is not None and r.state is RecoveryState.RECOVERED
+        )
+    )
+    site.boot("compute-1")
+    site.run_until(lambda: site.records.attributes == {})
+    # It is shut down for maintenance a day later; the history still shows the confirmation.
+    site.start_evacuator()
+    site.nova.add_instance("run-2", "compute-1")
+    site.nova.crash("compute-1")
+    site.pass_time(60)
+    assert site.records.attributes == {}
+
+
+def test_law_1_a_host_that_is_back_is_not_flagged() -> None:
+    site = dead_site()
+    site.boot("compute-1")
+    confirm(site)
+    site.pass_time(30)
+    assert site.records.attributes == {}
+
+
+def test_law_1_what_is_no_compute_node_is_not_flagged() -> None:
+    site = dead_site()
+    site.fencing.computes = frozenset()
+    confirm(site)
+    site.pass_time(30)
+    assert site.records.attributes == {}
+
+
+def test_law_1_a_level_without_a_power_device_proves_nothing() -> None:
+    site = dead_site()
+    site.fencing.unproven["compute-1"] = "a fencing level of compute-1 has no power device"
+    site.fence("compute-1")
+    site.pass_time(30)
+    assert site.nova.requests == []
+    assert site.loop is not None
+    assert "no power device" in site.loop.reports[0].detail
+    site.fencing.unproven.clear()
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+    assert site.nova.now > timedelta(seconds=30).total_seconds()
