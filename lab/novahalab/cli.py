@@ -6,10 +6,12 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.markup import escape
 
 from novahalab import cloud, demo, layout, lifecycle, logs, network, nodes, report
+from novahalab.chaos import run as chaos
 from novahalab.errors import LabError
 from novahalab.progress import Progress, console
 from novahalab.sandbox import Sandbox
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--lines", type=int, default=200)
     _servers_parser(add("servers", _servers_list, "the cloud's instances"))
     add("demo", _demo, "show one failover on the lab that is up")
+    _chaos_parser(add("chaos", _chaos, "break things by a seeded schedule, and judge the laws"))
     return parser
 
 
@@ -100,6 +103,18 @@ def _servers_parser(parser: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_servers_list)
     command = commands.add_parser("delete", help="delete all instances")
     command.set_defaults(run=_servers_delete)
+
+
+def _chaos_parser(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=int, default=1, help="same seed, same schedule")
+    command.add_argument("--minutes", type=float, default=10, help="of faults; a calm follows")
+    command.add_argument("--computes", type=_computes, metavar="N")
+    command.add_argument("--json", type=Path, metavar="FILE", help="the verdict, for programs")
+    command.add_argument(
+        "--keep-logs", type=Path, metavar="DIR", help="where to copy the logs of a run that failed"
+    )
+    command.add_argument("--keep", action="store_true", help="leave a lab up that it has started")
+    _add_generation(command)
 
 
 def _computes(text: str) -> int:
@@ -201,6 +216,18 @@ def _servers_create(options: argparse.Namespace) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     return demo.run()
+
+
+def _chaos(options: argparse.Namespace) -> int:
+    return chaos.main(
+        seed=options.seed,
+        minutes=options.minutes,
+        generation=options.pacemaker,
+        computes=options.computes,
+        keep=options.keep,
+        json_file=options.json,
+        keep_logs=options.keep_logs,
+    )
 
 
 def _servers_list(options: argparse.Namespace) -> None:

@@ -1,0 +1,346 @@
+"""Making faults happen on the lab, and undoing them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from novahalab import cloud, cluster, layout, network, nodes
+from novahalab.chaos import processes
+from novahalab.chaos.history import Happening, History
+from novahalab.chaos.schedule import Fault
+from novahalab.cloud import Client
+from novahalab.errors import LabError
+from novahalab.sandbox import Sandbox
+from novahalab.settings import Settings
+
+Undo = Callable[[], None]
+
+OPERATOR = "maintenance, by the operator of the chaos run"
+_DISTURBING = frozenset(
+    {"crash-controller", "freeze-controller", "cut controller", "crash-dc-and-compute"}
+)
+_REJOINS = 20.0
+"""Seconds until a controller that was cut off, frozen or off is believed again."""
+
+
+class Faults:
+    """Knows how each kind of fault is done. Thread-safe: faults may overlap."""
+
+    def __init__(self, lab: Settings, history: History) -> None:
+        self._lab = lab
+        self._history = history
+        self._lock = threading.Lock()
+        self._doubtful: dict[str, float] = {}  # controller: until when
+        self._cloud = cloud.cloud()
+        self._nova = Client(timeout=20)
+        self.marked: dict[str, str] = {}  # host: the operator's mark that is on it
+
+    def disturbed(self) -> set[str]:
+        """The controllers that may show what has been."""
+        now = time.time()
+        with self._lock:
+            return {name for name, until in self._doubtful.items() if now < until}
+
+    def do(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        """Let a fault happen, wait until its time is over, and undo it.
+
+        wait: sleeps so many seconds, less when the run ends. What cannot be done (a node that is
+        off cannot be frozen) is noted and left.
+        """
+        method = getattr(self, "_" + fault.kind.replace("-", "_"))
+        began = time.time()
+        try:
+            undo: Undo | None = method(fault, wait)
+        except LabError as error:
+            self._note(fault.kind, " ".join(fault.targets) + f" (not done: {error})"[:200], began)
+            return
+        if undo is None:
+            return
+        index = self._open(fault.kind, " ".join(fault.targets), began)
+        wait(fault.lasts)
+        try:
+            undo()
+        except LabError as error:
+            self._history.notes.append(f"{fault.kind} could not be undone: {str(error)[:200]}")
+        self._close(index)
+
+    def _note(self, kind: str, target: str, began: float) -> None:
+        with self._lock:
+            self._history.happenings.append(Happening(kind, target, began, time.time()))
+
+    def _open(self, kind: str, target: str, began: float) -> int:
+        with self._lock:
+            self._history.happenings.append(Happening(kind, target, began, None))
+            return len(self._history.happenings) - 1
+
+    def _close(self, index: int) -> None:
+        with self._lock:
+            done = self._history.happenings[index]
+            ended = Happening(done.kind, done.target, done.began, time.time())
+            self._history.happenings[index] = ended
+
+    def _doubt(self, controller: str, seconds: float) -> None:
+        with self._lock:
+            until = time.time() + seconds + _REJOINS
+            self._doubtful[controller] = max(until, self._doubtful.get(controller, 0))
+
+    # Power
+
+    def _power_off(self, node: str) -> None:
+        """Cut the power, noted as a death of its own only if it was on."""
+        if Sandbox(node).running:
+            if not layout.is_compute(node):
+                self._doubt(node, 20)
+            began = time.time()
+            nodes.crash(node)
+            self._note("crash", node, began)
+
+    def _crash(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        self._power_off(fault.targets[0])
+
+    def _crash_two(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        for index, node in enumerate(fault.targets):
+            if index:
+                wait(fault.value)
+            self._power_off(node)
+
+    _crash_all_but_one = _crash_two
+
+    def _crash_again(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        self._power_off(fault.targets[0])
+        wait(fault.value)
+        with suppress(LabError):
+            nodes.boot(fault.targets[0])
+        wait(fault.value % 5)
+        self._power_off(fault.targets[0])
+
+    def _crash_controller(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        self._doubt(fault.targets[0], fault.lasts)
+        self._power_off(fault.targets[0])
+        return lambda: nodes.boot(fault.targets[0])
+
+    def _crash_dc_and_compute(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        status = cluster.status()
+        if status is None or not status.dc:
+            raise LabError("there is no DC now")
+        dc = status.dc
+        self._doubt(dc, fault.lasts)
+        both = [threading.Thread(target=self._power_off, args=(n,)) for n in (dc, fault.targets[0])]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        return lambda: nodes.boot(dc)
+
+    # Silence
+
+    def _freeze_compute(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        return self._freeze(fault.targets[0])
+
+    def _freeze_controller(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        self._doubt(fault.targets[0], fault.lasts)
+        return self._freeze(fault.targets[0])
+
+    @staticmethod
+    def _freeze(node: str) -> Undo:
+        sandbox = Sandbox(node)
+        sandbox.freeze()
+
+        def thaw() -> None:
+            if sandbox.running:  # it may have been fenced meanwhile
+                sandbox.thaw()
+
+        return thaw
+
+    # Processes
+
+    def _kill(self, wanted: Callable[[list[str]], bool]) -> list[str]:
+        killed = []
+        for node, pid, argv in processes.in_nodes(self._lab.nodes):
+            if wanted(argv):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(f"{node}: {argv[-2] if not argv[-1] else argv[-1]}")
+        return killed
+
+    def _kill_evacuator(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        began = time.time()
+        killed = self._kill(processes.is_evacuator)
+        self._note("kill-evacuator", ", ".join(killed) or "(none ran)", began)
+
+    def _kill_agents(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        began = time.time()
+        killed: list[str] = []
+        # They run for a tenth of a second: look often.
+        while time.time() < began + fault.lasts:
+            killed += self._kill(processes.is_agent)
+            if wait(0.05):
+                break
+        self._note("kill-agents", ", ".join(killed) or "(none ran)", began)
+
+    # The cloud's services
+
+    def _stop_service(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        self._cloud.stop(fault.targets[0])
+        return lambda: self._cloud.start([fault.targets[0]])
+
+    def _freeze_service(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        service = fault.targets[0]
+        self._cloud.freeze(service)
+
+        def thaw() -> None:
+            with suppress(LabError):  # it was stopped meanwhile
+                self._cloud.thaw(service)
+
+        return thaw
+
+    # Networks
+
+    def _cut_controller(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        node, net = fault.targets
+        if net == "cluster":
+            self._doubt(node, fault.lasts + 20)
+        return self._cut([(node, net)])
+
+    def _cut_compute(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        return self._cut([(fault.targets[0], fault.targets[1])])
+
+    def _cut_group(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        group, net = fault.targets
+        members = {"controllers": layout.CONTROLLERS, "computes": self._lab.compute_nodes}
+        return self._cut([(host, net) for host in members.get(group, (group,))])
+
+    @staticmethod
+    def _cut(links: list[tuple[str, str]]) -> Undo:
+        for host, net in links:
+            network.cut(host, net)
+
+        def heal() -> None:
+            for host, net in links:
+                network.heal(host, net)
+
+        return heal
+
+    # Capacity
+
+    @staticmethod
+    def _slow_spawn(fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        (layout.GUESTS / "spawn_delay").write_text(str(fault.value or 5))
+        return lambda: (layout.GUESTS / "spawn_delay").unlink(missing_ok=True)
+
+    def _fail_spawn(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        knobs = [layout.GUESTS / f"{node}.spawn_fail" for node in self._lab.compute_nodes]
+        for knob in knobs:
+            knob.touch()
+
+        def mend() -> None:
+            for knob in knobs:
+                knob.unlink(missing_ok=True)
+
+        return mend
+
+    def _no_room(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        """The operator keeps every other host free, and then this one dies."""
+        victim = fault.targets[0]
+        undone = [
+            self._mark(node, "operator-disable")
+            for node in self._lab.compute_nodes
+            if node != victim and self._may_mark(node)
+        ]
+        self._power_off(victim)
+
+        def undo() -> None:
+            for one in undone:
+                one()
+
+        return undo
+
+    # The operator's own marks (law 6): on a host that is in order, and taken off by the same hand
+
+    def _operator_disable(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        return self._operator(fault.targets[0], "operator-disable")
+
+    def _operator_down(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        return self._operator(fault.targets[0], "operator-down")
+
+    def _operator(self, node: str, kind: str) -> Undo:
+        if not self._may_mark(node):
+            raise LabError(f"{node} is not in order now")
+        return self._mark(node, kind)
+
+    def _may_mark(self, node: str) -> bool:
+        """Whether the host is in service and carries no mark: whose is it would be unknown."""
+        timeline = self._history.records.get(node)
+        service = self._nova.service(node)
+        in_order = service["status"] == "enabled" and not service["forced_down"]
+        unflagged = timeline is not None and timeline.spans[-1].value is None
+        return in_order and unflagged and node not in self.marked and Sandbox(node).running
+
+    def _mark(self, node: str, kind: str) -> Undo:
+        changes = {"forced_down": True}
+        if kind == "operator-disable":
+            self._nova.update_service(node, status="disabled", disabled_reason=OPERATOR)
+        else:
+            self._nova.update_service(node, **changes)
+        self.marked[node] = kind
+        index = self._open(f"mark {kind}", node, time.time())
+
+        def undo() -> None:
+            self._unmark(node, index)
+
+        return undo
+
+    def _unmark(self, node: str, index: int) -> None:
+        # While the host is being recovered its state in Nova is novaha's to keep.
+        deadline = time.time() + 240
+        while time.time() < deadline:
+            timeline = self._history.records.get(node)
+            if timeline is not None and timeline.spans[-1].value is None:
+                break
+            time.sleep(0.5)
+        self._close(index)
+        kind = self.marked.pop(node)
+        try:
+            if kind == "operator-disable":
+                self._nova.update_service(node, status="enabled")
+            else:
+                self._nova.update_service(node, forced_down=False)
+        except LabError:
+            self.marked[node] = kind  # the calm tries again
+            raise
+
+    # The calm
+
+    def calm(self) -> None:
+        """Undo everything that can be undone, whoever did it. Raises LabError if a part fails."""
+        network.heal()
+        for knob in (*layout.GUESTS.glob("*.spawn_fail"), *layout.GUESTS.glob("*spawn_delay")):
+            knob.unlink(missing_ok=True)
+        for node in self._lab.nodes:
+            with suppress(LabError):
+                Sandbox(node).thaw()
+        for service in self._cloud.services:
+            with suppress(LabError):
+                self._cloud.thaw(service)
+        self._cloud.start(["database", "bus"])
+        self._cloud.start(self._cloud.services)
+        for node in self._lab.nodes:
+            with suppress(LabError):  # fenced at this moment: it boots by that
+                nodes.boot(node)
+
+    def unmark_all(self) -> None:
+        """Take off what is left of the operator's marks. Raises LabError while Nova refuses."""
+        for node, kind in list(self.marked.items()):
+            timeline = self._history.records.get(node)
+            if timeline is None or timeline.spans[-1].value is not None:
+                continue
+            if kind == "operator-disable":
+                self._nova.update_service(node, status="enabled")
+            else:
+                self._nova.update_service(node, forced_down=False)
+            del self.marked[node]
