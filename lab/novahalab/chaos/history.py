@@ -156,6 +156,7 @@ class History:
     began: float = 0.0
     ended: float = 0.0
     happenings: list[Happening] = field(default_factory=list)
+    nodes: dict[str, Timeline[str]] = field(default_factory=dict)  # as crm_mon says
     records: dict[str, Timeline[Record | None]] = field(default_factory=dict)
     services: dict[str, Timeline[Service]] = field(default_factory=dict)
     instances: dict[str, Timeline[Instance]] = field(default_factory=dict)

@@ -74,7 +74,8 @@ def _premature(history: History, row: Evacuation) -> str:
     begin, end = row.created, row.created + SECOND
     timeline = history.records.get(row.source)
     sure = timeline.sure(begin, end) if timeline else None
-    if sure is not None and (sure.value is None or sure.value.state != "running"):
+    # `pending` after `running` is another fencing: a request may have been on its way by then.
+    if sure is not None and (sure.value is None or sure.value.state == "recovered"):
         state = sure.value.state if sure.value else "absent"
         return f"its record was {state} when it was asked for"
     # The record may have appeared after the last look: then the fencing alone is judged.
@@ -250,6 +251,10 @@ def only_ours(history: History) -> list[Breach]:
         timeline = history.services.get(mark.target)
         if not mark.kind.startswith("mark ") or timeline is None:
             continue
+        records = history.records.get(mark.target)
+        well = records.sure(mark.began - 2, mark.began + 2) if records else None
+        if well is None or well.value is not None:
+            continue  # it died at the same moment: whose mark is whose, nobody can tell
         until = (mark.ended or history.ended) - SECOND
         for span in timeline.overlapping(mark.began + SECOND, until):
             service = span.value
@@ -295,10 +300,15 @@ def nothing_blocks(history: History) -> list[Breach]:
 
 
 def fencings_of_deaths(history: History) -> list[tuple[str, float, float | None]]:
-    """Host, death and confirmed fencing (None: none was seen) of every compute node that died."""
+    """Host, death and confirmed fencing (None: none seen) of each compute node that died online."""
     found = []
     for h in history.happenings:
         if h.kind != "crash" or h.target not in history.records:
+            continue
+        # Pacemaker owes no fencing to a host that was still booting from the last one.
+        node = history.nodes.get(h.target)
+        online = node.sure(h.began - 3, h.began - 0.1) if node else None
+        if online is None or online.value != "online":
             continue
         after = [
             f.completed

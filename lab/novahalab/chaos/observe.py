@@ -141,6 +141,16 @@ class Cluster:
         for fencing in parse_fencings(ET.fromstring(text)):
             history.fencings.setdefault(fencing, time.time())
 
+    def look_at_nodes(self, history: History) -> None:
+        """Add what the cluster thinks of its nodes. Raises LabError when no controller answers."""
+        began = time.time()
+        root = ET.fromstring(self.ask(["crm_mon", "-1", "--output-as=xml"]))
+        for node in root.iterfind("nodes/node"):
+            online = node.get("online") == "true" and node.get("unclean") != "true"
+            state = "online" if online else "offline"
+            # The answer is of some moment since it was asked for: the earliest accuses least.
+            history.nodes.setdefault(node.get("name", ""), Timeline()).add(began, state)
+
     def ask(self, argv: list[str]) -> str:
         """Run a program on a controller that is in order; raises LabError if none is."""
         disturbed = self._disturbed()
@@ -222,6 +232,7 @@ class Observer:
             self._thread("tables", 0.5, lambda: self._database.look(history)),
             self._thread("records", 0.4, lambda: self.cluster.look(history)),
             self._thread("fencings", 2.0, lambda: self.cluster.look_at_fencings(history)),
+            self._thread("nodes", 1.0, lambda: self.cluster.look_at_nodes(history)),
             self._thread("processes", 0.4, lambda: processes.look(history)),
         ]
 

@@ -59,8 +59,9 @@ def schedule(seed: int, minutes: float, computes: Sequence[str]) -> list[Fault]:
     ]
     at = 3.0
     while True:
-        # Now and then several things at once.
-        at += dice.uniform(0, 2) if dice.random() < 0.3 else dice.uniform(4, 20)
+        # Now and then several things at once, and now and then time for a recovery to end.
+        low, high = dice.choices(((0, 2), (4, 20), (40, 80)), (30, 55, 15))[0]
+        at += dice.uniform(low, high)
         if at > end - 5:
             break
         fault = _one(dice, at, end, computes, faults)

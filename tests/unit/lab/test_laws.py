@@ -47,6 +47,7 @@ def good() -> History:
     """One failover as it should be: compute-1 dies at 98, is flagged at 100, fenced at 101."""
     history = History(began=50.0, ended=300.0)
     history.happenings = [Happening("crash", "compute-1", 98.0, 98.1)]
+    history.nodes = {"compute-1": timeline((20, 300, "online"))}
     history.records = {
         "compute-1": timeline(
             (50, 99.9, None),
@@ -197,6 +198,7 @@ def mark(good: History, ended: float | None) -> None:
 
 def test_law_6_the_operators_mark_is_gone(good: History) -> None:
     ours = Service(False, True, "maintenance")
+    good.records["compute-2"] = timeline((50, 300, None))
     good.services["compute-2"] = timeline((50, 200, UP), (200.2, 230, ours), (230.5, 300, UP))
     mark(good, 250.0)
     assert broken(good) == {6}
@@ -204,6 +206,7 @@ def test_law_6_the_operators_mark_is_gone(good: History) -> None:
 
 def test_law_6_the_operator_takes_it_off(good: History) -> None:
     ours = Service(False, True, "maintenance")
+    good.records["compute-2"] = timeline((50, 300, None))
     good.services["compute-2"] = timeline((50, 200, UP), (200.2, 250.3, ours), (250.5, 300, UP))
     mark(good, 250.0)
     assert broken(good) == set()
@@ -231,6 +234,12 @@ def test_law_8_a_death_that_is_fenced_late(good: History) -> None:
 def test_law_8_a_death_that_is_never_fenced(good: History) -> None:
     good.happenings.append(Happening("crash", "compute-1", 210.0, 210.1))
     assert broken(good) == {8}
+
+
+def test_law_8_a_host_that_dies_while_it_boots_needs_no_other_fencing(good: History) -> None:
+    good.happenings.append(Happening("crash", "compute-1", 210.0, 210.1))
+    good.nodes["compute-1"] = timeline((20, 98, "online"), (98.5, 300, "offline"))
+    assert broken(good) == set()
 
 
 def test_law_9_a_password_that_shows(good: History) -> None:

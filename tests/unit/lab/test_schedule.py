@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from novahalab import layout
 from novahalab.chaos import faults
@@ -15,6 +15,7 @@ COMPUTES = layout.computes(3)
 SEEDS = st.integers(0, 10_000)
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_the_same_seed_gives_the_same_schedule(seed: int) -> None:
     assert schedule(seed, 5, COMPUTES) == schedule(seed, 5, COMPUTES)
@@ -24,6 +25,7 @@ def test_other_seeds_give_other_schedules() -> None:
     assert len({tuple(schedule(seed, 5, COMPUTES)) for seed in range(50)}) == 50
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS, st.sampled_from([1.0, 3.0, 20.0]), st.integers(2, 6))
 def test_every_fault_ends_within_the_run_and_has_targets_that_exist(
     seed: int, minutes: float, computes: int
@@ -38,11 +40,13 @@ def test_every_fault_ends_within_the_run_and_has_targets_that_exist(
         assert nodes <= names
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_a_short_run_has_a_compute_node_die(seed: int) -> None:
     assert any(f.kind == "crash" and f.targets for f in schedule(seed, 1, COMPUTES))
 
 
+@settings(deadline=None, max_examples=50)
 @given(SEEDS)
 def test_all_but_one_leaves_one(seed: int) -> None:
     for fault in schedule(seed, 20, COMPUTES):
