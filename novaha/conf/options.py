@@ -49,17 +49,18 @@ _EVACUATOR = [
     ),
     cfg.FloatOpt(
         "lost_after",
-        default=120.0,
-        min=10.0,
-        help="Seconds without progress after which an evacuation that has no destination yet, "
-        "while later ones have, counts as lost inside Nova and is asked for again.",
+        default=30.0,
+        min=5.0,
+        help="Seconds without progress after which Nova's log of actions is asked whether an "
+        "evacuation has failed; it is then asked for again.",
     ),
     cfg.FloatOpt(
         "stuck_after",
         default=1800.0,
         min=30.0,
-        help="Seconds without progress after which an evacuation is asked for once more, at the "
-        "destination that it has and nowhere else. Longer than any instance takes to boot.",
+        help="Seconds without progress, while Nova and its conductor were up, after which an "
+        "evacuation is asked for once more; at the destination that it has, if it has one, and "
+        "nowhere else. Longer than any instance takes to boot.",
     ),
     cfg.FloatOpt(
         "patience",

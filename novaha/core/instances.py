@@ -118,9 +118,9 @@ class Judge:
     def _under_way(self, instance: Instance, newest: Migration | None) -> bool:
         """Whether an evacuation may yet bring the instance up somewhere (law 2).
 
-        It may not when its destination is dead, or when it is certain enough that Nova has lost
-        it. The instance's task says so even where the migration says otherwise: a source that
-        comes back too early writes `completed` over an evacuation that goes on.
+        It may not when its destination is dead, or when Nova's own log says that it failed. The
+        instance's task tells even where the migration says otherwise: a source that comes back
+        too early writes `completed` over an evacuation that goes on.
         """
         unchanged = self._view.unchanged_for.get(instance.id, 0.0)
         unfinished = newest is not None and newest.status in (*model.IN_FLIGHT, model.DONE)
@@ -130,12 +130,8 @@ class Judge:
             return unchanged < _ARRIVAL
         if not unfinished and instance.task_state not in model.REBUILDING:
             return False
-        if newest is not None and (unfinished or newest.status == "completed"):
-            if newest.destination is not None:
-                return unchanged < self._policy.stuck_after
-            if newest.id >= self._overview.overtaken:
-                return unchanged < self._policy.stuck_after
-        return unchanged < self._policy.lost_after
+        over = instance.id in self._view.given_up
+        return not over and unchanged < self._policy.stuck_after
 
     def _pinned(self, instance: Instance) -> str | None:
         """The one living host on which the instance may be running already."""

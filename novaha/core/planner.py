@@ -89,7 +89,6 @@ def plan(
 
 
 def _overview(views: Iterable[HostView], room_since: float) -> Overview:
-    views = tuple(views)
     dead = frozenset(
         view.host
         for view in views
@@ -98,9 +97,7 @@ def _overview(views: Iterable[HostView], room_since: float) -> Overview:
         and view.service is not None
         and view.service.forced_down
     )
-    rows = (m for view in views for m in view.migrations)
-    further = (m.id for m in rows if m.destination is not None or m.status in model.FAILED)
-    return Overview(dead, room_since, max(further, default=0))
+    return Overview(dead, room_since)
 
 
 def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:

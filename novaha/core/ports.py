@@ -64,6 +64,15 @@ class Compute(Protocol):
     def receiver(self, instance: str) -> str | None:
         """The destination of the instance's newest live migration that has not ended."""
 
+    def conductor_is_up(self) -> bool:
+        """Whether anybody works on accepted requests."""
+
+    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
+        """Whether Nova's log of actions proves that nothing is bringing the instance up.
+
+        since: when the newest evacuation was accepted, by Nova's clock; None if there is none.
+        """
+
     def last_deleted(self) -> str:
         """Changes when an instance was deleted somewhere: there may be room now."""
 

@@ -20,10 +20,11 @@ class Policy:
     retry_base, retry_cap: seconds before the second try of what failed, doubled each time up to
         the cap.
     restore_wait: seconds to let Nova itself stop an instance that was shut off.
-    lost_after: seconds without progress after which an evacuation that has no destination yet,
-        and was overtaken by later ones, counts as lost inside Nova.
-    stuck_after: seconds without progress after which an evacuation is asked for once more at the
-        destination that it has, and nowhere else. Longer than an instance may take to boot.
+    lost_after: seconds without progress after which Nova's own log of actions is asked whether
+        the evacuation has failed: then it counts as over.
+    stuck_after: seconds without progress, while Nova and its conductor were up, after which an
+        evacuation is asked for once more; at the destination that it has, if it has one, and
+        nowhere else. Longer than an instance may take to boot.
     patience: seconds that a host has to be back before what cannot be placed elsewhere is
         released to come up on it.
     """
@@ -33,7 +34,7 @@ class Policy:
     retry_base: float = 10.0
     retry_cap: float = 120.0
     restore_wait: float = 3.0
-    lost_after: float = 120.0
+    lost_after: float = 30.0
     stuck_after: float = 1800.0
     patience: float = 300.0
 
@@ -106,7 +107,8 @@ class HostView:
     receivers: for instances that were being migrated live when the host died, where to.
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
-    unchanged_for: seconds for which Nova answered and an instance's evacuation did not change.
+    unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
+    given_up: instances whose newest evacuation has failed, by Nova's own log of actions.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
@@ -129,6 +131,7 @@ class HostView:
     nudges: Mapping[str, Nudge] = field(default_factory=dict)
     done_since: Mapping[str, float] = field(default_factory=dict)
     unchanged_for: Mapping[str, float] = field(default_factory=dict)
+    given_up: frozenset[str] = frozenset()
     failures: Mapping[str, Failure] = field(default_factory=dict)
     alive: bool = False
     online_for: float | None = None
@@ -146,9 +149,7 @@ class Overview:
 
     dead: Nova's names of the hosts that are certainly dead: fenced, confirmed, forced down.
     room_since: when room for instances may last have appeared somewhere, monotonic seconds.
-    overtaken: the id of the newest evacuation that has come further than being accepted.
     """
 
     dead: frozenset[str]
     room_since: float
-    overtaken: int

@@ -21,6 +21,7 @@ class HostMemory:
 
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: where instances were going that were being migrated live, None for nowhere.
+    given_up: instances whose evacuation failed by Nova's own log, and which evacuation.
     online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -39,6 +40,7 @@ class HostMemory:
     fencing_requested: bool = False
     owned_fence_id: str = ""
     left: tuple[Instance, ...] | None = None
+    given_up: dict[str, int | None] = field(default_factory=dict)
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
@@ -66,12 +68,15 @@ class HostMemory:
             self.failures[migration.instance] = Failure(count, now)
         self._known_failed = failed | (self._known_failed or set())
 
-    def watch(self, instances: Iterable[Instance], rows: Iterable[Migration], now: float) -> None:
+    def watch(
+        self, instances: Iterable[Instance], rows: Iterable[Migration], now: float, *, works: bool
+    ) -> None:
         """Take note of what has not changed since the last turn.
 
-        Only time in which Nova answered counts: when it does not, nothing can be seen to move.
+        works: whether anybody in Nova works on requests. Only such time counts: otherwise
+        nothing can be seen to move, and it may all move later.
         """
-        passed = min(_LONGEST_TURN, max(0.0, now - self._watched_at))
+        passed = min(_LONGEST_TURN, max(0.0, now - self._watched_at)) if works else 0.0
         self._watched_at = now
         last = newest(rows)
         seen: dict[str, tuple[object, float]] = {}
@@ -80,6 +85,15 @@ class HostMemory:
             before, seconds = self._unchanged.get(instance.id, (None, 0.0))
             seen[instance.id] = (key, seconds + passed if before == key else 0.0)
         self._unchanged = seen
+
+    def given_up_now(self, rows: Iterable[Migration]) -> frozenset[str]:
+        """The instances whose newest evacuation is the one that was seen to have failed."""
+        last = newest(rows)
+        return frozenset(
+            instance
+            for instance, row in self.given_up.items()
+            if (last[instance].id if instance in last else None) == row
+        )
 
     @property
     def unchanged_for(self) -> dict[str, float]:

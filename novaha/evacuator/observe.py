@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
-from novaha.core.model import ComputeService, newest
+from novaha.core.model import (
+    DONE,
+    IN_FLIGHT,
+    REBUILDING,
+    ComputeService,
+    Instance,
+    Migration,
+    newest,
+)
 from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
@@ -39,6 +47,7 @@ class Observer:
     """Reads everything that one turn needs, and no more than that.
 
     me: how this evacuator signs the records it owns.
+    lost_after: seconds without progress after which Nova's log of actions is asked.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class Observer:
         me: str,
         pool: Executor,
         clock: Callable[[], float],
+        lost_after: float,
     ) -> None:
         self._compute = compute
         self._fencing = fencing
@@ -56,6 +66,7 @@ class Observer:
         self._me = me
         self._pool = pool
         self._clock = clock
+        self._lost_after = lost_after
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
         self.room_since = float("-inf")
@@ -157,7 +168,7 @@ class Observer:
         migrations = tuple(self._compute.evacuations_from(host))
         now = self._clock()
         memory.saw_migrations(migrations, now)
-        memory.watch(instances, migrations, now)
+        self._watch(instances, migrations, memory, now)
         for instance in instances:
             if instance.task_state == "migrating" and instance.id not in memory.receivers:
                 memory.receivers[instance.id] = self._compute.receiver(instance.id)
@@ -174,6 +185,7 @@ class Observer:
             nudges=dict(memory.nudges),
             receivers={i: to for i, to in memory.receivers.items() if to is not None},
             unchanged_for=memory.unchanged_for,
+            given_up=memory.given_up_now(migrations),
             online_for=None if memory.online_since is None else now - memory.online_since,
             done_since=dict(memory.done_since),
             failures=dict(memory.failures),
@@ -197,6 +209,27 @@ class Observer:
             nudges=dict(memory.nudges),
             alive=alive,
         )
+
+    def _watch(
+        self,
+        instances: tuple[Instance, ...],
+        migrations: tuple[Migration, ...],
+        memory: HostMemory,
+        now: float,
+    ) -> None:
+        """Notice what stands still, and ask Nova's log of actions about it."""
+        still = any(seconds > 0 for seconds in memory.unchanged_for.values())
+        memory.watch(instances, migrations, now, works=not still or self._compute.conductor_is_up())
+        last = newest(migrations)
+        for instance in instances:
+            row = last.get(instance.id)
+            unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
+            if not unfinished and instance.task_state not in REBUILDING:
+                continue
+            if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
+                continue
+            if self._compute.evacuation_failed(instance.id, row.created if row else None):
+                memory.given_up[instance.id] = row.id if row else None
 
     def _see_whether_online(self, node: str, memory: HostMemory, now: float) -> None:
         """Only asked when it matters: for a host with instances that found no place."""

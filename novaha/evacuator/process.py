@@ -87,7 +87,7 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     return Loop(
         records=records,
         fencing=fencing,
-        observer=Observer(compute, fencing, names, me, readers, time.monotonic),
+        observer=Observer(compute, fencing, names, me, readers, time.monotonic, options.lost_after),
         actor=Actor(records, compute, journal, me, senders, time.monotonic, options.takeover_wait),
         journal=journal,
         confirmations=Confirmations(

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import novaclient
@@ -35,6 +35,9 @@ _RUNS_AGAIN = api_versions.APIVersion("2.94")
 """The newest at which an evacuated instance comes back running: from 2.95 on it ends shut off."""
 
 _ENDED = FAILED | {"completed", "done"}
+
+_SAME_REQUEST = timedelta(seconds=10)
+"""Between an action's start and the creation of its migration."""
 
 _PAGE = 1000
 
@@ -109,6 +112,33 @@ class Nova:
         if newest is None or newest.status in _ENDED:
             return None
         return newest.dest_compute or None
+
+    def conductor_is_up(self) -> bool:
+        """Whether Nova has a conductor that is up."""
+        with self._ready("list the conductors"):
+            found = _read(lambda: self._reader.services.list(binary="nova-conductor"))
+        return any(service.state == "up" for service in found)
+
+    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
+        """Whether the instance's log of actions proves that nothing is bringing it up.
+
+        Its newest evacuation, accepted at `since`, has an event that ended in an error; or what
+        is under way is a plain rebuild, which stays on the host and died with it.
+        """
+        with self._ready(f"read the actions of {instance}"):
+            actions = _read(lambda: self._reader.instance_action.list(instance))
+            rebuilds = [a for a in actions if a.action in ("evacuate", "rebuild")]
+            last = max(rebuilds, key=lambda a: str(a.start_time), default=None)
+            if last is None:
+                return False
+            if last.action == "rebuild":
+                return since is None
+            begun = _time(last.start_time)
+            if since is None or begun is None or abs(begun - since) > _SAME_REQUEST:
+                return False
+            full = _read(lambda: self._reader.instance_action.get(instance, last.request_id))
+        events = getattr(full, "events", None) or []
+        return any(event.get("result") == "Error" for event in events)
 
     def last_deleted(self) -> str:
         """The id of the instance that was deleted last, "" if Nova remembers none."""

@@ -152,8 +152,8 @@ class Cloud:
             self.set(server.id, vm_state="error", task_state=None)
         elif server.task_state == "powering-off":
             self.set(server.id, vm_state="stopped", task_state=None, power_state=4)
-        elif server.id in self.landed:
-            return  # what happens to these is between the hypervisors
+        elif server.id in self.landed:  # it went on where it had gone
+            self.set(server.id, task_state=None, host=self.receivers[server.id])
         elif server.vm_state in ("active", "rescued"):
             self.set(server.id, task_state=None, power_state=RUNNING)
             self.boot_guest(server.id, server.host)

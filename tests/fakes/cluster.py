@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from novaha.core.errors import RecordConflictError, RecordError
 from novaha.core.record import Record, first_record, from_attributes, to_attributes
+from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.evacuator.act import Actor
+from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
-from novaha.evacuator.loop import Loop, Pace
+from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.observe import Names, Observer
+from tests.fakes.fate import Fate, Fated, KilledError, die
 from tests.fakes.nova import EPOCH, FakeNova
 
 
@@ -33,6 +37,7 @@ class FakeRecords:
 
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     writes: int = 0
+    seen: dict[str, str] = field(default_factory=dict)
 
     def read_all(self) -> dict[str, Record | RecordError]:
         return {n: from_attributes(n, a) for n, a in self.attributes.items()}
@@ -49,6 +54,19 @@ class FakeRecords:
         self._check(old)
         del self.attributes[old.node]
         self.writes += 1
+
+    def flag_fenced(self, node: str, *, fenced: datetime | None = None) -> Record:
+        assert fenced is not None, "the fake has no clock"
+        self.flag(node, fenced)
+        record = self.read(node)
+        assert record is not None
+        return record
+
+    def seen_confirmation(self, node: str) -> str:
+        return self.seen.get(node, "")
+
+    def note_confirmation(self, node: str, moment: str) -> None:
+        self.seen[node] = moment
 
     def flag(self, node: str, now: datetime) -> None:
         old = self.read(node)
@@ -72,6 +90,10 @@ class FakeFencing:
 
     successes: list[tuple[str, datetime]] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    is_online: Callable[[str], bool] = field(default=lambda node: False)
+    by_hand: dict[str, datetime] = field(default_factory=dict)
+    computes: frozenset[str] = frozenset()
+    unproven: dict[str, str] = field(default_factory=dict)
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
         return any(n == node and t >= moment for n, t in self.successes)
@@ -82,55 +104,124 @@ class FakeFencing:
     def request(self, node: str) -> None:
         self.requested.append(node)
 
+    def confirmed_by_hand(self) -> dict[str, datetime]:
+        return dict(self.by_hand)
+
+    def compute_nodes(self) -> frozenset[str]:
+        return self.computes
+
+    def without_power_device(self, node: str) -> str:
+        return self.unproven.get(node, "")
+
+
+@dataclass
+class Process:
+    """One evacuator, with its own view of the outside. due: when it turns next."""
+
+    loop: Loop
+    fate: Fate
+    due: float
+    frozen: bool = False
+
 
 class Site:
-    """A cluster, a Nova and an evacuator; time passes in `pass_time`."""
+    """A cluster, a Nova and evacuators; time passes in `pass_time`.
+
+    restart_after: seconds until Pacemaker starts an evacuator again that died by its fate.
+    """
+
+    restart_after = 3.0
+    recover = True
 
     def __init__(self, hosts: int = 3, policy: Policy | None = None, pace: float = 1.0) -> None:
         self.nova = FakeNova()
+        self.nova.on_request = self._watch_request
         self.records = FakeRecords()
-        self.fencing = FakeFencing()
+        self.fencing = FakeFencing(is_online=lambda node: self.nova.hosts[node].powered)
         self.policy = policy or Policy()
         self.pace = pace
-        self.broken: list[str] = []
+        self.processes: list[Process] = []
+        self._restart_at: float | None = None
         for number in range(1, hosts + 1):
             self.nova.add_host(f"compute-{number}")
-        self.loop: Loop | None = None
         self.start_evacuator()
 
     @property
     def time(self) -> datetime:
         return (EPOCH + timedelta(seconds=self.nova.now)).astimezone(UTC).replace(microsecond=0)
 
-    def start_evacuator(self, me: str = "") -> Loop:
+    @property
+    def loop(self) -> Loop | None:
+        """The newest evacuator."""
+        return self.processes[-1].loop if self.processes else None
+
+    def start_evacuator(self, me: str = "", *, beside: bool = False) -> Loop:
+        """A new evacuator; `beside` those that run, which do not know of it yet."""
         me = me or f"controller-1#{uuid4().hex[:8]}"
         inline, clock = Inline(), lambda: self.nova.now
-        journal = Journal(None)
-        self.loop = Loop(
-            records=self.records,
+        fate, journal = Fate(), Journal(None)
+        watcher = self._watcher()
+        nova: Any = Fated(self.nova, fate, watcher)
+        records: Any = Fated(self.records, fate, watcher)
+        loop = Loop(
+            records=records,
             fencing=self.fencing,
-            observer=Observer(self.nova, self.fencing, Names({}), me, inline, clock),
-            actor=Actor(self.records, self.nova, journal, me, inline, clock, 30.0),
+            observer=Observer(
+                nova, self.fencing, Names({}), me, inline, clock, self.policy.lost_after
+            ),
+            actor=Actor(records, nova, journal, me, inline, clock, 30.0),
             journal=journal,
+            confirmations=Confirmations(records, self.fencing, journal, recover=self.recover),
             policy=self.policy,
             pace=Pace(5.0, self.pace, 60.0),
             me=me,
             clock=clock,
         )
-        return self.loop
+        if not beside:
+            self.processes = [p for p in self.processes if p.frozen]
+        self.processes.append(Process(loop, fate, self.nova.now))
+        return loop
 
     def kill_evacuator(self) -> None:
-        self.loop = None
+        self.processes = [p for p in self.processes if p.frozen]
+
+    def kill_at(self, moments: int) -> None:
+        """The newest evacuator dies so many moments (see Fate) from now."""
+        if self.processes:
+            self.processes[-1].fate.interfere(moments, die)
+
+    def freeze_at(self, moments: int, seconds: float, meanwhile: Callable[[], None]) -> None:
+        """So many moments from now the newest evacuator stands still for `seconds`, while
+        another one runs. One that is about to send a request wakes up sooner than its
+        successor asks for anything: nothing but Nova could stop that request any more."""
+        if not self.processes:
+            return
+        process = self.processes[-1]
+
+        def freeze(call: str) -> None:
+            process.frozen = True
+            self.start_evacuator(beside=True)
+            meanwhile()
+            self.pass_time(min(seconds, 25.0) if call == "evacuate" else seconds)
+            process.frozen = False
+            if process not in self.processes:
+                raise KilledError(call)
+
+        process.fate.interfere(moments, freeze)
 
     def fence(self, host: str, *, confirmed: bool = True) -> None:
         """Power off, record, and (if `confirmed`) Pacemaker's word that it succeeded."""
         self.nova.crash(host)
         self.records.flag(host, self.time)
         if confirmed:
-            self.fencing.successes.append((host, self.time))
+            self.confirm(host)
+
+    def confirm(self, host: str) -> None:
+        self.fencing.successes.append((host, self.time))
 
     def boot(self, host: str) -> bool:
         """The host comes back; nova-compute starts unless the record holds it."""
+        self.nova.hosts[host].powered = True
         record = self.records.read(host)
         if record is not None and record.hold:
             return False
@@ -138,23 +229,44 @@ class Site:
         return True
 
     def pass_time(self, seconds: float, step: float = 0.25) -> None:
-        """Let time pass, the evacuator turning, the laws watched."""
-        turn_at, end = self.nova.now, self.nova.now + seconds
+        """Let time pass, the evacuators turning, the laws watched."""
+        end = self.nova.now + seconds
         while self.nova.now < end:
-            while self.loop is not None and self.nova.now >= turn_at:
-                pause = self.loop.turn()
-                self.watch()
-                if pause:
-                    turn_at = self.nova.now + min(pause, self.pace)
-                    break
+            if self._restart_at is not None and self.nova.now >= self._restart_at:
+                self._restart_at = None
+                self.start_evacuator(beside=True)
+            for process in list(self.processes):
+                self._turn(process)
             self.nova.advance(step)
             self.watch()
+
+    def _turn(self, process: Process) -> None:
+        while process in self.processes and not process.frozen and self.nova.now >= process.due:
+            try:
+                pause = process.loop.turn()
+            except SupersededError:
+                self._ended(process)
+            except KilledError:
+                self._ended(process)
+            else:
+                self.watch()
+                if pause:
+                    process.due = self.nova.now + min(pause, self.pace)
+
+    def _ended(self, process: Process) -> None:
+        """Pacemaker restarts what ended, unless it runs elsewhere."""
+        if process in self.processes:
+            self.processes.remove(process)
+        if not self.processes:
+            self._restart_at = self.nova.now + self.restart_after
 
     def run_until(self, condition: Callable[[], bool], limit: float = 600.0) -> None:
         end = self.nova.now + limit
         while not condition():
             assert self.nova.now < end, f"not within {limit} s: {self.describe()}"
             self.pass_time(0.5)
+
+    # The laws
 
     def watch(self) -> None:
         """What must hold at every moment, whatever happens."""
@@ -163,6 +275,49 @@ class Site:
             record = self.records.read(host.name)
             if record is not None and record.hold:
                 assert not host.running, f"law 4: {host.name} runs while it is held"
+
+    def _watcher(self) -> Callable[[str, Sequence[Any]], None]:
+        """Watches what one evacuator asks for, by what it last read of the records."""
+        read: dict[str, Record | RecordError] = {}
+
+        def watch(call: str, arguments: Sequence[Any]) -> None:
+            if call == "read_all":
+                read.clear()
+                read.update(self.records.read_all())
+            elif call == "evacuate":
+                self._watch_law_1(str(arguments[0]), read)
+            elif call == "swap" and arguments[1].state is RecoveryState.RECOVERED:
+                self._watch_law_5(arguments[0])
+
+        return watch
+
+    def _watch_law_1(self, instance: str, read: Mapping[str, Record | RecordError]) -> None:
+        server = self.nova.instances.get(instance)
+        if server is None or self.nova.up(self.nova.hosts[server.host]):
+            return  # deleted or moved since it was read: Nova refuses it
+        assert self.nova.hosts[server.host].forced_down, f"law 1: {server} is not forced down"
+        record = read.get(server.host)
+        assert isinstance(record, Record), f"law 1: {server} has no record"
+        assert record.state is RecoveryState.RUNNING, f"law 1: {server}: {record}"
+        confirmed = self.fencing.confirmed_since(server.host, record.fenced)
+        assert confirmed, f"law 1: {server} is asked for without a confirmed fencing"
+
+    def _watch_law_5(self, closing: Record) -> None:
+        now = self.records.read(closing.node)
+        if now is None or (now.fence_id, now.owner) != (closing.fence_id, closing.owner):
+            return  # it will not match
+        flying = [
+            f
+            for f in self.nova.flights.values()
+            if f.source == closing.node and f.instance in self.nova.instances
+        ]
+        assert not flying, f"law 5: {closing.node} is closed while {flying} are under way"
+
+    def _watch_request(self, instance: str, target: str | None) -> None:
+        """What must hold when a request reaches Nova."""
+        for flight in self.nova.flights.values():
+            if flight.instance == instance and flight.destination != target:
+                raise AssertionError(f"law 2: {instance} is asked for while {flight} is under way")
 
     def where(self) -> Mapping[str, tuple[str, str]]:
         return {i.id: (i.host, i.vm_state) for i in self.nova.instances.values()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from novaha.core.errors import ComputeApiError, NovahaError, RefusedError
 from novaha.core.model import EVACUABLE, ComputeService, Instance, Migration
@@ -33,6 +33,7 @@ class FakeNova(Cloud):
     stale: the lists of instances and evacuations show what was so many seconds ago.
     down: raised by every call while it is set.
     requests: every evacuate that was accepted or refused, with the time.
+    failed_actions: instances in whose log of actions the newest evacuation has failed.
     on_request: told of every evacuate just before Nova looks at it.
     """
 
@@ -43,6 +44,8 @@ class FakeNova(Cloud):
     requests: list[tuple[float, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     on_request: Callable[[str, str | None], None] = field(default=lambda instance, target: None)
+    conductor_up: bool = True
+    failed_actions: set[str] = field(default_factory=set)
     late: int = 0
     _past: Past = field(default_factory=Past)
 
@@ -81,6 +84,14 @@ class FakeNova(Cloud):
     def receiver(self, instance: str) -> str | None:
         self._meet("receiver")
         return self.receivers.get(instance)
+
+    def conductor_is_up(self) -> bool:
+        self._meet("conductor_is_up")
+        return self.conductor_up
+
+    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
+        self._meet("evacuation_failed")
+        return instance in self.failed_actions
 
     def last_deleted(self) -> str:
         self._meet("last_deleted")

@@ -193,6 +193,40 @@ class TestAtMostOneInFlight:
             most = max(most, in_flight())
         assert most == 3
 
+    def test_law_2_a_lost_evacuation_is_asked_for_again_only_when_nova_says_it_failed(self) -> None:
+        """Found on the lab: Keystone stopped, the conductor gave up, and the row stayed."""
+        site = site_with(running=1)
+        site.nova.spawn_delay = 1e9
+        site.fence("compute-1")
+        site.pass_time(300)
+        assert len(site.nova.requests) == 1
+        site.nova.flights.clear()  # nobody works on it any more
+        site.nova.failed_actions.add("run-0")
+        site.nova.spawn_delay = 1
+        site.run_until(lambda: recovered(site))
+        assert_moved(site)
+
+    def test_law_2_what_stands_still_for_long_is_asked_for_at_the_same_destination(self) -> None:
+        site = site_with(running=1, policy=Policy(stuck_after=600))
+        site.nova.spawn_delay = 1e9
+        asked: list[str | None] = []
+        site.fence("compute-1")
+        site.pass_time(300)
+        (first,) = site.nova.migrations
+        watch = site.nova.on_request
+        site.nova.on_request = lambda i, target: (asked.append(target), watch(i, target))[0]
+        site.pass_time(600)
+        assert asked[:1] == [first.destination]
+
+    def test_law_2_time_without_a_conductor_does_not_count(self) -> None:
+        site = site_with(running=1, policy=Policy(stuck_after=600))
+        site.nova.spawn_delay = 1e9
+        site.fence("compute-1")
+        site.pass_time(10)
+        site.nova.conductor_up = False
+        site.pass_time(1500)
+        assert len(site.nova.requests) == 1
+
 
 class TestNeverForgotten:
     """Law 3."""
