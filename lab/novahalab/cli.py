@@ -110,9 +110,7 @@ def _chaos_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minutes", type=float, default=10, help="of faults; a calm follows")
     command.add_argument("--computes", type=_computes, metavar="N")
     command.add_argument("--json", type=Path, metavar="FILE", help="the verdict, for programs")
-    command.add_argument(
-        "--keep-logs", type=Path, metavar="DIR", help="where to copy the logs of a run that failed"
-    )
+    command.add_argument("--keep-logs", type=Path, metavar="DIR", help="copy the logs there")
     command.add_argument("--keep", action="store_true", help="leave a lab up that it has started")
     _add_generation(command)
 

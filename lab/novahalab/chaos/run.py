@@ -106,7 +106,7 @@ class _Run:
         }
         if json_file is not None:
             json_file.write_text(json.dumps(answer, indent=2) + "\n")
-        if not answer["held"]:
+        if keep_logs is not None or not answer["held"]:
             self._keep_logs(keep_logs, answer)
         report.show(history, breaches)
         self._say("all laws held" if answer["held"] else f"[bold red]not held[/], {self._again()}")
@@ -158,15 +158,17 @@ class _Run:
     def _storm(self, faults: list[Fault]) -> None:
         self._say("[bold]the storm begins[/]")
         with ThreadPoolExecutor(_ALL_AT_ONCE) as pool, ThreadPoolExecutor(1) as tenants:
-            for fault in faults:
-                self._sleep_until(self._history.began + fault.at)
-                self._tell(fault)
-                if fault.kind.startswith("tenant-"):
-                    tenants.submit(self._guarded, self._tenants.do, fault)
-                else:
-                    pool.submit(self._guarded, self._faults.do, fault, self._wait)
-            self._sleep_until(self._history.began + self._minutes * 60)
-            self._over.set()
+            try:
+                for fault in faults:
+                    self._sleep_until(self._history.began + fault.at)
+                    self._tell(fault)
+                    if fault.kind.startswith("tenant-"):
+                        tenants.submit(self._guarded, self._tenants.do, fault)
+                    else:
+                        pool.submit(self._guarded, self._faults.do, fault, self._wait)
+                self._sleep_until(self._history.began + self._minutes * 60)
+            finally:
+                self._over.set()
             self._say("[bold]the storm is over[/]; waiting for its last faults to be undone")
             # Marks of the operator wait for their hosts' recovery, which may need the calm.
             self._faults.calm()
