@@ -47,6 +47,13 @@ class Judge:
         self._newest = model.newest(view.migrations)
         self._before = view.record.before or {}
 
+    def is_news(self, instance: Instance) -> bool:
+        """Whether it was neither noted nor asked for in this recovery yet."""
+        asked = instance.id in self._view.attempts or any(
+            m.instance == instance.id and self._is_ours(m) for m in self._view.migrations
+        )
+        return instance.id not in self._before and not asked
+
     def on_host(self, instance: Instance) -> Judgement:
         """An instance that Nova still shows on the dead host."""
         newest = self._newest.get(instance.id)
@@ -136,18 +143,20 @@ class Judge:
     def _pinned(self, instance: Instance) -> str | None:
         """The one living host on which the instance may be running already."""
         for migration in sorted(self._view.migrations, key=lambda m: -m.id):
-            ours = migration.created is None or (
-                migration.created >= self._view.record.fenced - _SAME_RECOVERY
-            )
             unfinished = migration.status in (*model.IN_FLIGHT, model.DONE) or (
                 migration.status == "completed" and instance.task_state in model.REBUILDING
             )
             destination = migration.destination
-            mine = migration.instance == instance.id and ours and unfinished
+            mine = migration.instance == instance.id and self._is_ours(migration) and unfinished
             if mine and destination and destination not in self._overview.dead:
                 return destination
         receiver = self._view.receivers.get(instance.id)
         return None if receiver in self._overview.dead else receiver
+
+    def _is_ours(self, migration: Migration) -> bool:
+        """Whether an evacuation belongs to this recovery and not to one of long ago."""
+        earliest = self._view.record.fenced - _SAME_RECOVERY
+        return migration.created is None or migration.created >= earliest
 
     def _evacuated(self, instance: Instance) -> Judgement:
         seen = frozenset(m.id for m in self._view.migrations if m.instance == instance.id)

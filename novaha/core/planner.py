@@ -196,6 +196,10 @@ def _running(
     if not view.service.forced_down:
         steps.append(ForceDown(view.node))
         return HostReport(view.record, view.host, "telling Nova"), []
+    if unnoted := state_before(i for i in view.instances if judge.is_news(i)):
+        # A list may have been short for a moment: nothing is asked for before it is noted.
+        steps.append(Prepare(view.node, frozenset(), {**view.record.before, **unnoted}))
+        return HostReport(view.record, view.host, "preparing"), []
     judged = [judge.on_host(instance) for instance in view.instances]
     judged += [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
     if _comes_home(view, judged, policy):

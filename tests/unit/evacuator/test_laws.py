@@ -10,7 +10,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.evacuator.loop import SupersededError
 from tests.fakes.cluster import Site
-from tests.fakes.faults import Lost
+from tests.fakes.faults import Empty, Lost
 
 
 def site_with(running: int = 4, stopped: int = 0, **options: object) -> Site:
@@ -346,6 +346,17 @@ class TestSettledMeansSettled:
         loop.turn()  # reads an empty list, once
         site.nova.instances_on = real  # type: ignore[method-assign]
         site.run_until(lambda: recovered(site))
+        assert_moved(site)
+
+    def test_law_5_an_instance_that_a_short_list_left_out_is_noted_before_it_is_asked_for(
+        self,
+    ) -> None:
+        """Found by the model: a cell that is down for a moment makes an answer 200 too short."""
+        site = site_with(running=1, stopped=1)
+        site.nova.faults["instances_on"] = [Empty()]
+        site.fence("compute-1")
+        site.run_until(lambda: recovered(site))
+        assert "off-0" in (record(site).before or {})
         assert_moved(site)
 
     def test_law_5_shut_off_instances_go_last_and_end_shut_off(self) -> None:
