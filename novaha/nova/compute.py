@@ -16,7 +16,6 @@ from keystoneauth1.session import Session
 from novaclient import api_versions, client
 
 from novaha.core.errors import (
-    ComputeApiError,
     NotSentError,
     RefusedError,
     UnknownOutcomeError,
@@ -260,18 +259,19 @@ def _read(call: Callable[[], T]) -> T:
         reraise=True,
     ):
         with attempt:
-            return _translated_read(call)
+            return call()
     raise AssertionError("tenacity neither returned nor raised")
-
-
-def _translated_read(call: Callable[[], T]) -> T:
-    with translated("read"):
-        return call()
 
 
 def _worth_another_try(error: BaseException) -> bool:
     """A dropped keep-alive connection or one bad answer; a dead API is the next turn's."""
-    return isinstance(error, ComputeApiError) and not isinstance(error, RefusedError | NotSentError)
+    try:
+        with translated("read"):
+            raise error
+    except UnknownOutcomeError:
+        return True
+    except BaseException:
+        return False
 
 
 def _service(service: Any) -> ComputeService:

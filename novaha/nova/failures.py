@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -61,4 +62,12 @@ def _never_connected(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """What an operator can use: where to, and why not; without the libraries' own names."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    head, separator, rest = text.partition(": HTTP")
+    reason = re.search(
+        r"\[Errno -?\d+\] ([^\"')\]]+)|(timed? ?out)|(Remote end closed[^\"')]*)", rest
+    )
+    if not separator or reason is None:
+        return text
+    return f"{head}: {next(group for group in reason.groups() if group)}"

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -104,6 +105,7 @@ def row(number: int, status: str = "done") -> dict[str, Any]:
         "source_compute": "compute-1",
         "dest_compute": "compute-2",
         "status": status,
+        "created_at": "2026-01-01T00:00:00.000000",
     }
 
 
@@ -141,7 +143,9 @@ def test_every_page_of_the_evacuations_is_read(api: Api, nova: Nova) -> None:
 def test_law_2_evacuations_are_asked_for_without_changes_since(api: Api, nova: Nova) -> None:
     api.evacuations = [row(1, "accepted")]
     assert nova.evacuations_from("compute-1") == [
-        Migration(1, "instance-1", "compute-1", "compute-2", "accepted")
+        Migration(
+            1, "instance-1", "compute-1", "compute-2", "accepted", datetime(2026, 1, 1, tzinfo=UTC)
+        )
     ]
     (query,) = [query for _, path, _, query in api.asked if "os-migrations" in path]
     assert "changes-since" not in query

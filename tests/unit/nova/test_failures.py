@@ -58,8 +58,9 @@ def listener() -> Iterator[socket.socket]:
 def test_law_2_a_refused_connection_did_nothing(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     listener.close()
-    with pytest.raises(NotSentError):
+    with pytest.raises(NotSentError) as caught:
         _get(port)
+    assert str(caught.value).endswith("Connection refused"), "short enough for a table"
 
 
 def test_law_2_an_answer_that_does_not_come_is_unknown(listener: socket.socket) -> None:
