@@ -14,7 +14,7 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import disable_reason
+from novaha.core.model import ComputeService, disable_reason
 from novaha.core.ports import Compute, Records
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
@@ -96,6 +96,17 @@ class Actor:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
             return False
         return True
+
+    def enable(self, service: ComputeService) -> None:
+        """Undo a disable of ours that nobody will undo any more.
+
+        Nova may carry a disable out long after it seemed to fail, when the host is back already.
+        """
+        try:
+            self._compute.enable(service)
+            self._journal.write("enable", host=service.host, reason="our disable had been left")
+        except NovahaError as error:
+            LOG.info("%s: %s", service.host, error)
 
     def _claim(self, view: HostView, memory: HostMemory) -> None:
         record = view.record

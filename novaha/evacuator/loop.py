@@ -111,6 +111,8 @@ class Loop:
         if not records:
             self.reports = ()
             self._observer.keep_warm()
+            while self._observer.left_disabled:
+                self._actor.enable(self._observer.left_disabled.pop())
             return self._pace.idle
         views = self._observer.views(records, self._memory)
         self._ask_for_missing_fencings(views)

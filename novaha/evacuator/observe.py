@@ -15,6 +15,7 @@ from novaha.core.model import (
     ComputeService,
     Instance,
     Migration,
+    disabled_by_us,
     newest,
 )
 from novaha.core.ports import Compute, Fencing
@@ -69,6 +70,8 @@ class Observer:
         self._lost_after = lost_after
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
+        self.left_disabled: list[ComputeService] = []
+        """Services that are up and carry our disable, as seen when no host was flagged."""
         self.room_since = float("-inf")
         """When room for instances may last have appeared somewhere, by the clock."""
         self._ask_again_at = float("-inf")
@@ -104,8 +107,9 @@ class Observer:
 
     def _ask(self) -> None:
         try:
-            self._compute.services()
+            services = self._compute.services()
             self.nova_problem = ""
+            self.left_disabled = [s for s in services if s.up and disabled_by_us(s)]
         except NovahaError as error:
             self.nova_problem = str(error)
 

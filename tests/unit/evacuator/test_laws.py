@@ -464,3 +464,14 @@ class TestTouchOnlyWhatIsOurs:
         host = site.nova.hosts["compute-1"]
         assert (host.enabled, host.disabled_reason) == (False, "maintenance until Friday")
         assert not host.forced_down
+
+    def test_law_6_a_disable_of_ours_that_came_late_is_undone(self) -> None:
+        """Found by the model: Nova carried it out after the host had returned."""
+        site = site_with(running=0)
+        site.nova.hosts["compute-2"].enabled = False
+        site.nova.hosts["compute-2"].disabled_reason = "novaha: fenced, recovery of yesterday"
+        site.nova.hosts["compute-3"].enabled = False
+        site.nova.hosts["compute-3"].disabled_reason = "maintenance"
+        site.pass_time(70)
+        assert site.nova.hosts["compute-2"].enabled
+        assert not site.nova.hosts["compute-3"].enabled
