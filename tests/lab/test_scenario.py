@@ -152,9 +152,11 @@ def _evacuator_pids(site: Site) -> list[str]:
     return [text.strip()] if text.strip() else []
 
 
-@pytest.mark.parametrize("service", ["nova-api", "keystone", "database"])
+@pytest.mark.parametrize(
+    ("service", "seconds"), [("nova-api", 60), ("keystone", 20), ("database", 20)]
+)
 def test_law_3_and_7_an_outage_only_delays_and_fencing_needs_nobody(
-    site: Site, watcher: Watcher, service: str
+    site: Site, watcher: Watcher, service: str, seconds: float
 ) -> None:
     instances = twelve(site)
     more = {
@@ -170,7 +172,7 @@ def test_law_3_and_7_an_outage_only_delays_and_fencing_needs_nobody(
     site.lab("crash", "compute-2")
     site.wait("it is fenced", lambda: len(site.fencings("compute-2")) > fenced_before)
     assert site.state("compute-2") in ("pending", "running")
-    while time.monotonic() < stopped_at + 60:
+    while time.monotonic() < stopped_at + seconds:
         assert site.state("compute-2") in ("pending", "running")
         time.sleep(2)
     site.spawn_delay(0)
@@ -178,9 +180,9 @@ def test_law_3_and_7_an_outage_only_delays_and_fencing_needs_nobody(
     site.wait(
         "all are on a living host",
         lambda: elsewhere(site, instances | more, "compute-1", "compute-2") or site.whole(),
-        300,
+        500,
     )
-    site.wait("the hosts are back", site.whole, 300)
+    site.wait("the hosts are back", site.whole, 500)
     assert elsewhere(site, instances | more)
     assert_running_once(site, watcher, instances | more)
 
