@@ -38,6 +38,7 @@ class Faults:
         self._doubtful: dict[str, float] = {}  # controller: until when
         self._cloud = cloud.cloud()
         self._nova = Client(timeout=20)
+        self._deaths: dict[str, float] = {}  # of compute nodes that were online
         self.marked: dict[str, str] = {}  # host: the operator's mark that is on it
 
     def disturbed(self) -> set[str]:
@@ -97,8 +98,30 @@ class Faults:
             if not layout.is_compute(node):
                 self._doubt(node, 20)
             began = time.time()
+            seen = self._history.nodes.get(node)
+            if layout.is_compute(node) and (seen is None or seen.seen_at(began) == "online"):
+                self._deaths[node] = began
             nodes.crash(node)
             self._note("crash", node, began)
+
+    def boot_dead(self) -> None:
+        """Switch on what is off, except compute nodes that Pacemaker has yet to fence.
+
+        A host that is back before that is not fenced any more ("fencing will be revoked if remote
+        connection can be re-established"): nobody is told, and its guests stay shut off.
+        """
+        for node in self._lab.nodes:
+            if Sandbox(node).running or self._to_be_fenced(node):
+                continue
+            with suppress(LabError):  # fenced at this moment: it boots by that
+                nodes.boot(node)
+
+    def _to_be_fenced(self, node: str) -> bool:
+        died = self._deaths.get(node)
+        return died is not None and not any(
+            f.target == node and f.killed and f.completed >= int(died)
+            for f in list(self._history.fencings)
+        )
 
     def _crash(self, fault: Fault, wait: Callable[[float], bool]) -> None:
         self._power_off(fault.targets[0])
@@ -114,8 +137,9 @@ class Faults:
     def _crash_again(self, fault: Fault, wait: Callable[[float], bool]) -> None:
         self._power_off(fault.targets[0])
         wait(fault.value)
-        with suppress(LabError):
-            nodes.boot(fault.targets[0])
+        if not self._to_be_fenced(fault.targets[0]):
+            with suppress(LabError):
+                nodes.boot(fault.targets[0])
         wait(fault.value % 5)
         self._power_off(fault.targets[0])
 
@@ -329,9 +353,7 @@ class Faults:
                 self._cloud.thaw(service)
         self._cloud.start(["database", "bus"])
         self._cloud.start(self._cloud.services)
-        for node in self._lab.nodes:
-            with suppress(LabError):  # fenced at this moment: it boots by that
-                nodes.boot(node)
+        self.boot_dead()
 
     def unmark_all(self) -> None:
         """Take off what is left of the operator's marks. Raises LabError while Nova refuses."""

@@ -227,6 +227,7 @@ class _Run:
     def _problems(self) -> list[str]:
         try:
             self._tenants.adopt()
+            self._faults.boot_dead()
             self._faults.unmark_all()
             return outcome.missing(self._lab, self._history, self._nova)
         except ApiError as error:
