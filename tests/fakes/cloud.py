@@ -80,6 +80,7 @@ class Cloud:
     landed: of these, the guests that run on their destination when the source dies, before Nova
         knows.
     resized_from: where the copy of an instance is whose resize is not confirmed.
+    failed_actions: instances whose newest evacuation has an error in their log of actions.
     deleted: how many instances were deleted.
     """
 
@@ -94,9 +95,11 @@ class Cloud:
     receivers: dict[str, str] = field(default_factory=dict)
     landed: set[str] = field(default_factory=set)
     resized_from: dict[str, str] = field(default_factory=dict)
+    failed_actions: set[str] = field(default_factory=set)
     deleted: int = 0
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: int = 0
+    _numbered: int = 0
 
     def add_host(self, name: str, **options: object) -> None:
         self.hosts[name] = replace(Host(name), **options)
@@ -123,9 +126,7 @@ class Cloud:
             receiver = self.receivers[instance]
             if self.instances[instance].host == host and self.hosts[receiver].powered:
                 self.guests[instance].add(receiver)
-        for number, flight in list(self.flights.items()):
-            if flight.destination == host:  # its record stays as it is, for ever
-                del self.flights[number]
+        self.lose_flights(lambda flight: flight.destination == host)
 
     def start_compute(self, host: str) -> None:
         """nova-compute starts: closes evacuations away from it, boots what it still has."""
@@ -144,6 +145,22 @@ class Cloud:
             if server.host == host and server.id not in taken:
                 self._resume(server)
 
+    def restart_compute(self, host: str) -> None:
+        """nova-compute alone starts anew: its guests go on, what it was about to do is lost."""
+        self.lose_flights(lambda flight: flight.destination == host)
+        self.start_compute(host)
+
+    def lose_conductor(self) -> None:
+        """A conductor gives up on what has no destination yet, and says so only in the log."""
+        self.lose_flights(lambda flight: flight.destination is None, logged=True)
+
+    def lose_flights(self, which: Callable[[Flight], bool], *, logged: bool = False) -> None:
+        """Nobody works on these any more; their records stay as they are."""
+        for flight in [f for f in self.flights.values() if which(f)]:
+            del self.flights[flight.number]
+            if logged:
+                self.failed_actions.add(flight.instance)
+
     def _resume(self, server: Server) -> None:
         """What init_host does about an instance (with resume_guests_state_on_host_boot)."""
         if server.task_state == "deleting":
@@ -152,7 +169,8 @@ class Cloud:
             self.set(server.id, vm_state="error", task_state=None)
         elif server.task_state == "powering-off":
             self.set(server.id, vm_state="stopped", task_state=None, power_state=4)
-        elif server.id in self.landed:  # it went on where it had gone
+            self.guests[server.id].discard(server.host)
+        elif self.receivers.get(server.id) in self.guests[server.id]:  # it went on there
             self.set(server.id, task_state=None, host=self.receivers[server.id])
         elif server.vm_state in ("active", "rescued"):
             self.set(server.id, task_state=None, power_state=RUNNING)
@@ -207,13 +225,15 @@ class Cloud:
     # An evacuation, from the request on
 
     def begin(self, server: Server, *, ends_stopped: bool, wanted: str | None) -> None:
-        number = len(self.migrations) + 1
+        self._numbered += 1
+        number = self._numbered
         created = EPOCH + timedelta(seconds=self.now)
         self.migrations.append(Migration(number, server.id, server.host, None, "accepted", created))
         self.set(server.id, task_state="rebuilding")
         flight = Flight(number, server.id, server.host, ends_stopped, wanted)
         self.flights[number] = flight
-        self.later(SCHEDULING, lambda: self._schedule(flight))
+        self.failed_actions.discard(server.id)
+        self._then(SCHEDULING, flight, self._schedule)
 
     def _schedule(self, flight: Flight) -> None:
         if flight.instance not in self.instances:
@@ -282,11 +302,12 @@ class Cloud:
 
     def _fail(self, flight: Flight, status: str, fault: str = "") -> None:
         self._record(flight, status=status)
+        self.failed_actions.add(flight.instance)
         self.set(flight.instance, vm_state="error", task_state=None, fault=fault)
         del self.flights[flight.number]
 
     def _then(self, seconds: float, flight: Flight, action: Callable[[Flight], None]) -> None:
-        """Go on with it, unless its destination dies meanwhile: then nothing more happens."""
+        """Go on with it, unless it is lost meanwhile: then nothing more happens."""
 
         def go_on() -> None:
             if self.flights.get(flight.number) is flight:
@@ -295,5 +316,6 @@ class Cloud:
         self.later(seconds, go_on)
 
     def _record(self, flight: Flight, **changes: object) -> None:
-        index = flight.number - 1
-        self.migrations[index] = replace(self.migrations[index], **changes)
+        for index, row in enumerate(self.migrations):
+            if row.id == flight.number:
+                self.migrations[index] = replace(row, **changes)

@@ -133,7 +133,16 @@ class Site:
     restart_after = 3.0
     recover = True
 
-    def __init__(self, hosts: int = 3, policy: Policy | None = None, pace: float = 1.0) -> None:
+    def __init__(
+        self,
+        hosts: int = 3,
+        policy: Policy | None = None,
+        pace: float = 1.0,
+        pools: tuple[Executor, Executor] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.pools = pools or (Inline(), Inline())
+        self.journal = journal or Journal(None)
         self.nova = FakeNova()
         self.nova.on_request = self._watch_request
         self.records = FakeRecords()
@@ -158,8 +167,9 @@ class Site:
     def start_evacuator(self, me: str = "", *, beside: bool = False) -> Loop:
         """A new evacuator; `beside` those that run, which do not know of it yet."""
         me = me or f"controller-1#{uuid4().hex[:8]}"
-        inline, clock = Inline(), lambda: self.nova.now
-        fate, journal = Fate(), Journal(None)
+        readers, senders = self.pools
+        clock = lambda: self.nova.now  # noqa: E731
+        fate, journal = Fate(), self.journal
         watcher = self._watcher()
         nova: Any = Fated(self.nova, fate, watcher)
         records: Any = Fated(self.records, fate, watcher)
@@ -167,9 +177,9 @@ class Site:
             records=records,
             fencing=self.fencing,
             observer=Observer(
-                nova, self.fencing, Names({}), me, inline, clock, self.policy.lost_after
+                nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
             ),
-            actor=Actor(records, nova, journal, me, inline, clock, 30.0),
+            actor=Actor(records, nova, journal, me, senders, clock, 30.0),
             journal=journal,
             confirmations=Confirmations(records, self.fencing, journal, recover=self.recover),
             policy=self.policy,

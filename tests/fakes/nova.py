@@ -35,6 +35,8 @@ class FakeNova(Cloud):
     requests: every evacuate that was accepted or refused, with the time.
     failed_actions: instances in whose log of actions the newest evacuation has failed.
     on_request: told of every evacuate just before Nova looks at it.
+    conductor_up: what Nova says of its conductors.
+    late: how many requests are still on their way though their caller has given up.
     """
 
     microversion: tuple[int, int] = (2, 94)
@@ -45,7 +47,6 @@ class FakeNova(Cloud):
     calls: list[str] = field(default_factory=list)
     on_request: Callable[[str, str | None], None] = field(default=lambda instance, target: None)
     conductor_up: bool = True
-    failed_actions: set[str] = field(default_factory=set)
     late: int = 0
     _past: Past = field(default_factory=Past)
 
@@ -130,6 +131,12 @@ class FakeNova(Cloud):
     def foreign_evacuate(self, instance: str) -> None:
         self._accept(instance, None)
 
+    def forget(self) -> None:
+        """What only tests look at, and every finished evacuation, as when Nova's is archived."""
+        self.calls.clear()
+        self.requests.clear()
+        self.migrations = [m for m in self.migrations if m.id in self.flights]
+
     # The work
 
     def _evacuate(self, instance: str, host: str | None) -> None:
@@ -142,13 +149,20 @@ class FakeNova(Cloud):
         if found.vm_state == "shelved_offloaded":
             raise RefusedError("evacuate", 400, "it has no host")
         if found.vm_state not in EVACUABLE:
-            raise RefusedError("evacuate", 409, f"it is in vm_state {found.vm_state}")
+            state = f"vm_state {found.vm_state}"
+            text = f"Cannot 'evacuate' instance {instance} while it is in {state}"
+            raise RefusedError("evacuate", 409, text)
+        if not found.launched:
+            text = f"Instance {instance} is in an invalid state for 'evacuate'"
+            raise RefusedError("evacuate", 409, text)
         if host is not None and host not in self.hosts:
             raise RefusedError("evacuate", 404, f"Compute host {host} not found.")
         if host == found.host:
             raise RefusedError("evacuate", 400, "The target host can't be the same one.")
         if self.up(self.hosts[found.host]):
             raise RefusedError("evacuate", 400, f"Compute service of {found.host} is still in use.")
+        if self.microversion >= (2, 95) and not any(map(self.up, self.hosts.values())):
+            raise RefusedError("evacuate", 400, "no compute host is up")
         stops = self.microversion >= (2, 95)
         was_error = found.vm_state == "error"
         self.begin(

@@ -12,7 +12,7 @@ UNKNOWN_POWER, RUNNING, PAUSED, SHUTDOWN = 0, 1, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An instance in Nova's database."""
+    """An instance in Nova's database. launched: it has run at least once."""
 
     id: str
     host: str
@@ -21,6 +21,7 @@ class Server:
     power_state: int = RUNNING
     fault: str = ""
     locked: bool = False
+    launched: bool = True
 
     @property
     def name(self) -> str:
@@ -80,4 +81,12 @@ def made(instance: str, host: str, form: str) -> Server:
     """An instance in this form; one that is shelved and offloaded has no host."""
     of = FORMS[form]
     where = "" if of.vm_state == "shelved_offloaded" else host
-    return Server(instance, where, of.vm_state, of.task_state, of.power_state, locked=of.locked)
+    return Server(
+        instance,
+        where,
+        of.vm_state,
+        of.task_state,
+        of.power_state,
+        locked=of.locked,
+        launched=of.vm_state != "building",
+    )

@@ -1,0 +1,1 @@
+"""What Nova does, written once, held by the real one and by the model alike."""
