@@ -18,6 +18,9 @@ from novahalab.errors import LabError
 from novahalab.sandbox import Sandbox
 from novahalab.settings import Settings
 
+_FENCED_IN = 150.0
+"""Seconds in which a cluster that lost its DC, or for a while its quorum, fences what has died."""
+
 Undo = Callable[[], None]
 
 OPERATOR = "maintenance, by the operator of the chaos run"
@@ -118,9 +121,14 @@ class Faults:
 
     def _to_be_fenced(self, node: str) -> bool:
         died = self._deaths.get(node)
-        return died is not None and not any(
-            f.target == node and f.killed and f.completed >= int(died)
-            for f in list(self._history.fencings)
+        # After that it is not going to happen: it died at the very moment of another fencing.
+        return (
+            died is not None
+            and time.time() < died + _FENCED_IN
+            and not any(
+                f.target == node and f.killed and f.completed >= int(died)
+                for f in list(self._history.fencings)
+            )
         )
 
     def _crash(self, fault: Fault, wait: Callable[[float], bool]) -> None:

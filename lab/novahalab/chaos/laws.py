@@ -20,6 +20,8 @@ _CLUSTER_FAULTS = frozenset(
     {"crash-controller", "freeze-controller", "cut-controller", "crash-dc-and-compute"}
     | {"kill-agents"}
 )
+_SURELY_ONLINE = 3.0
+"""Seconds for which a host was seen online before Pacemaker owes its death a fencing."""
 _SETTLES = 60.0
 """Seconds after a fault of the cluster in which a slow fencing proves nothing."""
 
@@ -307,8 +309,8 @@ def fencings_of_deaths(history: History) -> list[tuple[str, float, float | None]
             continue
         # Pacemaker owes no fencing to a host that was still booting from the last one.
         node = history.nodes.get(h.target)
-        online = node.sure(h.began - 3, h.began - 0.1) if node else None
-        if online is None or online.value != "online":
+        seen = [span for span in node.spans if span.first <= h.began] if node else []
+        if not seen or seen[-1].value != "online" or seen[-1].first > h.began - _SURELY_ONLINE:
             continue
         after = [
             f.completed
