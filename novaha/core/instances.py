@@ -88,7 +88,8 @@ class Judge:
         newest = self._newest.get(instance_id)
         if instance.task_state in model.REBUILDING:
             return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
-        if newest is not None and newest.status in model.IN_FLIGHT:
+        over = instance_id in self._view.given_up
+        if newest is not None and newest.status in model.IN_FLIGHT and not over:
             return _say(instance, Progress.MOVING, newest.status, instance.host)
         wanted = model.RESTORED_BY.get(self._before.get(instance_id, model.ACTIVE))
         if wanted is None or instance.vm_state != model.ACTIVE:

@@ -86,6 +86,18 @@ class Migration:
     created: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EvacuationLog:
+    """What Nova's log of actions tells of an instance's newest evacuation.
+
+    over: it ended, well or not: nothing brings the instance up any more.
+    destination: the host that took it up, which the migration may name only later.
+    """
+
+    over: bool = False
+    destination: str | None = None
+
+
 def newest(migrations: Iterable[Migration]) -> dict[str, Migration]:
     """The last evacuation of each instance: only it can be under way.
 

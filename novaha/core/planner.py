@@ -104,7 +104,8 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
     """Whether another host's instances may have been on their way here when this host died.
 
     They are asked for anew because this host is in recovery; closing it would hide that their
-    evacuation died with it.
+    evacuation died with it. One without a destination may have been on its way here too: a
+    migration names it some time after the destination has begun (measured).
     """
     for other in views:
         if other.node == view.node or other.record.before is None:
@@ -114,7 +115,10 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
         unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
         newest = model.newest(other.migrations).values()
         if unread or any(
-            m.destination == view.host and m.status in model.IN_FLIGHT for m in newest
+            m.status in model.IN_FLIGHT
+            and m.destination in (view.host, None)
+            and m.instance not in other.given_up
+            for m in newest
         ):
             return True
     return False
@@ -145,11 +149,7 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step]) -> HostReport:
         return report(view.problem or "recovered")
     if not view.alive:
         return report("recovered; waiting to hear from its nova-compute")
-    unfinished = [
-        m
-        for m in model.newest(view.migrations).values()
-        if m.status in model.IN_FLIGHT or m.status == model.DONE
-    ]
+    unfinished = [m for m in view.migrations if m.status == model.DONE]
     ours_forced = service.forced_down and FORCED in view.record.marks
     if ours_forced and unfinished:
         return report(

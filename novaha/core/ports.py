@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from novaha.core.errors import RecordError
-from novaha.core.model import Action, ComputeService, Instance, Migration
+from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
 
 
@@ -67,10 +67,10 @@ class Compute(Protocol):
     def conductor_is_up(self) -> bool:
         """Whether anybody works on accepted requests."""
 
-    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
-        """Whether Nova's log of actions proves that nothing is bringing the instance up.
+    def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
+        """What Nova's log of actions tells of the instance's newest evacuation.
 
-        since: when the newest evacuation was accepted, by Nova's clock; None if there is none.
+        since: when that was accepted, by Nova's clock; None if there is none.
         """
 
     def last_deleted(self) -> str:

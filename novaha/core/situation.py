@@ -21,7 +21,7 @@ class Policy:
         the cap.
     restore_wait: seconds to let Nova itself stop an instance that was shut off.
     lost_after: seconds without progress after which Nova's own log of actions is asked whether
-        the evacuation has failed: then it counts as over.
+        the evacuation is over, and where it went.
     stuck_after: seconds without progress, while Nova and its conductor were up, after which an
         evacuation is asked for once more; at the destination that it has, if it has one, and
         nowhere else. Longer than an instance may take to boot.
@@ -108,7 +108,7 @@ class HostView:
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
-    given_up: instances whose newest evacuation has failed, by Nova's own log of actions.
+    given_up: instances whose newest evacuation is over, by Nova's own log of actions.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
@@ -21,7 +21,8 @@ class HostMemory:
 
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: where instances were going that were being migrated live, None for nowhere.
-    given_up: instances whose evacuation failed by Nova's own log, and which evacuation.
+    given_up: instances whose evacuation is over by Nova's own log, and which evacuation.
+    destinations: where evacuations went that do not say so themselves, by Nova's own log.
     online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -41,6 +42,7 @@ class HostMemory:
     owned_fence_id: str = ""
     left: tuple[Instance, ...] | None = None
     given_up: dict[str, int | None] = field(default_factory=dict)
+    destinations: dict[int, str] = field(default_factory=dict)
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
@@ -69,16 +71,21 @@ class HostMemory:
         self._known_failed = failed | (self._known_failed or set())
 
     def watch(
-        self, instances: Iterable[Instance], rows: Iterable[Migration], now: float, *, works: bool
+        self,
+        instances: Iterable[Instance],
+        last: Mapping[str, Migration],
+        now: float,
+        *,
+        works: bool,
     ) -> None:
         """Take note of what has not changed since the last turn.
 
+        last: the newest evacuation of each instance.
         works: whether anybody in Nova works on requests. Only such time counts: otherwise
         nothing can be seen to move, and it may all move later.
         """
         passed = min(_LONGEST_TURN, max(0.0, now - self._watched_at)) if works else 0.0
         self._watched_at = now
-        last = newest(rows)
         seen: dict[str, tuple[object, float]] = {}
         for instance in instances:
             key = (last.get(instance.id), instance.task_state)
@@ -86,8 +93,17 @@ class HostMemory:
             seen[instance.id] = (key, seconds + passed if before == key else 0.0)
         self._unchanged = seen
 
+    def with_destinations(self, rows: Iterable[Migration]) -> tuple[Migration, ...]:
+        """The evacuations, with the destinations that only Nova's log of actions tells."""
+        return tuple(
+            replace(row, destination=self.destinations[row.id])
+            if row.destination is None and row.id in self.destinations
+            else row
+            for row in rows
+        )
+
     def given_up_now(self, rows: Iterable[Migration]) -> frozenset[str]:
-        """The instances whose newest evacuation is the one that was seen to have failed."""
+        """The instances whose newest evacuation is the one that was seen to be over."""
         last = newest(rows)
         return frozenset(
             instance

@@ -169,31 +169,57 @@ class Observer:
         # Instances before migrations: one that leaves the host in between then shows in both,
         # the other way round in neither.
         instances = tuple(self._compute.instances_on(host))
-        migrations = tuple(self._compute.evacuations_from(host))
+        rows = self._compute.evacuations_from(host)
         now = self._clock()
-        memory.saw_migrations(migrations, now)
-        self._watch(instances, migrations, memory, now)
+        memory.saw_migrations(rows, now)
         for instance in instances:
             if instance.task_state == "migrating" and instance.id not in memory.receivers:
                 memory.receivers[instance.id] = self._compute.receiver(instance.id)
-        self._see_whether_online(view.node, memory, now)
         on_host = {instance.id for instance in instances}
-        for gone in memory.to_look_up(migrations, on_host):
+        for gone in memory.to_look_up(rows, on_host):
             memory.moved[gone] = self._compute.instance(gone)
+        moved = {i: m for i, m in memory.moved.items() if i not in on_host}
+        self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
+        self._see_whether_online(view.node, memory, now)
         return replace(
             view,
             instances=instances,
-            migrations=migrations,
-            moved={i: m for i, m in memory.moved.items() if i not in on_host},
+            migrations=memory.with_destinations(rows),
+            moved=moved,
             attempts=dict(memory.attempts),
             nudges=dict(memory.nudges),
             receivers={i: to for i, to in memory.receivers.items() if to is not None},
             unchanged_for=memory.unchanged_for,
-            given_up=memory.given_up_now(migrations),
-            online_for=None if memory.online_since is None else now - memory.online_since,
+            given_up=memory.given_up_now(rows),
             done_since=dict(memory.done_since),
             failures=dict(memory.failures),
+            online_for=None if memory.online_since is None else now - memory.online_since,
         )
+
+    def _watch(
+        self,
+        instances: tuple[Instance, ...],
+        last: Mapping[str, Migration],
+        memory: HostMemory,
+        now: float,
+    ) -> None:
+        """Notice what stands still, and ask Nova's log of actions about it."""
+        still = any(seconds > 0 for seconds in memory.unchanged_for.values())
+        memory.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
+        for instance in instances:
+            row = last.get(instance.id)
+            unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
+            if instance.id in memory.settled:
+                continue
+            if not unfinished and instance.task_state not in REBUILDING:
+                continue
+            if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
+                continue
+            log = self._compute.evacuation_log(instance.id, row.created if row else None)
+            if log.over:
+                memory.given_up[instance.id] = row.id if row else None
+            if log.destination and row is not None:
+                memory.destinations[row.id] = log.destination
 
     def _recovered(self, view: HostView, host: str, memory: HostMemory) -> HostView:
         service = view.service
@@ -213,27 +239,6 @@ class Observer:
             nudges=dict(memory.nudges),
             alive=alive,
         )
-
-    def _watch(
-        self,
-        instances: tuple[Instance, ...],
-        migrations: tuple[Migration, ...],
-        memory: HostMemory,
-        now: float,
-    ) -> None:
-        """Notice what stands still, and ask Nova's log of actions about it."""
-        still = any(seconds > 0 for seconds in memory.unchanged_for.values())
-        memory.watch(instances, migrations, now, works=not still or self._compute.conductor_is_up())
-        last = newest(migrations)
-        for instance in instances:
-            row = last.get(instance.id)
-            unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
-            if not unfinished and instance.task_state not in REBUILDING:
-                continue
-            if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
-                continue
-            if self._compute.evacuation_failed(instance.id, row.created if row else None):
-                memory.given_up[instance.id] = row.id if row else None
 
     def _see_whether_online(self, node: str, memory: HostMemory, now: float) -> None:
         """Only asked when it matters: for a host with instances that found no place."""

@@ -20,7 +20,14 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import FAILED, Action, ComputeService, Instance, Migration
+from novaha.core.model import (
+    FAILED,
+    Action,
+    ComputeService,
+    EvacuationLog,
+    Instance,
+    Migration,
+)
 from novaha.nova.failures import translated
 
 LOG = logging.getLogger(__name__)
@@ -118,26 +125,29 @@ class Nova:
             found = _read(lambda: self._reader.services.list(binary="nova-conductor"))
         return any(service.state == "up" for service in found)
 
-    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
-        """Whether the instance's log of actions proves that nothing is bringing it up.
+    def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
+        """What the instance's log of actions tells of its newest evacuation.
 
-        Its newest evacuation, accepted at `since`, has an event that ended in an error; or what
-        is under way is a plain rebuild, which stays on the host and died with it.
+        It is over when one of its events ended in an error, or when the destination's event has
+        an end; or when what is under way is a plain rebuild, which stays on the host and died
+        with it.
         """
         with self._ready(f"read the actions of {instance}"):
             actions = _read(lambda: self._reader.instance_action.list(instance))
             rebuilds = [a for a in actions if a.action in ("evacuate", "rebuild")]
             last = max(rebuilds, key=lambda a: str(a.start_time), default=None)
             if last is None:
-                return False
+                return EvacuationLog()
             if last.action == "rebuild":
-                return since is None
+                return EvacuationLog(over=since is None)
             begun = _time(last.start_time)
             if since is None or begun is None or abs(begun - since) > _SAME_REQUEST:
-                return False
+                return EvacuationLog()
             full = _read(lambda: self._reader.instance_action.get(instance, last.request_id))
         events = getattr(full, "events", None) or []
-        return any(event.get("result") == "Error" for event in events)
+        taken: Any = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
+        failed = any(event.get("result") == "Error" for event in events)
+        return EvacuationLog(failed or bool(taken.get("finish_time")), taken.get("host"))
 
     def last_deleted(self) -> str:
         """The id of the instance that was deleted last, "" if Nova remembers none."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from novaha.core.errors import ComputeApiError, NovahaError, RefusedError
-from novaha.core.model import EVACUABLE, ComputeService, Instance, Migration
+from novaha.core.model import EVACUABLE, ComputeService, EvacuationLog, Instance, Migration
 from tests.fakes import faults as fault_kinds
 from tests.fakes.cloud import EPOCH, QUICK, Cloud
 from tests.fakes.faults import Empty, Fault, Late, Lost, Past, Slow
@@ -90,9 +90,14 @@ class FakeNova(Cloud):
         self._meet("conductor_is_up")
         return self.conductor_up
 
-    def evacuation_failed(self, instance: str, since: datetime | None) -> bool:
-        self._meet("evacuation_failed")
-        return instance in self.failed_actions
+    def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
+        self._meet("evacuation_log")
+        mine = [m for m in self.migrations if m.instance == instance]
+        newest = max(mine, key=lambda m: m.id, default=None)
+        if instance in self.failed_actions or newest is None:
+            return EvacuationLog(over=instance in self.failed_actions)
+        flight = self.flights.get(newest.id)
+        return EvacuationLog(over=False, destination=flight.destination if flight else None)
 
     def last_deleted(self) -> str:
         self._meet("last_deleted")
