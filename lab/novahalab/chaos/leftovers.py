@@ -18,6 +18,7 @@ _DEVICE = re.compile(
     r"^(\w{3} +\d+ [\d:.]+) .*Action '(off|on|reboot)' targeting (\S+) using fence-nova"
     r" on behalf of .*: (.+)$"
 )
+_SUCCESS = ("complete", "Done")  # Pacemaker 2.1, Pacemaker 3
 _TOKEN = re.compile(r"gAAAAA[A-Za-z0-9_=-]{60,}")
 _PRODUCT_LOGS = ("*/novaha/*", "*/pacemaker/*.log")
 _LARGEST = 200_000_000
@@ -69,7 +70,7 @@ def device_failures(lines: Iterator[str], now: float) -> Iterator[tuple[float, s
     for line in lines:
         match = _DEVICE.search(line)
         # "on" refuses by design while the host is held, and Pacemaker ignores that.
-        if match and match[2] != "on" and not match[4].startswith("complete"):
+        if match and match[2] != "on" and not match[4].startswith(_SUCCESS):
             moment = datetime.strptime(f"{year} {match[1]}", "%Y %b %d %H:%M:%S.%f")
             yield moment.timestamp(), f"{match[2]} of {match[3]}: {match[4]}"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from rich.markup import escape
+
 from novahalab import layout, lifecycle, nodes
 from novahalab.chaos import laws, leftovers, outcome, report
 from novahalab.chaos.faults import Faults
@@ -47,7 +49,7 @@ def main(
         lab = Settings.load()
         return _Run(lab, seed, minutes).run(json_file, keep_logs)
     except LabError as error:
-        console.print(f"[bold red]chaos: no verdict:[/] {error}", soft_wrap=True)
+        console.print(f"[bold red]chaos: no verdict:[/] {escape(str(error))}", soft_wrap=True)
         return IMPOSSIBLE
     finally:
         if started and not keep:
@@ -220,7 +222,7 @@ class _Run:
                 return
             now = "; ".join(self._history.missing[:4])
             if now != said:
-                self._say(f"{len(self._history.missing)} things missing: {now}")
+                self._say(f"{len(self._history.missing)} things missing: {escape(now)}")
                 said = now
             time.sleep(3)
 

@@ -51,6 +51,7 @@ def test_failures_of_our_device() -> None:
         f"{head}Action '{action}' targeting compute-1 using {device} on behalf of c@d: {how}\n"
         for action, device, how in (
             ("off", "fence-nova", "complete"),
+            ("off", "fence-nova", "Done"),
             ("off", "fence-nova", "error (No such device)"),
             ("on", "fence-nova", "error"),
             ("off", "ipmi-compute-1", "error"),
