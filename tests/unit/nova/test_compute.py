@@ -15,7 +15,7 @@ import pytest
 from keystoneauth1 import session, token_endpoint
 
 from novaha.core.errors import NotSentError, RefusedError, UnknownOutcomeError
-from novaha.core.model import Migration
+from novaha.core.model import EvacuationLog, Migration
 from novaha.nova.compute import Nova
 
 
@@ -29,6 +29,8 @@ class Api(ThreadingHTTPServer):
         self.newest = "2.96"
         self.evacuations: list[dict[str, Any]] = []
         self.evacuate_answers: list[int] = []
+        self.actions: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, str, str, Any]] = []
 
 
@@ -73,6 +75,12 @@ class Handler(BaseHTTPRequestHandler):
         if path.endswith("/action") and "evacuate" in body:
             code = self.server.evacuate_answers.pop(0) if self.server.evacuate_answers else 200
             return code, {"x": {"code": code, "message": "as the test wants it"}}
+        if match := re.fullmatch(r"/servers/an-instance/os-instance-actions/?(.*)", path):
+            if match[1]:
+                return 200, {
+                    "instanceAction": {**self.server.actions[0], "events": self.server.events}
+                }
+            return 200, {"instanceActions": self.server.actions}
         if path == "/os-services":
             service = {"id": "s", "host": "compute-1", "binary": "nova-compute", "state": "down"}
             more = {"status": "disabled", "disabled_reason": None, "forced_down": True}
@@ -177,3 +185,48 @@ def test_law_2_a_failed_evacuate_is_sent_once(
     with pytest.raises(kind):
         nova.evacuate("an-instance")
     assert len([1 for _, path, _, _ in api.asked if "action" in path]) == 1
+
+
+ACCEPTED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def action(name: str = "evacuate", start: str = "2026-01-01T00:00:00.000000") -> dict[str, Any]:
+    return {"action": name, "start_time": start, "request_id": "req-1", "message": None}
+
+
+def event(name: str, result: str | None, host: str = "conductor") -> dict[str, Any]:
+    ended = "2026-01-01T00:00:09.000000" if result else None
+    return {"event": name, "result": result, "finish_time": ended, "host": host}
+
+
+TAKEN = "compute_rebuild_instance"
+
+
+@pytest.mark.parametrize(
+    ("events", "log"),
+    [
+        ([], EvacuationLog()),
+        ([event("rebuild_server", None)], EvacuationLog()),
+        ([event("rebuild_server", "Success")], EvacuationLog()),
+        ([event("rebuild_server", "Error")], EvacuationLog(over=True)),
+        ([event(TAKEN, None, "compute-2")], EvacuationLog(over=False, destination="compute-2")),
+        ([event(TAKEN, "Success", "compute-2")], EvacuationLog(True, "compute-2")),
+        ([event(TAKEN, "Error", "compute-2")], EvacuationLog(True, "compute-2")),
+    ],
+)
+def test_law_2_what_the_log_of_actions_tells(
+    api: Api, nova: Nova, events: list[dict[str, Any]], log: EvacuationLog
+) -> None:
+    api.actions, api.events = [action()], events
+    assert nova.evacuation_log("an-instance", ACCEPTED) == log
+
+
+def test_law_2_the_log_of_another_request_tells_nothing(api: Api, nova: Nova) -> None:
+    api.actions = [action(start="2025-12-31T23:00:00.000000")]
+    api.events = [event("rebuild_server", "Error")]
+    assert nova.evacuation_log("an-instance", ACCEPTED) == EvacuationLog()
+
+
+def test_a_plain_rebuild_dies_with_its_host(api: Api, nova: Nova) -> None:
+    api.actions = [action("rebuild")]
+    assert nova.evacuation_log("an-instance", None).over
