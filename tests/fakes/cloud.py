@@ -163,6 +163,8 @@ class Cloud:
 
     def _resume(self, server: Server) -> None:
         """What init_host does about an instance (with resume_guests_state_on_host_boot)."""
+        arrived = self.receivers.pop(server.id, None) in self.guests[server.id]
+        self.landed.discard(server.id)
         if server.task_state == "deleting":
             self.remove(server.id)
         elif server.vm_state == "building":
@@ -170,8 +172,9 @@ class Cloud:
         elif server.task_state == "powering-off":
             self.set(server.id, vm_state="stopped", task_state=None, power_state=4)
             self.guests[server.id].discard(server.host)
-        elif self.receivers.get(server.id) in self.guests[server.id]:  # it went on there
-            self.set(server.id, task_state=None, host=self.receivers[server.id])
+        elif arrived:  # its live migration had come to its end, and it goes on there
+            (host,) = self.guests[server.id]
+            self.set(server.id, task_state=None, host=host)
         elif server.vm_state in ("active", "rescued"):
             self.set(server.id, task_state=None, power_state=RUNNING)
             self.boot_guest(server.id, server.host)
