@@ -310,7 +310,10 @@ def fencings_of_deaths(history: History) -> list[tuple[str, float, float | None]
         # Pacemaker owes no fencing to a host that was still booting from the last one.
         node = history.nodes.get(h.target)
         seen = [span for span in node.spans if span.first <= h.began] if node else []
-        if not seen or seen[-1].value != "online" or seen[-1].first > h.began - _SURELY_ONLINE:
+        if not seen or seen[-1].value != "online":
+            continue
+        # The first span began before anybody looked: the run starts on a lab that is whole.
+        if len(seen) > 1 and seen[-1].first > h.began - _SURELY_ONLINE:
             continue
         after = [
             f.completed
