@@ -64,7 +64,9 @@ class Judge:
             return _say(instance, Progress.MOVING, "request under way")
         if self._under_way(instance, newest):
             where = (newest.destination or "") if newest else ""
-            return _say(instance, Progress.MOVING, instance.task_state or "", where)
+            queued = instance.id in self._view.queued
+            detail = "waits in the message bus for its destination" if queued else ""
+            return _say(instance, Progress.MOVING, detail or instance.task_state or "", where)
         if attempt is not None and (newest is None or newest.id in attempt.seen):
             since = self._now - attempt.at
             if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):

@@ -92,10 +92,13 @@ class EvacuationLog:
 
     over: it ended, well or not: nothing brings the instance up any more.
     destination: the host that took it up, which the migration may name only later.
+    queued: it was sent to a host that has not taken it up yet. If that host is dead, it will
+        when it returns: the request waits in the message bus.
     """
 
     over: bool = False
     destination: str | None = None
+    queued: bool = False
 
 
 def newest(migrations: Iterable[Migration]) -> dict[str, Migration]:

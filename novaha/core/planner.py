@@ -105,7 +105,8 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
 
     They are asked for anew because this host is in recovery; closing it would hide that their
     evacuation died with it. One without a destination may have been on its way here too: a
-    migration names it some time after the destination has begun (measured).
+    migration names it some time after the destination has begun (measured). But one that waits
+    in the message bus goes on when its destination, maybe this host, is back.
     """
     for other in views:
         if other.node == view.node or other.record.before is None:
@@ -117,7 +118,7 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
         if unread or any(
             m.status in model.IN_FLIGHT
             and m.destination in (view.host, None)
-            and m.instance not in other.given_up
+            and m.instance not in other.given_up | other.queued
             for m in newest
         ):
             return True

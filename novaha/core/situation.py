@@ -108,6 +108,7 @@ class HostView:
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
+    queued: instances whose evacuation waits in the message bus for some host to take it up.
     given_up: instances whose newest evacuation is over, by Nova's own log of actions.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
@@ -132,6 +133,7 @@ class HostView:
     done_since: Mapping[str, float] = field(default_factory=dict)
     unchanged_for: Mapping[str, float] = field(default_factory=dict)
     given_up: frozenset[str] = frozenset()
+    queued: frozenset[str] = frozenset()
     failures: Mapping[str, Failure] = field(default_factory=dict)
     alive: bool = False
     online_for: float | None = None

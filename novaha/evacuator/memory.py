@@ -22,6 +22,7 @@ class HostMemory:
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: where instances were going that were being migrated live, None for nowhere.
     given_up: instances whose evacuation is over by Nova's own log, and which evacuation.
+    queued: instances whose evacuation waits in the message bus, by Nova's own log.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
@@ -43,6 +44,7 @@ class HostMemory:
     left: tuple[Instance, ...] | None = None
     given_up: dict[str, int | None] = field(default_factory=dict)
     destinations: dict[int, str] = field(default_factory=dict)
+    queued: set[str] = field(default_factory=set)
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None

@@ -147,7 +147,12 @@ class Nova:
         events = getattr(full, "events", None) or []
         taken: Any = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
         failed = any(event.get("result") == "Error" for event in events)
-        return EvacuationLog(failed or bool(taken.get("finish_time")), taken.get("host"))
+        sent = any(e.get("event") == "rebuild_server" and e.get("result") for e in events)
+        return EvacuationLog(
+            over=failed or bool(taken.get("finish_time")),
+            destination=taken.get("host"),
+            queued=sent and not failed and not taken,
+        )
 
     def last_deleted(self) -> str:
         """The id of the instance that was deleted last, "" if Nova remembers none."""

@@ -207,7 +207,7 @@ TAKEN = "compute_rebuild_instance"
     [
         ([], EvacuationLog()),
         ([event("rebuild_server", None)], EvacuationLog()),
-        ([event("rebuild_server", "Success")], EvacuationLog()),
+        ([event("rebuild_server", "Success")], EvacuationLog(queued=True)),
         ([event("rebuild_server", "Error")], EvacuationLog(over=True)),
         ([event(TAKEN, None, "compute-2")], EvacuationLog(over=False, destination="compute-2")),
         ([event(TAKEN, "Success", "compute-2")], EvacuationLog(True, "compute-2")),
