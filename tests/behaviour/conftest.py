@@ -27,8 +27,7 @@ def lab_nova() -> Iterator[NovaUnderTest]:
     nova = LabNova(site)
     nova.look_away(True)
     yield nova
-    nova.clean()
-    nova.look_away(False)
+    nova.give_back()
     if not KEEP:
         site.lab("down", timeout=300)
 
