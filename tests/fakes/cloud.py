@@ -273,6 +273,8 @@ class Cloud:
         assert destination is not None
         if flight.instance not in self.instances:
             self._fail(flight, "failed")
+        elif self.resized_from.get(flight.instance) == destination:
+            self._fail(flight, "failed", f"Instance {flight.instance} already exists.")
         elif self.hosts[destination].spawn_fails:
             self._fail(flight, "failed", f"spawning on {destination} fails")
         else:
