@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test clean
+.PHONY: demo test check lab-test chaos chaos-test soak behaviour clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -19,6 +19,18 @@ lab-test: $(VENV)/ready  ## the scenarios, on every Pacemaker generation
 $(VENV)/ready: Makefile
 	tests/prepare $(PYTHON) $(VENV)
 	touch $@
+
+chaos:  ## an hour of faults on the real thing, judged by the laws: make chaos SEED=1
+	lab/chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
+
+chaos-test: $(VENV)/ready  ## three minutes of it, as a test
+	NOVAHA_LAB_MARK=chaos $(VENV)/bin/tox run -e lab
+
+soak: $(VENV)/ready  ## half an hour of random histories on the model
+	$(VENV)/bin/tox exec -e py3 -- python -m tests.property --minutes $(or $(MINUTES),30)
+
+behaviour: $(VENV)/ready  ## what the model of Nova claims, asked of the real one
+	$(VENV)/bin/tox run -e lab -- tests/behaviour
 
 clean:
 	lab/lab down

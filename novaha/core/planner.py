@@ -29,6 +29,7 @@ from novaha.core.steps import (
     Plan,
     Prepare,
     Progress,
+    Restart,
     Step,
     Unforce,
 )
@@ -49,7 +50,7 @@ def plan(
       prepared, and whose service Nova shows as forced down (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
-      `max_in_flight` under way in all (law 2);
+      `max_in_flight` on the move in all (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
       of another host was on its way here (law 5);
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
@@ -74,7 +75,13 @@ def plan(
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
         candidates += [(_was_off(view, step.instance), step) for step in wanted]
-        under_way += sum(1 for i in report.instances if i.progress is Progress.MOVING)
+        under_way += sum(
+            1
+            for i in report.instances
+            if i.progress is Progress.MOVING
+            # What stands still may wait for just those that would have to wait for it.
+            and view.unchanged_for.get(i.id, 0.0) < policy.lost_after
+        )
         if wanted or not _may_complete(view, report) or _may_be_destination(view, ordered):
             continue
         ended.add(view.node)
@@ -152,6 +159,11 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step]) -> HostReport:
         return report("recovered; waiting to hear from its nova-compute")
     unfinished = [m for m in view.migrations if m.status == model.DONE]
     ours_forced = service.forced_down and FORCED in view.record.marks
+    newest = model.newest(view.migrations)
+    older = bool(unfinished) and all(newest[m.instance] is not m for m in unfinished)
+    if ours_forced and older and not view.restarted:
+        # Asked for twice, an instance has two records; a start of nova-compute closes the newer.
+        steps.append(Restart(view.node))
     if ours_forced and unfinished:
         return report(
             f"recovered; nova-compute has yet to close {len(unfinished)} finished evacuations"

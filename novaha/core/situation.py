@@ -110,6 +110,7 @@ class HostView:
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
     queued: instances whose evacuation waits in the message bus for some host to take it up.
     given_up: instances whose newest evacuation is over, by Nova's own log of actions.
+    restarted: nova-compute was restarted on request a moment ago.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
@@ -135,6 +136,7 @@ class HostView:
     given_up: frozenset[str] = frozenset()
     queued: frozenset[str] = frozenset()
     failures: Mapping[str, Failure] = field(default_factory=dict)
+    restarted: bool = False
     alive: bool = False
     online_for: float | None = None
     quiet_until: float = 0.0

@@ -65,6 +65,10 @@ class Complete(Step):
     unmoved: Mapping[str, str]
 
 
+class Restart(Step):
+    """Have nova-compute restarted: it closes one finished evacuation an instance and start."""
+
+
 class Unforce(Step):
     """Tell Nova that the host's nova-compute may be up."""
 

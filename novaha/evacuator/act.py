@@ -15,7 +15,7 @@ from novaha.core.errors import (
     UnknownOutcomeError,
 )
 from novaha.core.model import ComputeService, disable_reason
-from novaha.core.ports import Compute, Records
+from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.journal import Journal
@@ -44,6 +44,7 @@ class Actor:
     def __init__(
         self,
         records: Records,
+        fencing: Fencing,
         compute: Compute,
         journal: Journal,
         me: str,
@@ -52,6 +53,7 @@ class Actor:
         takeover_wait: float,
     ) -> None:
         self._records = records
+        self._fencing = fencing
         self._compute = compute
         self._journal = journal
         self._me = me
@@ -76,6 +78,10 @@ class Actor:
                     self._records.swap(view.record, view.record.prepared(step.marks, step.before))
                 case steps.Complete():
                     self._complete(step, view)
+                case steps.Restart():
+                    memory.restarted_at = self._clock()
+                    self._fencing.restart_compute(step.node)
+                    self._journal.write("restart", node=step.node)
                 case steps.Drop():
                     self._records.drop(view.record)
                     self._journal.write("returned", node=view.node)

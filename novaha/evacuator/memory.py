@@ -24,6 +24,7 @@ class HostMemory:
     given_up: instances whose evacuation is over by Nova's own log, and which evacuation.
     queued: instances whose evacuation waits in the message bus, by Nova's own log.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
+    restarted_at: when nova-compute was last restarted on request.
     online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -34,6 +35,7 @@ class HostMemory:
     nudges: dict[str, Nudge] = field(default_factory=dict)
     receivers: dict[str, str | None] = field(default_factory=dict)
     online_since: float | None = None
+    restarted_at: float = float("-inf")
     moved: dict[str, Instance | None] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     done_since: dict[str, float] = field(default_factory=dict)

@@ -24,6 +24,9 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
 
+_RESTART = 60.0
+"""Seconds that nova-compute gets to start and to close its evacuations."""
+
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
 
@@ -241,6 +244,7 @@ class Observer:
             instances=instances,
             migrations=migrations,
             nudges=dict(memory.nudges),
+            restarted=self._clock() < memory.restarted_at + _RESTART,
             alive=alive,
         )
 

@@ -88,7 +88,9 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
         records=records,
         fencing=fencing,
         observer=Observer(compute, fencing, names, me, readers, time.monotonic, options.lost_after),
-        actor=Actor(records, compute, journal, me, senders, time.monotonic, options.takeover_wait),
+        actor=Actor(
+            records, fencing, compute, journal, me, senders, time.monotonic, options.takeover_wait
+        ),
         journal=journal,
         confirmations=Confirmations(
             records, fencing, journal, recover=options.confirmed_by_hand == "recover"

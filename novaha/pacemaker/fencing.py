@@ -97,6 +97,20 @@ class FenceHistory:
         """The nodes that run instances."""
         return compute_nodes(self._run)
 
+    def restart_compute(self, node: str) -> None:
+        """Have Pacemaker restart nova-compute on `node`; does not wait for it.
+
+        Raises NovahaError when nova-compute is not Pacemaker's to restart.
+        """
+        agents = query(self._run, "//primitive[@class='ocf'][@type='NovaCompute']")
+        names = [str(element.get("id")) for element in agents]
+        if len(names) != 1:
+            raise NovahaError(
+                f"nova-compute on {node} has to be restarted, so that it closes what is left of "
+                "its finished evacuations; Pacemaker does not run it here, so do that by hand"
+            )
+        self._run(["crm_resource", "--fail", "--resource", names[0], "--node", node])
+
     def without_power_device(self, node: str) -> str:
         """Why a success in the history does not prove that `node` is down, "" if it does.
 

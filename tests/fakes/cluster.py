@@ -91,6 +91,7 @@ class FakeFencing:
     successes: list[tuple[str, datetime]] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     is_online: Callable[[str], bool] = field(default=lambda node: False)
+    on_restart: Callable[[str], None] = field(default=lambda node: None)
     by_hand: dict[str, datetime] = field(default_factory=dict)
     computes: frozenset[str] = frozenset()
     unproven: dict[str, str] = field(default_factory=dict)
@@ -106,6 +107,9 @@ class FakeFencing:
 
     def confirmed_by_hand(self) -> dict[str, datetime]:
         return dict(self.by_hand)
+
+    def restart_compute(self, node: str) -> None:
+        self.on_restart(node)
 
     def compute_nodes(self) -> frozenset[str]:
         return self.computes
@@ -148,6 +152,7 @@ class Site:
         self.nova.on_request = self._watch_request
         self.records = FakeRecords()
         self.fencing = FakeFencing(is_online=lambda node: self.nova.hosts[node].powered)
+        self.fencing.on_restart = self.nova.start_compute
         self.policy = policy or Policy()
         self.pace = pace
         self.processes: list[Process] = []
@@ -181,7 +186,7 @@ class Site:
             observer=Observer(
                 nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
             ),
-            actor=Actor(records, nova, journal, me, senders, clock, 30.0),
+            actor=Actor(records, self.fencing, nova, journal, me, senders, clock, 30.0),
             journal=journal,
             confirmations=Confirmations(records, self.fencing, journal, recover=self.recover),
             policy=self.policy,

@@ -14,7 +14,7 @@ from novahalab import layout
 
 from tests.lab.site import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.chaos]
 
 CHAOS = Path(__file__).resolve().parents[2] / "lab" / "chaos"
 SEED = 7

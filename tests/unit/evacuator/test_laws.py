@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from novaha.core.errors import NotSentError, RefusedError, UnknownOutcomeError
@@ -310,6 +312,17 @@ class TestNothingTooEarly:
         site.boot("compute-1")
         site.run_until(lambda: "compute-1" not in site.records.attributes)
         assert any(m.status == "pre-migrating" for m in site.nova.migrations)
+
+    def test_law_4_an_instance_with_two_finished_records_keeps_nobody_away(self) -> None:
+        """Found on the lab: nova-compute closes one record an instance and start."""
+        site = site_with(running=2)
+        site.fence("compute-1")
+        site.run_until(lambda: recovered(site))
+        first = site.nova.migrations[0]
+        site.nova.migrations.append(replace(first, id=99, destination=None, status="accepted"))
+        site.boot("compute-1")
+        site.run_until(lambda: "compute-1" not in site.records.attributes)
+        assert not site.nova.hosts["compute-1"].forced_down
 
     def test_law_4_after_another_fencing_the_old_heartbeat_counts_for_nothing(self) -> None:
         site = site_with()
