@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import novaclient
 import pytest
 from keystoneauth1 import session, token_endpoint
 
@@ -124,7 +125,9 @@ def versions(api: Api, path: str) -> set[str]:
 def test_law_5_evacuates_below_2_95_so_that_what_ran_runs_again(api: Api, nova: Nova) -> None:
     nova.services()
     nova.evacuate("an-instance")
-    assert versions(api, "action") == {"compute 2.94"}
+    (version,) = versions(api, "action")
+    minor = int(version.removeprefix("compute 2."))
+    assert minor == min(94, novaclient.API_MAX_VERSION.ver_minor)
     sent = [body for method, path, _, body in api.asked if method == "POST" and "action" in path]
     assert sent == [{"evacuate": {}}]
 
