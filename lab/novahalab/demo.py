@@ -50,9 +50,7 @@ def run() -> int:
     _say(f"{INSTANCES} instances on {VICTIM}, {STOPPED} of them shut off")
     before = {
         s.id: s
-        for s in nova.servers_create(
-            INSTANCES, host=VICTIM, stopped=STOPPED, name_prefix=f"demo-{int(time.time())}"
-        )
+        for s in nova.servers_create(INSTANCES, host=VICTIM, stopped=STOPPED, name_prefix="demo")
     }
     watcher = Watcher(layout.GUESTS)
     watcher.start()
@@ -83,7 +81,6 @@ def _look(story: Story, nova: Client, before: dict[str, Server]) -> None:
         story.note("detected", time.time())
     if "detected" not in story.moments:
         return
-    _read_fencing(story)
     for line in journal():
         moment = datetime.fromisoformat(line["time"]).timestamp()
         if moment < story.crashed:
@@ -99,6 +96,7 @@ def _look(story: Story, nova: Client, before: dict[str, Server]) -> None:
                     story.note("last settled", moment)
             case "returned":
                 story.note("back in service", moment)
+    _read_fencing(story)
     try:
         story.servers = {s.id: s for s in nova.servers() if s.id in before}
     except ApiError:
@@ -117,7 +115,8 @@ def _read_fencing(story: Story) -> None:
         if event.get("status") == "success" and completed:
             moment = datetime.fromisoformat(completed).timestamp()
             if moment >= int(story.crashed):
-                story.note("fenced", time.time())
+                # The evacuator is told sooner than we look.
+                story.note("fenced", min(time.time(), story.moments.get("claimed", moment + 1e9)))
 
 
 def journal() -> list[dict[str, Any]]:
@@ -154,7 +153,7 @@ def _picture(story: Story, before: dict[str, Server]) -> Group:
         table.add_row(
             old.name, old.status, now.host or "", now.status, now.task_state or "", style=style
         )
-    return Group(head, bar, table)
+    return Group(head, bar, Text(), table)
 
 
 def _close(story: Story, before: dict[str, Server], watcher: Watcher) -> int:
