@@ -24,6 +24,7 @@ region_name = RegionOne
 [evacuator]
 # Shorter than in production: instances boot in seconds here, or as slowly as a test wants.
 lost_after = 10
+answer_wait = 30
 stuck_after = 150
 patience = 30
 """

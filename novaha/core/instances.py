@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from novaha.core import model
-from novaha.core.model import Action, Instance, Migration
+from novaha.core.model import Action, EvacuationLog, Instance, Migration
 from novaha.core.situation import HostView, Outcome, Overview, Policy
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress, Step
 
@@ -64,7 +64,7 @@ class Judge:
             return _say(instance, Progress.MOVING, "request under way")
         if self._under_way(instance, newest):
             where = (newest.destination or "") if newest else ""
-            queued = instance.id in self._view.queued
+            queued = self._log(instance.id).queued
             detail = "waits in the message bus for its destination" if queued else ""
             return _say(instance, Progress.MOVING, detail or instance.task_state or "", where)
         if attempt is not None and (newest is None or newest.id in attempt.seen):
@@ -90,7 +90,7 @@ class Judge:
         newest = self._newest.get(instance_id)
         if instance.task_state in model.REBUILDING:
             return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
-        over = instance_id in self._view.given_up
+        over = self._log(instance_id).over
         if newest is not None and newest.status in model.IN_FLIGHT and not over:
             return _say(instance, Progress.MOVING, newest.status, instance.host)
         wanted = model.RESTORED_BY.get(self._before.get(instance_id, model.ACTIVE))
@@ -132,7 +132,8 @@ class Judge:
     def _under_way(self, instance: Instance, newest: Migration | None) -> bool:
         """Whether an evacuation may yet bring the instance up somewhere (law 2).
 
-        It may not when its destination is dead, or when Nova's own log says that it failed. The
+        It may not when its destination is dead, when Nova's own log says that it is over, or when
+        nobody in Nova has begun with it though nobody there has anything else to do. The
         instance's task tells even where the migration says otherwise: a source that comes back
         too early writes `completed` over an evacuation that goes on.
         """
@@ -144,8 +145,9 @@ class Judge:
             return unchanged < _ARRIVAL
         if not unfinished and instance.task_state not in model.REBUILDING:
             return False
-        over = instance.id in self._view.given_up
-        return not over and unchanged < self._policy.stuck_after
+        log = self._log(instance.id)
+        never_begun = log.untaken and self._overview.still_for >= self._policy.answer_wait
+        return not log.over and not never_begun and unchanged < self._policy.stuck_after
 
     def _pinned(self, instance: Instance) -> str | None:
         """The one living host on which the instance may be running already."""
@@ -159,6 +161,9 @@ class Judge:
                 return destination
         receiver = self._view.receivers.get(instance.id)
         return None if receiver in self._overview.dead else receiver
+
+    def _log(self, instance: str) -> EvacuationLog:
+        return self._view.logs.get(instance, EvacuationLog())
 
     def _is_ours(self, migration: Migration) -> bool:
         """Whether an evacuation belongs to this recovery and not to one of long ago."""

@@ -94,11 +94,13 @@ class EvacuationLog:
     destination: the host that took it up, which the migration may name only later.
     queued: it was sent to a host that has not taken it up yet. If that host is dead, it will
         when it returns: the request waits in the message bus.
+    untaken: not even the conductor has begun with it.
     """
 
     over: bool = False
     destination: str | None = None
     queued: bool = False
+    untaken: bool = False
 
 
 def newest(migrations: Iterable[Migration]) -> dict[str, Migration]:

@@ -62,6 +62,7 @@ def plan(
     reports: list[HostReport] = []
     ended: set[str] = set()
     candidates: list[tuple[bool, Evacuate]] = []
+    closable: list[tuple[HostView, HostReport]] = []
     under_way = 0
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
@@ -82,7 +83,11 @@ def plan(
             # What stands still may wait for just those that would have to wait for it.
             and view.unchanged_for.get(i.id, 0.0) < policy.lost_after
         )
-        if wanted or not _may_complete(view, report) or _may_be_destination(view, ordered):
+        if not wanted and _may_complete(view, report):
+            closable.append((view, report))
+    final = frozenset(i.id for r in reports for i in r.instances if i.progress in FINAL)
+    for view, report in closable:
+        if _may_be_destination(view, ordered, final):
             continue
         ended.add(view.node)
         if view.settled_before:
@@ -104,16 +109,19 @@ def _overview(views: Iterable[HostView], room_since: float) -> Overview:
         and view.service is not None
         and view.service.forced_down
     )
-    return Overview(dead, room_since)
+    moving = [s for view in views for i, s in view.unchanged_for.items() if i not in view.moved]
+    return Overview(dead, room_since, min(moving, default=0.0))
 
 
-def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
+def _may_be_destination(view: HostView, views: Iterable[HostView], final: frozenset[str]) -> bool:
     """Whether another host's instances may have been on their way here when this host died.
 
     They are asked for anew because this host is in recovery; closing it would hide that their
     evacuation died with it. One without a destination may have been on its way here too: a
-    migration names it some time after the destination has begun (measured). But one that waits
-    in the message bus goes on when its destination, maybe this host, is back.
+    migration names it some time after the destination has begun (measured), and Nova's log of
+    actions at once.
+
+    final: the instances that need nothing more.
     """
     for other in views:
         if other.node == view.node or other.record.before is None:
@@ -125,7 +133,9 @@ def _may_be_destination(view: HostView, views: Iterable[HostView]) -> bool:
         if unread or any(
             m.status in model.IN_FLIGHT
             and m.destination in (view.host, None)
-            and m.instance not in other.given_up | other.queued
+            # Its log was read: not handed to any host yet, or one that takes it up when back.
+            and m.instance not in other.logs
+            and m.instance not in final
             for m in newest
         ):
             return True

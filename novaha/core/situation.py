@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from novaha.core.model import Action, ComputeService, Instance, Migration
+from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
 
 
@@ -108,8 +108,7 @@ class HostView:
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
-    queued: instances whose evacuation waits in the message bus for some host to take it up.
-    given_up: instances whose newest evacuation is over, by Nova's own log of actions.
+    logs: of instances whose evacuation stands still, what Nova's log of actions tells of it.
     restarted: nova-compute was restarted on request a moment ago.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
@@ -133,8 +132,7 @@ class HostView:
     nudges: Mapping[str, Nudge] = field(default_factory=dict)
     done_since: Mapping[str, float] = field(default_factory=dict)
     unchanged_for: Mapping[str, float] = field(default_factory=dict)
-    given_up: frozenset[str] = frozenset()
-    queued: frozenset[str] = frozenset()
+    logs: Mapping[str, EvacuationLog] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     restarted: bool = False
     alive: bool = False
@@ -153,7 +151,9 @@ class Overview:
 
     dead: Nova's names of the hosts that are certainly dead: fenced, confirmed, forced down.
     room_since: when room for instances may last have appeared somewhere, monotonic seconds.
+    still_for: seconds for which nothing at all has moved.
     """
 
     dead: frozenset[str]
     room_since: float
+    still_for: float

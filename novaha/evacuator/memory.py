@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
+from novaha.core.model import DONE, FAILED, IN_FLIGHT, EvacuationLog, Instance, Migration, newest
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 
 _BEATS = 2
@@ -21,8 +21,7 @@ class HostMemory:
 
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: where instances were going that were being migrated live, None for nowhere.
-    given_up: instances whose evacuation is over by Nova's own log, and which evacuation.
-    queued: instances whose evacuation waits in the message bus, by Nova's own log.
+    logs: what Nova's log of actions tells of evacuations that stand still now.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     restarted_at: when nova-compute was last restarted on request.
     online_since: since when Pacemaker has had the node online, None while it has not.
@@ -44,9 +43,8 @@ class HostMemory:
     fencing_requested: bool = False
     owned_fence_id: str = ""
     left: tuple[Instance, ...] | None = None
-    given_up: dict[str, int | None] = field(default_factory=dict)
+    logs: dict[str, EvacuationLog] = field(default_factory=dict)
     destinations: dict[int, str] = field(default_factory=dict)
-    queued: set[str] = field(default_factory=set)
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
@@ -104,15 +102,6 @@ class HostMemory:
             if row.destination is None and row.id in self.destinations
             else row
             for row in rows
-        )
-
-    def given_up_now(self, rows: Iterable[Migration]) -> frozenset[str]:
-        """The instances whose newest evacuation is the one that was seen to be over."""
-        last = newest(rows)
-        return frozenset(
-            instance
-            for instance, row in self.given_up.items()
-            if (last[instance].id if instance in last else None) == row
         )
 
     @property

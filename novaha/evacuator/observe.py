@@ -193,8 +193,7 @@ class Observer:
             nudges=dict(memory.nudges),
             receivers={i: to for i, to in memory.receivers.items() if to is not None},
             unchanged_for=memory.unchanged_for,
-            given_up=memory.given_up_now(rows),
-            queued=frozenset(memory.queued),
+            logs=dict(memory.logs),
             done_since=dict(memory.done_since),
             failures=dict(memory.failures),
             online_for=None if memory.online_since is None else now - memory.online_since,
@@ -210,7 +209,7 @@ class Observer:
         """Notice what stands still, and ask Nova's log of actions about it."""
         still = any(seconds > 0 for seconds in memory.unchanged_for.values())
         memory.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
-        memory.queued.clear()
+        memory.logs.clear()
         for instance in instances:
             row = last.get(instance.id)
             unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
@@ -221,10 +220,7 @@ class Observer:
             if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
                 continue
             log = self._compute.evacuation_log(instance.id, row.created if row else None)
-            if log.over:
-                memory.given_up[instance.id] = row.id if row else None
-            if log.queued:
-                memory.queued.add(instance.id)
+            memory.logs[instance.id] = log
             if log.destination and row is not None:
                 memory.destinations[row.id] = log.destination
 

@@ -152,6 +152,7 @@ class Nova:
             over=failed or bool(taken.get("finish_time")),
             destination=taken.get("host"),
             queued=sent and not failed and not taken,
+            untaken=not events,
         )
 
     def last_deleted(self) -> str:

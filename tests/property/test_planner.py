@@ -14,6 +14,7 @@ from novaha.core.model import (
     RESETTABLE,
     Action,
     ComputeService,
+    EvacuationLog,
     Instance,
     Migration,
 )
@@ -148,9 +149,10 @@ def views(draw: st.DrawFn, node: str) -> HostView:
             f"{node}/{i}": draw(st.sampled_from([0.0, 50.0, 200.0, 4000.0]))
             for i in draw(st.sets(st.sampled_from(INSTANCES)))
         },
-        given_up=frozenset(
-            f"{node}/{i}" for i in draw(st.sets(st.sampled_from(INSTANCES), max_size=1))
-        ),
+        logs={
+            f"{node}/{i}": EvacuationLog(over=draw(st.booleans()), untaken=draw(st.booleans()))
+            for i in draw(st.sets(st.sampled_from(INSTANCES), max_size=1))
+        },
         online_for=draw(st.none() | st.floats(0, 1000)),
         failures={
             f"{node}/{i}": Failure(draw(st.integers(1, 50)), draw(times))
@@ -217,7 +219,10 @@ def test_law_2_at_most_one_evacuation_of_an_instance(
             if newest.destination in dead:
                 assert newest.status != DONE or unchanged >= 10
             else:
-                assert unchanged >= policy.stuck_after or step.instance in view.given_up
+                log = view.logs.get(step.instance, EvacuationLog())
+                still = min(s for v in site for i, s in v.unchanged_for.items() if i not in v.moved)
+                never_begun = log.untaken and still >= policy.answer_wait
+                assert unchanged >= policy.stuck_after or log.over or never_begun
         alive = {
             m.destination
             for m in mine
