@@ -208,7 +208,7 @@ TAKEN = "compute_rebuild_instance"
 @pytest.mark.parametrize(
     ("events", "log"),
     [
-        ([], EvacuationLog()),
+        ([], EvacuationLog(untaken=True)),
         ([event("rebuild_server", None)], EvacuationLog()),
         ([event("rebuild_server", "Success")], EvacuationLog(queued=True)),
         ([event("rebuild_server", "Error")], EvacuationLog(over=True)),
