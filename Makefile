@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test chaos chaos-test soak behaviour clean
+.PHONY: demo test check lab-test lab-test-slow chaos chaos-test soak behaviour clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -22,6 +22,9 @@ $(VENV)/ready: Makefile
 
 chaos:  ## an hour of faults on the real thing, judged by the laws: make chaos SEED=1
 	lab/chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
+
+lab-test-slow: $(VENV)/ready  ## the scenarios that take minutes each
+	NOVAHA_LAB_MARK=slow $(VENV)/bin/tox run -e lab
 
 chaos-test: $(VENV)/ready  ## three minutes of it, as a test
 	NOVAHA_LAB_MARK=chaos $(VENV)/bin/tox run -e lab
