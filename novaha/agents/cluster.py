@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from novaha.contract.names import COMPUTE, ROLE
 from novaha.core.errors import RecordError
 from novaha.core.record import Record
 
@@ -45,12 +44,8 @@ class PacemakerCluster:
 
     def compute_nodes(self) -> frozenset[str]:
         from novaha.pacemaker import cib
-        from novaha.pacemaker.runner import Runner
 
-        path = f"//nodes/node[instance_attributes/nvpair[@name='{ROLE}' and @value='{COMPUTE}']]"
-        by_role = {str(element.get("uname")) for element in cib.query(Runner(), path)}
-        not_members = {name for name, kind in cib.known_nodes().items() if kind != "member"}
-        return frozenset(by_role | not_members)
+        return cib.compute_nodes()
 
     def local_node(self) -> str:
         from novaha.pacemaker import cib
