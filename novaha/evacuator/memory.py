@@ -139,6 +139,21 @@ class HostMemory:
         self._had_unfinished = unfinished
         return self._alive
 
+    def left_ids(self, fence_id: str, rows: Iterable[Migration]) -> set[str]:
+        """The instances that stayed on the host, and not those that have come to it since.
+
+        Whoever did the recovery read them when nothing could come yet; another process knows
+        only those whose evacuation failed.
+        """
+        failed = {
+            row.instance
+            for row in newest(rows).values()
+            if row.status in FAILED or (row.status == "completed" and row.destination is None)
+        }
+        if self.owned_fence_id != fence_id:
+            return failed
+        return failed | {instance.id for instance in self.left or ()}
+
     def fenced_again(self) -> None:
         """The host went down once more: what was known of its nova-compute is void."""
         self._heartbeat = None

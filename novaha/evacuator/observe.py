@@ -232,12 +232,13 @@ class Observer:
         migrations = tuple(self._compute.evacuations_from(host))
         closed = memory.saw_closed(newest(migrations).values())
         alive = memory.saw_heartbeat(service.last_seen) or closed
-        instances = memory.left
-        if alive and instances and service.up:
-            instances = tuple(self._compute.instances_on(host))
+        left = memory.left
+        if alive and left and service.up:
+            left = tuple(self._compute.instances_on(host))
+        ours = memory.left_ids(view.record.fence_id, migrations)
         return replace(
             view,
-            instances=instances,
+            instances=tuple(instance for instance in left if instance.id in ours),
             migrations=migrations,
             nudges=dict(memory.nudges),
             restarted=self._clock() < memory.restarted_at + _RESTART,

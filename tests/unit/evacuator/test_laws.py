@@ -488,3 +488,27 @@ class TestTouchOnlyWhatIsOurs:
         site.pass_time(70)
         assert site.nova.hosts["compute-2"].enabled
         assert not site.nova.hosts["compute-3"].enabled
+
+    def test_law_6_what_came_to_a_host_that_is_back_is_not_touched(self) -> None:
+        """Found on the lab: an evacuation that had waited for the host arrived, shut off, and was
+        rebooted together with what had stayed there."""
+        site = site_with(running=1)
+        site.nova.add_instance("in-build", "compute-1", "building")
+        site.fence("compute-1")
+        site.run_until(lambda: recovered(site))
+        site.pass_time(2)
+        site.nova.add_instance("off-arrived", "compute-1", "stopped")
+        for _ in range(2):
+            site.boot("compute-1")
+        site.run_until(lambda: "compute-1" not in site.records.attributes)
+        assert site.where()["off-arrived"] == ("compute-1", "stopped")
+
+    def test_law_6_nor_by_an_evacuator_that_did_not_do_the_recovery(self) -> None:
+        site = site_with(running=1)
+        site.fence("compute-1")
+        site.run_until(lambda: recovered(site))
+        site.nova.add_instance("off-arrived", "compute-1", "stopped")
+        site.start_evacuator()
+        site.boot("compute-1")
+        site.run_until(lambda: "compute-1" not in site.records.attributes)
+        assert site.where()["off-arrived"] == ("compute-1", "stopped")
