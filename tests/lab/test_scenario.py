@@ -152,14 +152,9 @@ def _evacuator_pids(site: Site) -> list[str]:
     return [text.strip()] if text.strip() else []
 
 
+@pytest.mark.slow  # what Nova could not even write down is found out by its standing still
 @pytest.mark.parametrize(
-    ("service", "seconds"),
-    [
-        ("nova-api", 60),
-        ("keystone", 20),
-        # Takes minutes: what Nova could not even write down is found out by its standing still.
-        pytest.param("database", 20, marks=pytest.mark.slow),
-    ],
+    ("service", "seconds"), [("nova-api", 60), ("keystone", 20), ("database", 20)]
 )
 def test_law_3_and_7_an_outage_only_delays_and_fencing_needs_nobody(
     site: Site, watcher: Watcher, service: str, seconds: float
