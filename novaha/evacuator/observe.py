@@ -209,7 +209,7 @@ class Observer:
         """Notice what stands still, and ask Nova's log of actions about it."""
         still = any(seconds > 0 for seconds in memory.unchanged_for.values())
         memory.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
-        memory.logs.clear()
+        memory.logs = {i: log for i, log in memory.logs.items() if i in memory.settled}
         for instance in instances:
             row = last.get(instance.id)
             unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)

@@ -415,6 +415,18 @@ class TestSettledMeansSettled:
         left = {i.id: i.detail for i in site.loop.reports[0].instances}
         assert "building" in left["in-build"]
 
+    def test_law_5_what_is_settled_stays_so_beside_an_orphan_record(self) -> None:
+        """Found on the lab: asked for twice, an instance keeps an `accepted` record for ever."""
+        site = site_with(running=2)
+        site.nova.spawn_delay = 20
+        site.fence("compute-1")
+        site.pass_time(5)
+        first = site.nova.migrations[0]
+        site.nova.migrations.append(replace(first, id=99, destination=None, status="accepted"))
+        site.nova.failed_actions.add(first.instance)  # its newest action is over
+        site.run_until(lambda: recovered(site), limit=200)
+        assert_moved(site)
+
     def test_law_5_deleted_meanwhile_is_settled(self) -> None:
         site = site_with(running=2)
         site.nova.spawn_delay = 10
