@@ -54,9 +54,17 @@ class Server:
 def wait(what: str, check: Callable[[], bool], timeout: float, every: float = 0.3) -> None:
     """Return when ``check`` is true. Raises LabError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
-    while not check():
+    while True:
+        try:
+            if check():
+                return
+            problem = ""
+        except ApiError as error:
+            if error.status is not None and error.status < 500:
+                raise
+            problem = f" ({error})"  # a cloud that has just started stumbles now and then
         if time.monotonic() > deadline:
-            raise LabError(f"not so after {timeout:g} s: {what}")
+            raise LabError(f"not so after {timeout:g} s: {what}{problem}")
         time.sleep(every)
 
 
