@@ -53,7 +53,6 @@ TRANSITIONS: dict[tuple[RecoveryState, Event], RecoveryState] = {
     (RecoveryState.PENDING, Event.RELEASE): RecoveryState.RECOVERED,
     (RecoveryState.RUNNING, Event.RELEASE): RecoveryState.RECOVERED,
     (RecoveryState.RUNNING, Event.RETRY): RecoveryState.PENDING,
-    (RecoveryState.RECOVERED, Event.RETRY): RecoveryState.PENDING,
     (RecoveryState.RECOVERED, Event.RETURN): RecoveryState.ABSENT,
 }
 
