@@ -14,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Where the agents find Python and the library: readable by everyone, as on an operator's machine.
+PLACE = "/mnt"
+
 SANDBOX = """
 set -e
 mount --make-rprivate /
@@ -26,6 +29,10 @@ mount -t overlay o -o lowerdir=/usr/sbin,upperdir={layers}/sbin,workdir={layers}
 mkdir -p /usr/lib/ocf/resource.d/openstack
 install -m 755 {agents}/Nova* /usr/lib/ocf/resource.d/openstack/
 install -m 755 {agents}/fence_compute /usr/sbin/
+mount -t tmpfs -o mode=755 none {PLACE}
+cp -r {venv} {PLACE}/venv
+cp -r {package} {PLACE}/novaha
+chmod -R a+rX {PLACE}
 exec "$@"
 """
 
@@ -38,9 +45,15 @@ def sandbox(tmp_path: Path, environment):
     layers.mkdir()
     for source in ("ocf/NovaCompute", "ocf/NovaEvacuate", "fence_agents/fence_compute"):
         # crm_resource runs agents without PYTHONPATH
-        first = f"#!{sys.executable}\nimport sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        first = f"#!{PLACE}/venv/bin/python\nimport sys; sys.path.insert(0, {PLACE!r})\n"
         (agents / Path(source).name).write_text(first + (ROOT / source).read_text())
-    script = SANDBOX.format(layers=shlex.quote(str(layers)), agents=shlex.quote(str(agents)))
+    script = SANDBOX.format(
+        PLACE=PLACE,
+        layers=shlex.quote(str(layers)),
+        agents=shlex.quote(str(agents)),
+        venv=shlex.quote(sys.prefix),
+        package=shlex.quote(str(ROOT / "novaha")),
+    )
 
     def run(*argv: str, fails: bool = False) -> str:
         done = subprocess.run(
