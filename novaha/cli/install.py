@@ -75,6 +75,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Install or remove the agents, saying what is done. Raises InstallError."""
+    os.umask(0o022)  # Pacemaker runs alerts, and reads metadata, as users other than root
     directories = Directories(args.ocf_root, args.sbin, args.alerts)
     if args.uninstall:
         done = uninstall(directories)

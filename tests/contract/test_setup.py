@@ -19,6 +19,7 @@ PLACE = "/mnt"
 
 SANDBOX = """
 set -e
+umask 022
 mount --make-rprivate /
 mount -t tmpfs none {layers}
 mkdir {layers}/ocf {layers}/ocf-work {layers}/sbin {layers}/sbin-work

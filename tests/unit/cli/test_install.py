@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from novaha.cli import install
 from novaha.cli.install import Directories, Diversion, InstallError
+from novaha.cli.main import main
 from novaha.core.errors import ClusterToolError
 from novaha.pacemaker.runner import Result
 
@@ -103,6 +105,24 @@ def test_a_distributions_agent_is_kept_aside_and_comes_back(directories, request
     done = list(install.uninstall(directories, diversion))
     assert f"{target}: removed, the distribution's own is back" in done
     assert target.read_text() == "the distribution's own\n"
+
+
+def test_others_than_root_may_run_them_whatever_the_umask(directories, monkeypatch) -> None:
+    monkeypatch.setattr(install, "interpreter", lambda: COMMAND)
+    before = os.umask(0o077)
+    try:
+        assert (
+            main(
+                ["install-agents"]
+                + [f"--ocf-root={directories.ocf_root}", f"--sbin={directories.sbin}"]
+                + [f"--alerts={directories.alerts}"]
+            )
+            == 0
+        )
+    finally:
+        os.umask(before)
+    places = [directories.alerts, directories.ocf_root, directories.ocf_root / "resource.d"]
+    assert {place.stat().st_mode & 0o777 for place in places} == {0o755}
 
 
 def test_uninstall_leaves_alone_what_is_not_ours(directories, diversion) -> None:
