@@ -111,14 +111,9 @@ def test_others_than_root_may_run_them_whatever_the_umask(directories, monkeypat
     monkeypatch.setattr(install, "interpreter", lambda: COMMAND)
     before = os.umask(0o077)
     try:
-        assert (
-            main(
-                ["install-agents"]
-                + [f"--ocf-root={directories.ocf_root}", f"--sbin={directories.sbin}"]
-                + [f"--alerts={directories.alerts}"]
-            )
-            == 0
-        )
+        options = {"ocf-root": "ocf_root", "sbin": "sbin", "alerts": "alerts"}
+        where = [f"--{name}={getattr(directories, field)}" for name, field in options.items()]
+        assert main(["install-agents", *where]) == 0
     finally:
         os.umask(before)
     places = [directories.alerts, directories.ocf_root, directories.ocf_root / "resource.d"]
