@@ -65,6 +65,8 @@ def cib(computes: Sequence[str]) -> str:
     options = ET.SubElement(crm_config, "cluster_property_set", id="cib-bootstrap-options")
     # The default of 20 s is how long a lone first node waits for the others before it is DC.
     properties = {"cluster-name": "novaha-lab", "stonith-enabled": "true", "dc-deadtime": "5s"}
+    # All nodes see the load of the one machine below them, and would throttle themselves by it.
+    properties["load-threshold"] = "1000%"
     _nvpairs(options, properties)
     ET.SubElement(configuration, "nodes")
     resources = ET.SubElement(configuration, "resources")
@@ -73,6 +75,9 @@ def cib(computes: Sequence[str]) -> str:
     for node in computes:
         resources.append(_remote_node(node))
     ET.SubElement(configuration, "constraints")
+    defaults = ET.SubElement(configuration, "rsc_defaults")
+    defaults = ET.SubElement(defaults, "meta_attributes", id="rsc-options")
+    _nvpairs(defaults, {"resource-stickiness": "1"})  # as `pcs cluster setup` has it
     ET.SubElement(root, "status")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"

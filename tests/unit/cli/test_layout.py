@@ -73,7 +73,7 @@ def test_a_cluster_with_nothing_of_ours() -> None:
         "start interval=0s timeout=30s stop interval=0s timeout=20s "
         "monitor interval=10s timeout=20s "
         "monitor interval=60s timeout=20s OCF_CHECK_LEVEL=10 "
-        "meta failure-timeout=60s migration-threshold=2 resource-stickiness=1",
+        "meta failure-timeout=60s migration-threshold=2 priority=100 resource-stickiness=1",
         "constraint location nova-evacuate rule resource-discovery=never score=-INFINITY "
         "osprole eq compute",
         "resource create nova-compute ocf:openstack:NovaCompute op "
