@@ -30,7 +30,7 @@ ALERT_ID = "novaha-alert"
 # A failed start bans a resource from the node until its failure expires, for ever by default.
 # A minute is long enough not to spin, and short enough that a node is not lost overnight. The
 # evacuator moves to another controller when restarting it in place has not helped once. Where
-# Pacemaker throttles itself, it does what has priority first, not the next try to reach a dead host.
+# Pacemaker throttles itself, what has priority comes before the next try to reach a dead host.
 _EVACUATE_META = (
     *("failure-timeout=60s", "migration-threshold=2"),
     *("priority=100", "resource-stickiness=1"),

@@ -28,7 +28,8 @@ _TRIES = 5
 class Judgement:
     """One instance: for people, and the step to take now if there is one.
 
-    blocked: nothing keeps it from being tried again but that it failed before.
+    blocked: it found no place, and no room has appeared since; it could be tried again only to
+        fail again.
     """
 
     report: InstanceReport
@@ -179,9 +180,13 @@ class Judge:
         fault = instance.fault or "the evacuation failed"
         report = _say(instance, Progress.WAITING, f"try {failure.count} failed: {fault}").report
         pause = self._pause(failure.count)
-        due = self._now >= failure.at + pause or failure.at < self._overview.room_since
-        # One that may be running on another host is not for this one to bring up.
-        return Judgement(report, step if due else None, blocked=step.target is None)
+        stale = failure.at < self._overview.room_since
+        due = stale or self._now >= failure.at + pause
+        # One that may be running on another host is not for this one to bring up; and what failed
+        # because Keystone or the bus was away has not been told that there is no room.
+        hopeless = model.NO_ROOM in fault or failure.count >= _TRIES
+        blocked = step.target is None and hopeless and not stale
+        return Judgement(report, step if due else None, blocked)
 
     def _made_evacuable(self, instance: Instance) -> Judgement:
         """What Nova does not evacuate as it is, by the least violent means that works."""

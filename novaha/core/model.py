@@ -16,6 +16,9 @@ RESETTABLE = frozenset({"paused", "suspended", "rescued", "shelved"})
 RESIZED = "resized"
 """The vm_state of an instance whose resize waits to be confirmed."""
 
+NO_ROOM = "No valid host"
+"""What the fault of an instance says that the scheduler found no place for (measured)."""
+
 GOING_AWAY = frozenset({"deleted", "soft-delete"})
 
 REBUILDING = frozenset(
