@@ -1,0 +1,148 @@
+"""Law 2 of docs/design.md on a model of Nova: at most one evacuation in flight per instance."""
+
+from __future__ import annotations
+
+import pytest
+
+from novaha.core.errors import NotSentError, UnknownOutcomeError
+from novaha.core.situation import Policy
+from novaha.evacuator.loop import SupersededError
+from tests.fakes.faults import Lost
+from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
+
+
+def test_law_2_one_request_an_instance_when_nothing_fails() -> None:
+    site = site_with(running=10, stopped=2)
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    asked = [instance for _, instance in site.nova.requests]
+    assert sorted(asked) == sorted(site.nova.instances)
+    assert_moved(site)
+
+
+def test_law_2_a_lost_answer_is_not_sent_again() -> None:
+    site = site_with(running=1)
+    site.nova.faults["evacuate"] = [Lost(UnknownOutcomeError("evacuate", "timed out"))]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    assert len(site.nova.requests) == 1
+
+
+def test_law_2_an_unknown_answer_without_a_trace_waits_long_before_a_second_try() -> None:
+    site = site_with(running=1)
+    site.nova.faults["evacuate"] = [UnknownOutcomeError("evacuate", "500")]
+    site.fence("compute-1")
+    site.pass_time(60)
+    assert site.nova.requests == []
+    site.run_until(lambda: recovered(site))
+    assert len(site.nova.requests) == 1
+
+
+def test_law_2_a_request_that_never_left_is_tried_again_soon() -> None:
+    site = site_with(running=1)
+    site.nova.faults["evacuate"] = [NotSentError("evacuate", "connection refused")]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site), limit=30)
+
+
+def test_law_2_a_new_evacuator_reads_before_it_asks() -> None:
+    site = site_with(running=6)
+    site.nova.spawn_delay = 60
+    site.fence("compute-1")
+    site.pass_time(5)
+    assert len(site.nova.requests) == 6
+    site.kill_evacuator()
+    site.pass_time(5)
+    site.start_evacuator()
+    site.run_until(lambda: recovered(site))
+    assert len(site.nova.requests) == 6
+
+
+def test_law_2_a_new_evacuator_waits_for_requests_that_do_not_show_yet() -> None:
+    site = site_with(running=1)
+    site.nova.faults["evacuate"] = [UnknownOutcomeError("evacuate", "still on its way")]
+    site.fence("compute-1")
+    site.pass_time(2)
+    site.kill_evacuator()
+    site.start_evacuator()
+    begun = site.nova.now
+    site.run_until(lambda: bool(site.nova.requests))
+    assert site.nova.now - begun >= 30
+
+
+def test_law_2_a_superseded_evacuator_ends() -> None:
+    site = site_with()
+    site.nova.spawn_delay = 60
+    site.fence("compute-1")
+    site.pass_time(3)
+    old = site.loop
+    assert old is not None
+    site.start_evacuator("controller-2#new")
+    site.pass_time(3)
+    with pytest.raises(SupersededError):
+        old.turn()
+
+
+def test_law_2_a_frozen_evacuator_sends_nothing_from_an_old_reading() -> None:
+    site = site_with(running=1)
+    loop = site.loop
+    assert loop is not None
+    actor, read = loop._actor, loop._actor.owns
+    # As if the process had slept between reading the records and sending.
+    actor.owns = lambda owned, at: read(owned, at - 60)  # type: ignore[method-assign]
+    site.fence("compute-1")
+    site.pass_time(20)
+    assert record(site).before is not None
+    assert site.nova.requests == []
+
+
+def test_law_2_never_more_in_flight_than_allowed() -> None:
+    site = site_with(running=20, policy=Policy(max_in_flight=3))
+    site.nova.spawn_delay = 5
+    site.fence("compute-1")
+
+    def in_flight() -> int:
+        return sum(1 for m in site.nova.migrations if m.status in ("accepted", "pre-migrating"))
+
+    most = 0
+    while not recovered(site):
+        site.pass_time(0.5)
+        most = max(most, in_flight())
+    assert most == 3
+
+
+def test_law_2_a_lost_evacuation_is_asked_for_again_only_when_nova_says_it_failed() -> None:
+    """Found on the lab: Keystone stopped, the conductor gave up, and the row stayed."""
+    site = site_with(running=1)
+    site.nova.spawn_delay = 1e9
+    site.fence("compute-1")
+    site.pass_time(300)
+    assert len(site.nova.requests) == 1
+    site.nova.flights.clear()  # nobody works on it any more
+    site.nova.failed_actions.add("run-0")
+    site.nova.spawn_delay = 1
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
+def test_law_2_what_stands_still_for_long_is_asked_for_at_the_same_destination() -> None:
+    site = site_with(running=1, policy=Policy(stuck_after=600))
+    site.nova.spawn_delay = 1e9
+    asked: list[str | None] = []
+    site.fence("compute-1")
+    site.pass_time(300)
+    (first,) = site.nova.migrations
+    watch = site.nova.on_request
+    site.nova.on_request = lambda i, target: (asked.append(target), watch(i, target))[0]
+    site.pass_time(600)
+    assert asked[:1] == [first.destination]
+
+
+def test_law_2_time_without_a_conductor_does_not_count() -> None:
+    site = site_with(running=1, policy=Policy(stuck_after=600))
+    site.nova.spawn_delay = 1e9
+    site.fence("compute-1")
+    site.pass_time(10)
+    site.nova.conductor_up = False
+    site.pass_time(1500)
+    assert len(site.nova.requests) == 1
