@@ -71,7 +71,9 @@ def plan(
             reports.append(_pending(view, steps))
             continue
         if view.record.state is RecoveryState.RECOVERED:
-            reports.append(_recovered(view, Judge(view, overview, policy, now), steps))
+            judge = Judge(view, overview, policy, now)
+            certain = now >= view.unanswered_at + policy.answer_wait
+            reports.append(_recovered(view, judge, steps, certain=certain))
             continue
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
@@ -156,7 +158,8 @@ def _pending(view: HostView, steps: list[Step]) -> HostReport:
     return HostReport(view.record, None, "fencing confirmed")
 
 
-def _recovered(view: HostView, judge: Judge, steps: list[Step]) -> HostReport:
+def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool) -> HostReport:
+    """certain: no request of ours about this host can be carried out any more."""
     left = [_as_left(i) for i in view.instances]
 
     def report(detail: str) -> HostReport:
@@ -194,6 +197,9 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step]) -> HostReport:
     if model.disabled_by_us(service):
         steps.append(Enable(view.node))
         return report("returning to service")
+    if not certain:
+        # Without the record nobody would undo a force-down that comes late.
+        return report("back in service; Nova may yet do what it gave no answer to")
     steps.append(Drop(view.node))
     return report("back in service")
 

@@ -110,6 +110,8 @@ class HostView:
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
     logs: of instances whose evacuation stands still, what Nova's log of actions tells of it.
     restarted: nova-compute was restarted on request a moment ago.
+    unanswered_at: when Nova last gave no answer to a request about the host itself: it may carry
+        that out yet. Monotonic seconds.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
@@ -135,6 +137,7 @@ class HostView:
     logs: Mapping[str, EvacuationLog] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     restarted: bool = False
+    unanswered_at: float = float("-inf")
     alive: bool = False
     online_for: float | None = None
     quiet_until: float = 0.0

@@ -98,6 +98,10 @@ class Actor:
         except RefusedError as error:
             LOG.info("%s: not yet: %s", step.node, error)
             return False
+        except UnknownOutcomeError as error:
+            memory.unanswered_at = self._clock()
+            LOG.warning("%s: %s may or may not be done: %s", step.node, type(step).__name__, error)
+            return False
         except NovahaError as error:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
             return False

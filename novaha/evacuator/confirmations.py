@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 from novaha.core.ports import Fencing, Records
 from novaha.evacuator.journal import Journal
+
+LOG = logging.getLogger(__name__)
 
 
 class Confirmations:
@@ -25,6 +28,7 @@ class Confirmations:
         self._journal = journal
         self._recover = recover
         self._done: set[tuple[str, datetime]] = set()
+        self._told: set[str] = set()
 
     def take(self) -> tuple[str, ...]:
         """Act on confirmations that are new; what the operator has to be told.
@@ -35,36 +39,55 @@ class Confirmations:
         for node, moment in self._fencing.confirmed_by_hand().items():
             if (node, moment) in self._done:
                 continue
-            if self._is_news(node, moment):
-                notice = self._act(node, moment)
-                if notice:
-                    notices.append(notice)
-                    continue
-            self._done.add((node, moment))
+            if node not in self._fencing.compute_nodes():
+                self._done.add((node, moment))
+            elif not is_news(node, moment, self._records, self._fencing):
+                self._note(node, moment)
+            elif self._recover:
+                self._records.flag_fenced(node, fenced=moment)
+                self._journal.write("flagged", node=node, reason="confirmed by hand to be down")
+                self._note(node, moment)
+            else:
+                notices.append(_notice(node, moment))
+        for notice in set(notices) - self._told:
+            LOG.warning("%s", notice)
+        self._told = set(notices)
         return tuple(notices)
 
-    def _is_news(self, node: str, moment: datetime) -> bool:
-        if node not in self._fencing.compute_nodes():
-            return False
-        if self._records.seen_confirmation(node) == _text(moment):
-            return False
-        record = self._records.read_all().get(node)
-        if record is not None:
-            return False  # flagged already: the confirmation is what that waits for
-        # A host that is back runs what it runs: to evacuate that would run it twice.
-        return not self._fencing.is_online(node)
-
-    def _act(self, node: str, moment: datetime) -> str:
-        if not self._recover:
-            return (
-                f"{node} was confirmed by hand to be down at {_text(moment)}; "
-                f"to recover its instances: novaha recover {node}"
-            )
-        self._records.flag_fenced(node, fenced=moment)
-        self._records.note_confirmation(node, _text(moment))
-        self._journal.write("flagged", node=node, reason="confirmed by hand to be down")
-        return ""
+    def _note(self, node: str, moment: datetime) -> None:
+        """It has served: another evacuator must not take it for new when the host is away next."""
+        if self._records.seen_confirmation(node) != text(moment):
+            self._records.note_confirmation(node, text(moment))
+        self._done.add((node, moment))
 
 
-def _text(moment: datetime) -> str:
+def to_be_told(records: Records, fencing: Fencing) -> tuple[str, ...]:
+    """What there is to tell an operator who does not have such hosts recovered by themselves."""
+    computes = fencing.compute_nodes()
+    return tuple(
+        _notice(node, moment)
+        for node, moment in fencing.confirmed_by_hand().items()
+        if node in computes and is_news(node, moment, records, fencing)
+    )
+
+
+def is_news(node: str, moment: datetime, records: Records, fencing: Fencing) -> bool:
+    """Whether a compute node that was confirmed to be down at `moment` may still be so."""
+    if records.seen_confirmation(node) == text(moment):
+        return False
+    if records.read_all().get(node) is not None:
+        return False  # flagged already: the confirmation is what that waits for
+    # A host that is back runs what it runs: to evacuate that would run it twice.
+    return not fencing.is_online(node)
+
+
+def text(moment: datetime) -> str:
+    """How a confirmation is noted in the CIB."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _notice(node: str, moment: datetime) -> str:
+    return (
+        f"{node} was confirmed by hand to be down at {text(moment)}; "
+        f"to recover its instances: novaha recover {node}"
+    )

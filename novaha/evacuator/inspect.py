@@ -14,7 +14,7 @@ from novaha.core.planner import plan
 from novaha.core.record import Record
 from novaha.core.situation import Policy
 from novaha.core.steps import HostReport
-from novaha.evacuator import client, status
+from novaha.evacuator import client, confirmations, status
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.observe import Names, Observer
 from novaha.pacemaker.cib import RecordStore
@@ -34,10 +34,14 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
             return client.ask("status")
         except client.EvacuatorError:
             pass  # it hangs; the CIB and Nova tell as much
-    records = RecordStore().read_all()
+    store = RecordStore()
+    records = store.read_all()
     sane = {node: r for node, r in records.items() if not isinstance(r, RecordError)}
     problem, reports = "", [HostReport(record, None, "") for record in sane.values()]
+    notices: tuple[str, ...] = ()
     try:
+        if wiring.conf(parameters).evacuator.confirmed_by_hand == "tell":
+            notices = confirmations.to_be_told(store, FenceHistory())
         reports = _from_nova(sane, parameters)
     except NovahaError as error:
         problem = str(error)
@@ -50,7 +54,7 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         "version": status.VERSION,
         "evacuator": None,
         "problem": problem,
-        "notices": [],
+        "notices": list(notices),
         "hosts": [status.host(report) for report in reports] + broken,
     }
 

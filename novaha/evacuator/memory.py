@@ -24,6 +24,7 @@ class HostMemory:
     logs: what Nova's log of actions tells of evacuations that stand still now.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     restarted_at: when nova-compute was last restarted on request.
+    unanswered_at: when Nova last gave no answer to a request about the host itself.
     online_since: since when Pacemaker has had the node online, None while it has not.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -35,6 +36,7 @@ class HostMemory:
     receivers: dict[str, str | None] = field(default_factory=dict)
     online_since: float | None = None
     restarted_at: float = float("-inf")
+    unanswered_at: float = float("-inf")
     moved: dict[str, Instance | None] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     done_since: dict[str, float] = field(default_factory=dict)

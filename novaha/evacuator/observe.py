@@ -242,6 +242,13 @@ class Observer:
             migrations=migrations,
             nudges=dict(memory.nudges),
             restarted=self._clock() < memory.restarted_at + _RESTART,
+            # What another process asked for, this one does not know.
+            unanswered_at=max(
+                memory.unanswered_at,
+                float("-inf")
+                if memory.owned_fence_id == view.record.fence_id
+                else memory.first_seen,
+            ),
             alive=alive,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fakes.faults import Late
 from tests.unit.evacuator.sites import recovered, site_with
 
 
@@ -64,3 +65,27 @@ def test_law_6_nor_by_an_evacuator_that_did_not_do_the_recovery() -> None:
     site.boot("compute-1")
     site.run_until(lambda: "compute-1" not in site.records.attributes)
     assert site.where()["off-arrived"] == ("compute-1", "stopped")
+
+
+def test_law_6_a_force_down_of_ours_that_came_late_is_undone() -> None:
+    """Found by the model: Nova carried it out after the host had returned, for good."""
+    site = site_with(running=0)
+    site.nova.faults["set_forced_down"] = [Late(60)]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    site.boot("compute-1")
+    site.run_until(lambda: "compute-1" not in site.records.attributes)
+    site.pass_time(100)
+    assert not site.nova.hosts["compute-1"].forced_down
+
+
+def test_law_6_nor_does_it_stay_when_another_evacuator_had_asked_for_it() -> None:
+    site = site_with(running=0)
+    site.nova.faults["set_forced_down"] = [Late(60)]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    site.start_evacuator()
+    site.boot("compute-1")
+    site.run_until(lambda: "compute-1" not in site.records.attributes)
+    site.pass_time(100)
+    assert not site.nova.hosts["compute-1"].forced_down
