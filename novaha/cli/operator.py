@@ -10,7 +10,7 @@ from typing import Any
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.steps import Progress
-from novaha.evacuator import client, inspect
+from novaha.evacuator import client, confirmations, inspect
 from novaha.pacemaker.cib import RecordStore, known_nodes
 from novaha.pacemaker.fencing import FenceHistory
 
@@ -40,8 +40,9 @@ class NotConfirmedError(NovahaError):
     def __init__(self, node: str) -> None:
         self.node = node
         super().__init__(
-            f"nobody has confirmed that {node} is down: make sure that it is switched off, then "
-            f"`pcs stonith confirm {node}`; or let Pacemaker fence it, `pcs stonith fence {node}`"
+            f"nobody has confirmed that {node} is down, or it was recovered on that word already: "
+            f"make sure that it is switched off, then `pcs stonith confirm {node}`; or let "
+            f"Pacemaker fence it, `pcs stonith fence {node}`"
         )
 
 
@@ -107,9 +108,11 @@ def recover(
     """
     store, history = store or RecordStore(), history or FenceHistory()
     moment = history.confirmed_by_hand().get(args.host)
-    if moment is None or history.is_online(args.host):
+    used = moment is not None and store.seen_confirmation(args.host) == confirmations.text(moment)
+    if moment is None or used or history.is_online(args.host):
         raise NotConfirmedError(args.host)
     store.flag_fenced(args.host, fenced=moment)
+    store.note_confirmation(args.host, confirmations.text(moment))
     _ring()
     print(f"{args.host}: its instances will be recovered; see `novaha status`")
     return 0

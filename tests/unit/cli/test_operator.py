@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +25,13 @@ class Store:
     def __init__(self, record: Record | None, *, broken: bool = False) -> None:
         self.record = record
         self.broken = broken
+        self.seen = ""
+
+    def seen_confirmation(self, node: str) -> str:
+        return self.seen
+
+    def note_confirmation(self, node: str, moment: str) -> None:
+        self.seen = moment
 
     def read(self, node: str) -> Record | None:
         if self.broken:
@@ -134,3 +141,15 @@ def test_law_1_recover_needs_a_confirmation_and_a_host_that_is_down(history: His
     with pytest.raises(operator.NotConfirmedError, match="pcs stonith confirm compute-1"):
         operator.recover(arguments(), store, history)  # type: ignore[arg-type]
     assert store.record is None
+
+
+def test_law_1_recover_uses_a_confirmation_once() -> None:
+    store = Store(None)
+    operator.recover(arguments(), store, History(WHEN))  # type: ignore[arg-type]
+    store.record = None  # it is back; then it is taken out of the cluster in peace
+    with pytest.raises(operator.NotConfirmedError):
+        operator.recover(arguments(), store, History(WHEN))  # type: ignore[arg-type]
+    assert store.record is None
+    later = WHEN + timedelta(hours=1)
+    operator.recover(arguments(), store, History(later))  # type: ignore[arg-type]
+    assert store.record is not None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from novaha.core.recovery import RecoveryState
+from novaha.evacuator.confirmations import to_be_told
 from tests.fakes.cluster import Site
 
 
@@ -33,7 +36,7 @@ def test_law_3_a_host_confirmed_by_hand_is_recovered() -> None:
     assert site.loop.notices == ()
 
 
-def test_law_3_or_the_operator_is_told_the_one_command() -> None:
+def test_law_3_or_the_operator_is_told_the_one_command(caplog: pytest.LogCaptureFixture) -> None:
     site = dead_site()
     site.recover = False
     site.start_evacuator()
@@ -43,6 +46,9 @@ def test_law_3_or_the_operator_is_told_the_one_command() -> None:
     assert site.loop is not None
     (notice,) = site.loop.notices
     assert "novaha recover compute-1" in notice
+    assert caplog.text.count("novaha recover compute-1") == 1
+    # The same on every other controller, where no evacuator runs.
+    assert to_be_told(site.records, site.fencing) == (notice,)
 
 
 def test_law_1_a_confirmation_is_used_once() -> None:
@@ -62,6 +68,30 @@ def test_law_1_a_confirmation_is_used_once() -> None:
     site.nova.crash("compute-1")
     site.pass_time(60)
     assert site.records.attributes == {}
+
+
+@pytest.mark.parametrize("recover", [True, False])
+def test_law_1_a_confirmation_of_long_ago_confirms_nothing(recover: bool) -> None:
+    """Whatever it was good for then: to another evacuator it must not look new."""
+    site = dead_site()
+    site.fence("compute-1", confirmed=False)  # flagged; its power device does not answer
+    confirm(site)
+    site.run_until(
+        lambda: (
+            (r := site.records.read("compute-1")) is not None and r.state is RecoveryState.RECOVERED
+        )
+    )
+    site.boot("compute-1")
+    site.run_until(lambda: site.records.attributes == {})
+    site.recover = recover
+    site.start_evacuator()
+    site.nova.add_instance("run-2", "compute-1")
+    site.fencing.is_online = lambda node: False  # let go of in peace: its guests run on
+    site.pass_time(60)
+    assert site.records.attributes == {}
+    assert site.loop is not None
+    assert site.loop.notices == ()
+    assert site.nova.guests["run-2"] == {"compute-1"}
 
 
 def test_law_1_a_host_that_is_back_is_not_flagged() -> None:
