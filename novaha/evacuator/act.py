@@ -125,6 +125,7 @@ class Actor:
         if worked_on and not memory.owned_fence_id:
             # Whoever had it before may have sent requests that Nova does not show yet.
             memory.quiet_until = self._clock() + self._takeover_wait
+            memory.unanswered_at = self._clock()
         memory.owned_fence_id = record.fence_id
         self._journal.write(
             "claimed", node=view.node, fence_id=record.fence_id, before=record.owner

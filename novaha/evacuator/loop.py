@@ -176,7 +176,8 @@ class Loop:
         """Pacemaker forgets its fencing history when every cluster node was down.
 
         A flagged host of which it knows nothing is then fenced once more: no evacuation begins
-        on a record alone (law 1).
+        on a record alone (law 1). The same for one whose fencing cut no power, once its levels
+        are right: it may run to this moment.
         """
         for view in views:
             memory = self._memory[view.node]
@@ -184,14 +185,18 @@ class Loop:
             if (
                 view.record.state is not RecoveryState.PENDING
                 or view.fence_confirmed
+                or view.unproven
                 or memory.fencing_requested
                 or waited < self._pace.fence_wait
-                or self._fencing.anything_since(view.node, view.record.fenced)
+                or (not view.record.unproven and self._knows_of(view))
             ):
                 continue
             memory.fencing_requested = True
             self._journal.write("fencing requested", node=view.node)
             self._fencing.request(view.node)
+
+    def _knows_of(self, view: HostView) -> bool:
+        return self._fencing.anything_since(view.node, view.record.fenced)
 
     def _note_settled(self, reports: tuple[HostReport, ...]) -> None:
         for report in reports:

@@ -141,12 +141,14 @@ class Observer:
             settled_before=memory.ended,
         )
         if record.state is RecoveryState.PENDING:
-            confirmed = self._fencing.confirmed_since(record.node, record.fenced)
-            unproven = self._fencing.without_power_device(record.node) if confirmed else ""
+            by_hand = self._fencing.confirmed_by_hand().get(record.node)
+            if by_hand is not None and by_hand >= record.fenced:
+                return replace(view, fence_confirmed=True)
             return replace(
                 view,
-                fence_confirmed=confirmed,
-                unproven=unproven,
+                fence_confirmed=not record.unproven
+                and self._fencing.confirmed_since(record.node, record.fenced),
+                unproven=self._fencing.without_power_device(record.node),
                 fenced_on_request=memory.fencing_requested,
             )
         if problem:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from novaha.core.recovery import RecoveryState
 from tests.fakes.faults import Late
-from tests.unit.evacuator.sites import recovered, site_with
+from tests.unit.evacuator.sites import record, recovered, site_with
 
 
 def test_law_6_an_operators_force_down_stays() -> None:
@@ -79,12 +82,16 @@ def test_law_6_a_force_down_of_ours_that_came_late_is_undone() -> None:
     assert not site.nova.hosts["compute-1"].forced_down
 
 
-def test_law_6_nor_does_it_stay_when_another_evacuator_had_asked_for_it() -> None:
+@pytest.mark.parametrize("state", [RecoveryState.RUNNING, RecoveryState.RECOVERED])
+def test_law_6_nor_does_it_stay_when_another_evacuator_had_asked_for_it(
+    state: RecoveryState,
+) -> None:
     site = site_with(running=0)
     site.nova.faults["set_forced_down"] = [Late(60)]
     site.fence("compute-1")
-    site.run_until(lambda: recovered(site))
+    site.run_until(lambda: not site.nova.faults["set_forced_down"] and record(site).state is state)
     site.start_evacuator()
+    site.run_until(lambda: recovered(site))
     site.boot("compute-1")
     site.run_until(lambda: "compute-1" not in site.records.attributes)
     site.pass_time(100)
