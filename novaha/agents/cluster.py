@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from novaha.core.errors import RecordError
+from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 
 
@@ -31,7 +31,7 @@ class Cluster(Protocol):
         """All recovery records."""
 
     def flag_fenced(self, node: str) -> Record:
-        """Write down durably that `node` was fenced."""
+        """Write down durably that `node` was fenced, and whether that proves that it is down."""
 
 
 class PacemakerCluster:
@@ -64,5 +64,10 @@ class PacemakerCluster:
 
     def flag_fenced(self, node: str) -> Record:
         from novaha.pacemaker.cib import RecordStore
+        from novaha.pacemaker.fencing import FenceHistory
 
-        return RecordStore().flag_fenced(node)
+        try:
+            unproven = bool(FenceHistory().without_power_device(node))
+        except NovahaError:
+            unproven = True  # costs another fencing, if that works
+        return RecordStore().flag_fenced(node, unproven=unproven)

@@ -147,13 +147,15 @@ def _may_be_destination(view: HostView, views: Iterable[HostView], final: frozen
 def _pending(view: HostView, steps: list[Step]) -> HostReport:
     if view.problem:
         return HostReport(view.record, None, view.problem)
+    if view.unproven:
+        return HostReport(view.record, None, f"not safe to evacuate: {view.unproven}")
     if not view.fence_confirmed:
         waiting = "waiting for Pacemaker to confirm the fencing"
+        if view.record.unproven:
+            waiting = "its fencing cut no power: waiting for another one"
         if view.fenced_on_request:
             waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
         return HostReport(view.record, None, waiting)
-    if view.unproven:
-        return HostReport(view.record, None, f"not safe to evacuate: {view.unproven}")
     steps.append(Claim(view.node))
     return HostReport(view.record, None, "fencing confirmed")
 

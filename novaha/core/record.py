@@ -35,6 +35,9 @@ _SUFFIX = {
 FORCED = "forced"
 """Mark: the force-down of the host's nova-compute is ours to undo."""
 
+UNPROVEN = "unproven"
+"""Mark: no power device took part in the fencing, so that its success proves nothing."""
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -46,7 +49,7 @@ class Record:
     fence_id: identifies one fencing; a later fencing has another.
     fenced: when the host was flagged, to the second, UTC.
     owner: who works on it (controller, and which of its processes), "" for nobody.
-    marks: what of Nova's state on this host is ours to undo.
+    marks: what of Nova's state on this host is ours to undo, and whether the fencing is unproven.
     before: state before the failure, by instance id, of those that did not just run; None until
         the owner has looked. Remembered here because Nova forgets it (an instance that was shut
         off and whose evacuation failed comes back ACTIVE).
@@ -65,13 +68,23 @@ class Record:
         """Whether nova-compute must stay down on this node."""
         return holds(self.state)
 
-    def fence_again(self, fence_id: str, fenced: datetime) -> Record:
+    @property
+    def unproven(self) -> bool:
+        """Whether its fencing proves nothing, whatever Pacemaker says of it."""
+        return UNPROVEN in self.marks
+
+    def fence_again(self, fence_id: str, fenced: datetime, *, unproven: bool = False) -> Record:
         """The record after another fencing.
 
         Marks and earlier states are kept: they describe what is still to be undone and known.
         """
         return replace(
-            self, state=step(self.state, Event.FENCE), fence_id=fence_id, fenced=fenced, owner=""
+            self,
+            state=step(self.state, Event.FENCE),
+            fence_id=fence_id,
+            fenced=fenced,
+            owner="",
+            marks=self.marks - {UNPROVEN} | _marks(unproven),
         )
 
     def after(self, event: Event, *, owner: str | None = None) -> Record:
@@ -95,9 +108,14 @@ class Record:
         )
 
 
-def first_record(node: str, fence_id: str, fenced: datetime) -> Record:
+def first_record(node: str, fence_id: str, fenced: datetime, *, unproven: bool = False) -> Record:
     """The record of a host that had none and was fenced."""
-    return Record(node, step(RecoveryState.ABSENT, Event.FENCE), fence_id, fenced)
+    state = step(RecoveryState.ABSENT, Event.FENCE)
+    return Record(node, state, fence_id, fenced, marks=_marks(unproven))
+
+
+def _marks(unproven: bool) -> frozenset[str]:
+    return frozenset({UNPROVEN}) if unproven else frozenset()
 
 
 def set_id(node: str) -> str:

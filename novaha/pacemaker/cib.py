@@ -59,11 +59,16 @@ class RecordStore:
         return found
 
     def flag_fenced(
-        self, node: str, *, fenced: datetime | None = None, deadline: float = 5.0
+        self,
+        node: str,
+        *,
+        fenced: datetime | None = None,
+        unproven: bool = False,
+        deadline: float = 5.0,
     ) -> Record:
         """Write down that `node` was fenced, under a new fence id, and read it back.
 
-        fenced: when, now if not given.
+        fenced: when, now if not given. unproven: no power device takes part in it.
         deadline: seconds in which competing writers may force another try.
 
         Raises UnknownNodeError for a node that the cluster does not have, NovahaError when the
@@ -79,9 +84,9 @@ class RecordStore:
                 old = None  # nonsense in the CIB never keeps a host from being flagged
             try:
                 if old is None:
-                    self._write_first(first_record(node, fence_id, now))
+                    self._write_first(first_record(node, fence_id, now, unproven=unproven))
                 else:
-                    self.swap(old, old.fence_again(fence_id, now))
+                    self.swap(old, old.fence_again(fence_id, now, unproven=unproven))
             except RecordConflictError:
                 if time.monotonic() > end:
                     raise

@@ -31,6 +31,35 @@ def test_law_3_a_second_fencing_has_another_fence_id(execute, query) -> None:
     assert fence_id(query(RECORD)) != first
 
 
+FENCE_NOVA = '<primitive id="fence-nova" class="stonith" type="fence_compute"/></resources>'
+LEVEL = '<fencing-topology><fencing-level id="l" index="1" target="compute-1" devices="{}"/>'
+
+
+@pytest.mark.parametrize(
+    ("devices", "unproven"),
+    [("fence-nova", True), ("ipmi-1,fence-nova", False), ("", True), ("fence-nova,ipmi-1", False)],
+)
+def test_law_1_off_notes_when_no_power_device_takes_part(
+    execute, query, cib, devices: str, unproven: bool
+) -> None:
+    text = cib.read_text().replace("</resources>", FENCE_NOVA)
+    level = LEVEL.format(devices) + "</fencing-topology>" if devices else ""
+    cib.write_text(text.replace("</configuration>", level + "</configuration>"))
+    assert execute(AGENT, "-o", "off", "-n", "compute-1").returncode == 0
+    assert ('name="novaha-marks" value="unproven"' in query(RECORD)) is unproven
+
+
+def test_law_1_a_fencing_by_a_power_device_takes_the_note_away(execute, query, cib) -> None:
+    before = cib.read_text()
+    cib.write_text(before.replace("</resources>", FENCE_NOVA))
+    execute(AGENT, "-o", "off", "-n", "compute-1")
+    assert "unproven" in query(RECORD)
+    level = LEVEL.format("ipmi-1,fence-nova") + "</fencing-topology></configuration>"
+    cib.write_text(cib.read_text().replace("</configuration>", level))
+    assert execute(AGENT, "-o", "off", "-n", "compute-1").returncode == 0
+    assert "unproven" not in query(RECORD)
+
+
 def test_law_7_fencing_needs_nobody_but_the_cluster(execute) -> None:
     """Credentials that lead nowhere, no configuration file: off works all the same."""
     done = execute(

@@ -68,10 +68,13 @@ class FakeRecords:
     def note_confirmation(self, node: str, moment: str) -> None:
         self.seen[node] = moment
 
-    def flag(self, node: str, now: datetime) -> None:
+    def flag(self, node: str, now: datetime, *, unproven: bool = False) -> None:
         old = self.read(node)
         fence_id = str(uuid4())
-        new = old.fence_again(fence_id, now) if old else first_record(node, fence_id, now)
+        if old:
+            new = old.fence_again(fence_id, now, unproven=unproven)
+        else:
+            new = first_record(node, fence_id, now, unproven=unproven)
         self.attributes[node] = to_attributes(new)
 
     def _check(self, old: Record) -> None:
@@ -229,7 +232,8 @@ class Site:
     def fence(self, host: str, *, confirmed: bool = True) -> None:
         """Power off, record, and (if `confirmed`) Pacemaker's word that it succeeded."""
         self.nova.crash(host)
-        self.records.flag(host, self.time)
+        unproven = bool(self.fencing.without_power_device(host))
+        self.records.flag(host, self.time, unproven=unproven)
         if confirmed:
             self.confirm(host)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from novaha.core.recovery import RecoveryState
@@ -110,14 +108,44 @@ def test_law_1_what_is_no_compute_node_is_not_flagged() -> None:
     assert site.records.attributes == {}
 
 
-def test_law_1_a_level_without_a_power_device_proves_nothing() -> None:
+WHY = "a fencing level of compute-1 has no power device"
+
+
+def unproven_site() -> Site:
+    """compute-1 is flagged and Pacemaker takes it for fenced, by our device alone."""
     site = dead_site()
-    site.fencing.unproven["compute-1"] = "a fencing level of compute-1 has no power device"
+    site.fencing.unproven["compute-1"] = WHY
     site.fence("compute-1")
-    site.pass_time(30)
+    return site
+
+
+def test_law_1_a_level_without_a_power_device_proves_nothing() -> None:
+    site = unproven_site()
+    site.pass_time(100)
     assert site.nova.requests == []
+    assert site.fencing.requested == [], "that would only flag it again"
     assert site.loop is not None
-    assert "no power device" in site.loop.reports[0].detail
+    assert WHY in site.loop.reports[0].detail
+
+
+@pytest.mark.parametrize("looked", [0, 100])
+def test_law_1_nor_does_it_once_the_level_is_right(looked: float) -> None:
+    """Whether or not any evacuator saw it wrong: the host may run to this moment."""
+    site = unproven_site()
+    site.pass_time(looked)
     site.fencing.unproven.clear()
+    site.pass_time(100)
+    assert site.nova.requests == []
+    assert site.fencing.requested == ["compute-1"]
+    assert site.loop is not None
+    assert "cut no power" in site.loop.reports[0].detail
+    site.fence("compute-1")
     site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
-    assert site.nova.now > timedelta(seconds=30).total_seconds()
+
+
+def test_law_1_the_word_of_an_administrator_does() -> None:
+    site = unproven_site()
+    site.pass_time(30)
+    confirm(site)
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+    assert site.fencing.requested == []
