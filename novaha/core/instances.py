@@ -113,11 +113,12 @@ class Judge:
         before = self._before.get(instance.id, model.ACTIVE)
         if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
             return _say(instance, Progress.EXCLUDED, "is being deleted")
-        ours = before == model.ACTIVE or before in model.RESTORED_BY
+        ran = before in (model.ACTIVE, model.RESIZED)
+        ours = ran or before in model.RESTORED_BY
         if ours and instance.task_state in model.REBUILDING:
             # Left so by an evacuation that Nova gave up on; nothing else is allowed before.
             return self._nudged(instance, Action.RESET, Progress.RESTORING, Progress.REFUSED)
-        if before == model.ACTIVE:
+        if ran:
             nudge = self._view.nudges.get(instance.id)
             asked = nudge is not None and nudge.action is Action.HARD_REBOOT and not nudge.message
             if asked and instance.vm_state == model.ACTIVE and instance.task_state is None:

@@ -128,3 +128,14 @@ def test_what_fails_everywhere_comes_home_too(site: Site) -> None:
     site.fence("compute-1")
     bring_home(site)
     assert {host for host, _ in site.where().values()} == {"compute-1"}
+
+
+def test_a_resized_one_whose_source_died_too_runs_again_at_home(site: Site) -> None:
+    """Found by the model: it stayed in error. Its resize cannot be confirmed, and the only other
+    host still has the copy from before."""
+    site.nova.add_instance("resized-0", "compute-1", "resized")
+    site.nova.resized_from["resized-0"] = "compute-3"
+    site.fence("compute-3")
+    site.fence("compute-1")
+    bring_home(site)
+    assert site.where()["resized-0"] == ("compute-1", "active")
