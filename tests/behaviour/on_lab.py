@@ -6,36 +6,17 @@ nova-compute and of its guests; its Pacemaker does not matter here.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from novahalab import layout
-from novahalab.cloud.client import ApiError, Client, Server
+from novahalab.cloud.client import ApiError
 
-from tests.behaviour.harness import HOSTS, NEWEST_RUNNING, SECOND, THIRD, Evacuation, Seen
+from tests.behaviour.harness import HOSTS, NEWEST_RUNNING, Evacuation, Seen
+from tests.lab.forms import Forms
 from tests.lab.site import Site
 
 _COMPUTE = "/usr/bin/nova-compute --config-file /etc/nova/nova.conf"
-_BOOTED = {
-    "stopped": [("os-stop", {})],
-    "paused": [("pause", {})],
-    "suspended": [("suspend", {})],
-    "rescued": [("rescue", {})],
-    "shelved": [("shelve", {})],
-    "shelved-offloaded": [("shelve", {}), ("shelveOffload", {})],
-    "locked": [("lock", {})],
-    "error": [("os-resetState", {"state": "error"})],
-    "error-stopped": [("os-stop", {}), ("os-resetState", {"state": "error"})],
-}
-"""What brings a running instance into a form."""
-_PENDING = {
-    "powering-off": ("os-stop", {}),
-    "rebooting": ("reboot", {"type": "SOFT"}),
-    "rebooting-hard": ("reboot", {"type": "HARD"}),
-}
-"""What a nova-compute that has just died never gets to do."""
 _ACTIONS = {
     "stop": ("os-stop", {}),
     "pause": ("pause", {}),
@@ -52,7 +33,6 @@ class LabNova:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._nova = site.nova
-        self._made: list[str] = []
 
     # Before and after
 
@@ -88,35 +68,11 @@ class LabNova:
     # NovaUnderTest
 
     def casualties(self, forms: Iterable[str], host: str) -> Mapping[str, str]:
-        made: dict[str, str] = {}
-        forms = list(forms)
-        for form in forms:
-            if form == "resized":
-                made[form] = self._resized(host)
-            elif form != "building":
-                made[form] = self._boot(host)
-        for form, instance in made.items():
-            for action, arguments in _BOOTED.get(form, []):
-                self._nova.action(instance, action, **arguments)
-                self.wait(f"{form} is ready", lambda i=instance: self._idle(i))
-        if "building" in forms:
-            self.spawn_delay(60)
-            made["building"] = self._create(host)
-            self.wait("it builds", lambda: self._task(made["building"]) == "spawning")
-            self.spawn_delay(0)
+        instances = Forms(self._site, host)
+        made = instances.made(forms)
         self.crash(host)
-        for form in forms:
-            if form in _PENDING:
-                action, arguments = _PENDING[form]
-                self._nova.action(made[form], action, **arguments)
-            elif form == "deleting":
-                self._nova.compute("DELETE", f"/servers/{made[form]}")
-        if "password" in forms:
-            # Nova's API waits for the answer of the dead one, so this one does not wait for it.
-            body = {"changePassword": {"adminPass": "other"}}
-            with contextlib.suppress(ApiError):
-                Client(timeout=2).compute("POST", f"/servers/{made['password']}/action", body)
-            assert self._task(made["password"]) == "updating_password"
+        instances.freed()
+        instances.asked(made)
         return made
 
     def crash(self, host: str) -> None:
@@ -197,48 +153,6 @@ class LabNova:
         time.sleep(seconds)
 
     # Inside
-
-    def _boot(self, host: str) -> str:
-        made: Server
-        (made,) = self._nova.servers_create(1, host=host, name_prefix="behaviour")
-        return made.id
-
-    def _create(self, host: str) -> str:
-        image = self._nova.call("GET", "glance", "/v2/images?name=tiny")["images"][0]["id"]
-        body: dict[str, Any] = {
-            "name": "building",
-            "imageRef": image,
-            "flavorRef": self._flavors()[0],
-            "networks": "none",
-            "host": host,
-        }
-        return str(self._nova.compute("POST", "/servers", {"server": body})["server"]["id"])
-
-    def _resized(self, host: str) -> str:
-        """Resized to `host`, from the second host, and not confirmed."""
-        instance = self._boot(SECOND)
-        self.close(THIRD)
-        flavor = self._flavors()[1]
-        self._nova.action(instance, "resize", flavorRef=flavor)
-        self.wait("it is resized", lambda: self._seen(instance).vm_state == "resized")
-        self.close()
-        assert self._seen(instance).host == host, "it was resized to another host"
-        return instance
-
-    def _flavors(self) -> list[str]:
-        flavors = self._nova.compute("GET", "/flavors")["flavors"]
-        return [str(f["id"]) for f in sorted(flavors, key=lambda f: f["name"] != "m1.nano")]
-
-    def _seen(self, instance: str) -> Seen:
-        seen = self.seen(instance)
-        assert seen is not None, f"Nova has no instance {instance}"
-        return seen
-
-    def _task(self, instance: str) -> str | None:
-        return self._seen(instance).task_state
-
-    def _idle(self, instance: str) -> bool:
-        return self._task(instance) is None
 
     def _pids(self, host: str) -> list[str]:
         return self._site.compute_processes(host)

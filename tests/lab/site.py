@@ -7,11 +7,13 @@ import subprocess
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from novahalab import cluster, layout
+from novahalab.cloud import CloudPaths
 from novahalab.cloud.client import ApiError, Client, Server
 
 LAB = Path(__file__).resolve().parents[2] / "lab" / "lab"
@@ -129,6 +131,34 @@ class Site:
     def spawn_delay(self, seconds: float) -> None:
         """How long every instance takes to boot from now on."""
         (layout.GUESTS / "spawn_delay").write_text(str(seconds))
+
+    @contextmanager
+    def closed(self, *hosts: str, reason: str = "closed by the test") -> Iterator[None]:
+        """Meanwhile an administrator wants no instance to be scheduled to these hosts."""
+        for host in hosts:
+            self.nova.update_service(host, status="disabled", disabled_reason=reason)
+        try:
+            yield
+        finally:
+            for host in hosts:
+                self.nova.update_service(host, status="enabled")
+
+    @contextmanager
+    def nova_api_with(self, line: str) -> Iterator[None]:
+        """Meanwhile Nova's API has this line in the section DEFAULT of its configuration."""
+        file = CloudPaths.live().etc / "nova.conf"
+        before = file.read_text()
+        file.write_text(before.replace("[DEFAULT]\n", f"[DEFAULT]\n{line}\n", 1))
+        try:
+            self._restart("nova-api")
+            yield
+        finally:
+            file.write_text(before)
+            self._restart("nova-api")
+
+    def _restart(self, service: str) -> None:
+        self.lab("stop", service)
+        self.lab("start", service)
 
     def whole(self) -> bool:
         """Whether every node is online, nova-compute and the evacuator run, nothing is flagged."""

@@ -6,7 +6,8 @@ states are Nova's: RUNNING, SHUTDOWN, PAUSED, SUSPENDED). So guests survive a re
 nova-compute, a power cut is a change of files, and "runs on two hosts" can be seen from outside.
 
 Knobs, read at each spawn: ``GUESTS/spawn_delay`` and ``GUESTS/HOST.spawn_delay`` (seconds, added),
-``GUESTS/HOST.spawn_fail`` (exists: the spawn fails).
+``GUESTS/HOST.spawn_fail`` (exists: the spawn fails). ``GUESTS/move_delay`` and
+``GUESTS/HOST.move_delay``: how long a guest takes to leave HOST, live or for a resize.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -129,7 +130,26 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
     def _knobs(self, name: str) -> tuple[Path, Path]:
         return self._root / name, self._root / f"{self._host}.{name}"
 
-    # FakeDriver does nothing in these.
+    # FakeDriver does nothing in these, or leaves the guest running where it was.
+
+    def live_migration(self, *args: Any, **kwargs: Any) -> None:
+        time.sleep(sum(map(_seconds, self._knobs("move_delay"))))
+        super().live_migration(*args, **kwargs)
+
+    def post_live_migration(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        self.destroy(context, instance, None)
+
+    def migrate_disk_and_power_off(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        time.sleep(sum(map(_seconds, self._knobs("move_delay"))))
+        self.instances[instance.uuid].state = power_state.SHUTDOWN
+
+    def soft_delete(self, instance: Any) -> None:
+        self.instances[instance.uuid].state = power_state.SHUTDOWN
+
+    def restore(self, instance: Any) -> None:
+        self.instances[instance.uuid].state = power_state.RUNNING
 
     def pause(self, instance: Any) -> None:
         self.instances[instance.uuid].state = power_state.PAUSED
