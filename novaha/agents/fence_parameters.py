@@ -102,7 +102,7 @@ def _older(
 
 
 _OLDER = (
-    _older("auth_url", "Not used: fencing needs no Keystone", "k"),
+    _older("auth_url", "Not used: fencing needs no Keystone", "k", aliases=("auth-url",)),
     _older("username", "Not used: fencing needs no Keystone", "l", aliases=("login",)),
     _older(
         "password", "Not used: fencing needs no Keystone", "p", aliases=("passwd",), secret=True
@@ -110,21 +110,32 @@ _OLDER = (
     _older(
         "password_script", "Not used: fencing needs no Keystone", "S", aliases=("passwd_script",)
     ),
-    _older("tenant_name", "Not used: fencing needs no Keystone", "t"),
+    _older("tenant_name", "Not used: fencing needs no Keystone", "t", aliases=("tenant-name",)),
     _older("user_domain", "Not used: fencing needs no Keystone", "u", aliases=("user-domain",)),
     _older(
         "project_domain", "Not used: fencing needs no Keystone", "P", aliases=("project-domain",)
     ),
-    _older("endpoint_type", "Not used: fencing needs no Nova", "e"),
-    _older("region_name", "Not used: fencing needs no Nova"),
+    _older("endpoint_type", "Not used: fencing needs no Nova", "e", aliases=("endpoint-type",)),
+    _older("region_name", "Not used: fencing needs no Nova", aliases=("region-name",)),
     _older("insecure", "Not used: fencing needs no Keystone", type="boolean"),
     _older(
         "instance_filtering",
         "Not used: which instances are evacuated is set in novaha.conf",
         type="boolean",
+        aliases=("instance-filtering",),
     ),
-    _older("no_shared_storage", "Not used: Nova finds that out by itself", type="boolean"),
-    _older("record_only", "Not used: a fencing is always only recorded", type="boolean"),
+    _older(
+        "no_shared_storage",
+        "Not used: Nova finds that out by itself",
+        type="boolean",
+        aliases=("no-shared-storage",),
+    ),
+    _older(
+        "record_only",
+        "Not used: a fencing is always only recorded",
+        type="boolean",
+        aliases=("record-only",),
+    ),
     _older("verbose_level", "Not used", type="integer"),
     _older("plug_separator", "Not used: one plug at a time"),
     _older("disable_timeout", "Not used: there is no device to wait for"),

@@ -10,26 +10,33 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TextIO
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
-from novaha.agents.nova_parameters import CONFIG, CREDENTIALS, NO_SHARED_STORAGE
-from novaha.agents.runtime import ActionError, Handler, run
-from novaha.agents.service import DirectProcess, Service, SystemdUnit, find_unit
+from novaha.agents.hold import wait_until_free
+from novaha.agents.nova_parameters import (
+    CONFIG,
+    CREDENTIALS,
+    DEBUG_FILE,
+    EVACUATION_DELAY,
+    NO_SHARED_STORAGE,
+    NOT_CALLED,
+    VERBOSE,
+)
+from novaha.agents.runtime import ActionError, actions, check, run
+from novaha.agents.service import Service, SystemdUnit, find_unit
+from novaha.agents.service_parameters import (
+    check_service,
+    direct_process,
+    service_parameters,
+    wanted_unit,
+)
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, write_exit_reason
-from novaha.contract.parameters import Parameter, ParameterError, ignored, validate
+from novaha.contract.parameters import Parameter
 from novaha.core.errors import NovahaError
-from novaha.core.record import Record
 
-HOLD_WAIT = 5.0
-"""Most seconds that start waits for the end of a recovery: while it waits, Pacemaker can fence
-nobody (measured), so it must not be long."""
-
-_HOLD_POLL = 0.5
-_DEFAULT_BINARY = "/usr/bin/nova-compute"
-_DEFAULT_NOVA_CONF = "/etc/nova/nova.conf"
+_BINARY = "/usr/bin/nova-compute"
 
 AGENT = Agent(
     name="NovaCompute",
@@ -42,48 +49,19 @@ AGENT = Agent(
         "also be started by systemd at boot: 'systemctl disable nova-compute'."
     ),
     parameters=(
-        Parameter(
-            name="unit",
-            shortdesc="systemd unit of nova-compute",
-            longdesc=(
-                "The systemd unit to start and stop. If neither unit nor binary is set, "
-                "nova-compute.service or openstack-nova-compute.service, where systemd has one."
-            ),
-        ),
-        Parameter(
-            name="binary",
-            shortdesc="nova-compute program, to run it without systemd",
-            longdesc=f"Runs this program directly. Default without systemd: {_DEFAULT_BINARY}.",
+        *service_parameters(
+            "nova-compute", "nova-compute.service or openstack-nova-compute.service", _BINARY
         ),
         Parameter(
             name="config",
-            default=_DEFAULT_NOVA_CONF,
+            default="/etc/nova/nova.conf",
             shortdesc="nova-compute's configuration files",
             longdesc="Configuration files for binary, separated by spaces.",
-        ),
-        Parameter(
-            name="additional_parameters",
-            shortdesc="Further arguments for binary",
-            longdesc="Further arguments for binary, separated by spaces.",
-            advanced=True,
         ),
         Parameter(
             name="user",
             shortdesc="User to run binary as",
             longdesc="User to run binary as; the one that Pacemaker's executor has if not set.",
-        ),
-        Parameter(
-            name="pidfile",
-            unique=True,
-            shortdesc="Where binary's process id is kept",
-            longdesc="Where binary's process id is kept; below HA_RSCTMP if not set.",
-            advanced=True,
-        ),
-        Parameter(
-            name="log",
-            default="/var/log/novaha/nova-compute.log",
-            shortdesc="Where binary's output goes",
-            longdesc="Where the standard output and error of binary go.",
         ),
         replace(
             CONFIG,
@@ -96,12 +74,9 @@ AGENT = Agent(
         ),
         *CREDENTIALS,
         NO_SHARED_STORAGE,
-        Parameter(
-            name="evacuation_delay",
-            type="integer",
-            deprecated=True,
-            shortdesc="Not used: the recovery record says when the host is ready",
-        ),
+        EVACUATION_DELAY,
+        DEBUG_FILE,
+        replace(VERBOSE, deprecated=True, default=None, shortdesc=NOT_CALLED, longdesc=""),
     ),
     actions=(
         Action("start", timeout=30),
@@ -134,25 +109,16 @@ class Context:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    return run(AGENT, lambda out, err: actions(Context(err)), argv)
-
-
-def actions(context: Context) -> Mapping[str, Handler]:
-    """The agent's actions by name."""
-    return {
-        "start": lambda request: start(request, context),
-        "stop": lambda request: stop(request, context),
-        "monitor": lambda request: monitor(request, context),
-        "status": lambda request: monitor(request, context),
-        "validate-all": lambda request: validate_all(request, context),
-    }
+    return run(
+        AGENT, actions(start, stop, monitor, validate_all), lambda out, err: Context(err), argv
+    )
 
 
 def start(request: Request, context: Context) -> ExitCode:
     """Start nova-compute, unless the host is held (law 4)."""
     end = context.monotonic() + request.timeout
     _check(request, context.stderr)
-    _wait_until_free(context, end)
+    wait_until_free(context.cluster, end - context.monotonic(), context.sleep, context.monotonic)
     service = context.service(request)
     if not service.installed():
         raise ActionError(ExitCode.ERR_INSTALLED, "nova-compute is not installed on this node")
@@ -211,22 +177,13 @@ def validate_all(request: Request, context: Context) -> ExitCode:
 
 def service_of(request: Request) -> Service:
     """nova-compute as the parameters, or else this machine, have it."""
+    if unit := wanted_unit(request):
+        return SystemdUnit(unit)
     parameters = request.parameters
-    if unit := parameters.get("unit"):
-        return SystemdUnit(unit if "." in unit else f"{unit}.service")
     if "binary" not in parameters and (found := find_unit()):
         return SystemdUnit(found)
-    argv = [parameters.get("binary", _DEFAULT_BINARY)]
-    for file in parameters["config"].split():
-        argv += ["--config-file", file]
-    argv += parameters.get("additional_parameters", "").split()
-    name = request.instance.replace("/", "_").replace(":", "_")
-    return DirectProcess(
-        argv,
-        pidfile=Path(parameters.get("pidfile") or request.rsctmp / f"novaha-{name}.pid"),
-        log=Path(parameters["log"]),
-        user=parameters.get("user", ""),
-    )
+    files = [word for file in parameters["config"].split() for word in ("--config-file", file)]
+    return direct_process(request, _BINARY, files, parameters.get("user", ""))
 
 
 def ask_nova(parameters: Mapping[str, str], node: str) -> str:
@@ -261,31 +218,5 @@ def _for_nova(request: Request) -> dict[str, str]:
 
 
 def _check(request: Request, stderr: TextIO) -> None:
-    given = {name: request.parameters.get(name, "") for name in request.given}
-    validate(AGENT.parameters, given)
-    if given.get("unit") and given.get("binary"):
-        raise ParameterError("unit", "and binary exclude each other: set one")
-    if meaningless := ignored(AGENT.parameters, request.given):
-        print(f"INFO: ignored, means nothing any more: {', '.join(meaningless)}", file=stderr)
-
-
-def _wait_until_free(context: Context, end: float) -> None:
-    """Wait a moment for the end of the recovery; raises ActionError when that does not come.
-
-    When the record cannot be read, nobody knows whether the host is free: so it is not.
-    """
-    node = context.cluster.local_node()
-    give_up = min(context.monotonic() + HOLD_WAIT, end - 5)
-    while (record := context.cluster.record(node)) is not None and record.hold:
-        if context.monotonic() >= give_up:
-            raise ActionError(ExitCode.ERR_GENERIC, held(record))
-        context.sleep(_HOLD_POLL)
-
-
-def held(record: Record) -> str:
-    """Why nova-compute stays down, for whoever reads crm_mon."""
-    by = f" on {record.owner.partition('#')[0]}" if record.owner else ""
-    return (
-        f"recovery of {record.node} is {record.state}{by}, held: nova-compute stays down until "
-        "it is finished"
-    )
+    check(AGENT, request, stderr)
+    check_service(request)

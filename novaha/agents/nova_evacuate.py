@@ -12,10 +12,16 @@ from typing import Any, Protocol, TextIO
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
-from novaha.agents.nova_parameters import CONFIG, CREDENTIALS, NO_SHARED_STORAGE, VERBOSE
-from novaha.agents.runtime import ActionError, Handler, run
+from novaha.agents.nova_parameters import (
+    CONFIG,
+    CREDENTIALS,
+    DEBUG_FILE,
+    NO_SHARED_STORAGE,
+    VERBOSE,
+)
+from novaha.agents.runtime import ActionError, actions, check, run
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, write_exit_reason
-from novaha.contract.parameters import Parameter, ignored, validate
+from novaha.contract.parameters import Parameter
 from novaha.core.errors import RecordError
 from novaha.evacuator import client
 
@@ -39,6 +45,7 @@ AGENT = Agent(
         *CREDENTIALS,
         VERBOSE,
         NO_SHARED_STORAGE,
+        DEBUG_FILE,
         Parameter(
             name="evacuate_delay",
             type="integer",
@@ -88,23 +95,12 @@ class Context:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    return run(AGENT, lambda out, err: actions(Context(out, err)), argv)
-
-
-def actions(context: Context) -> Mapping[str, Handler]:
-    """The agent's actions by name."""
-    return {
-        "start": lambda request: start(request, context),
-        "stop": lambda request: stop(request, context),
-        "monitor": lambda request: monitor(request, context),
-        "status": lambda request: monitor(request, context),
-        "validate-all": lambda request: validate_all(request, context),
-    }
+    return run(AGENT, actions(start, stop, monitor, validate_all), Context, argv)
 
 
 def start(request: Request, context: Context) -> ExitCode:
     """Start the evacuator and see it turn. Nova need not answer: the evacuator waits for it."""
-    _check(request, context.stderr)
+    check(AGENT, request, context.stderr)
     evacuator = context.evacuator
     if evacuator.pid() is not None:
         with contextlib.suppress(client.EvacuatorError):
@@ -151,17 +147,10 @@ def monitor(request: Request, context: Context) -> ExitCode:
 
 def validate_all(request: Request, context: Context) -> ExitCode:
     """Level 0: the parameters by themselves. Level 10: also sign in, and ask Nova."""
-    _check(request, context.stderr)
+    check(AGENT, request, context.stderr)
     if request.check_level >= 10:
         context.check_nova(_given(request))
     return ExitCode.SUCCESS
-
-
-def _check(request: Request, stderr: TextIO) -> None:
-    given = {name: request.parameters.get(name, "") for name in request.given}
-    validate(AGENT.parameters, given)
-    if meaningless := ignored(AGENT.parameters, request.given):
-        print(f"INFO: ignored, means nothing any more: {', '.join(meaningless)}", file=stderr)
 
 
 def _given(request: Request) -> dict[str, str]:

@@ -22,7 +22,7 @@ CONFIG = Parameter(
 
 _PREFER = "Prefer the configuration file: parameters of a resource are readable in the CIB."
 
-CREDENTIALS: tuple[Parameter, ...] = (
+OLDER_CREDENTIALS: tuple[Parameter, ...] = (
     Parameter(
         name="auth_url",
         shortdesc="Keystone URL",
@@ -74,6 +74,10 @@ CREDENTIALS: tuple[Parameter, ...] = (
         shortdesc="Do not verify TLS certificates",
         longdesc="Do not verify the certificates of Keystone and Nova.",
     ),
+)
+
+CREDENTIALS = (
+    *OLDER_CREDENTIALS,
     Parameter(
         name="cacert",
         shortdesc="CA certificates",
@@ -95,3 +99,14 @@ VERBOSE = Parameter(
     shortdesc="Log more",
     longdesc="Log what is observed and decided, not only what is done.",
 )
+
+NOT_CALLED = "Not used: the agent calls no fence agent"
+
+EVACUATION_DELAY = Parameter(
+    name="evacuation_delay",
+    type="integer",
+    deprecated=True,
+    shortdesc="Not used: the recovery record says when the host is ready",
+)
+
+DEBUG_FILE = Parameter(name="debug_file", deprecated=True, shortdesc=NOT_CALLED)

@@ -9,14 +9,17 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from novaha.contract import ocf
 from novaha.contract.ocf import Agent, ExitCode, Request
-from novaha.contract.parameters import ParameterError
+from novaha.contract.parameters import ParameterError, ignored, validate
 from novaha.core.errors import NovahaError
 
-Handler = Callable[[Request], ExitCode]
+Context = TypeVar("Context")
+"""What an agent works with: streams, the cluster, its process."""
+
+Handler = Callable[[Request, Context], ExitCode]
 
 _MARGIN = 1.0
 """Seconds before the end of the time-out in which an action still says why it gives up."""
@@ -40,9 +43,38 @@ class DeadlineError(NovahaError):
         super().__init__(f"{action} gave up after {seconds:g} s, just before its time-out")
 
 
+def actions(
+    start: Handler[Context],
+    stop: Handler[Context],
+    monitor: Handler[Context],
+    validate_all: Handler[Context],
+) -> dict[str, Handler[Context]]:
+    """An agent's actions by name; people know `monitor` as `status`, too."""
+    return {
+        "start": start,
+        "stop": stop,
+        "monitor": monitor,
+        "status": monitor,
+        "validate-all": validate_all,
+    }
+
+
+def check(agent: Agent, request: Request, stderr: TextIO) -> None:
+    """Refuse parameters that cannot be read, and name those that mean nothing any more.
+
+    Raises ParameterError; never for one without meaning, whatever its value was good for once.
+    """
+    meaningless = ignored(agent.parameters, request.given)
+    given = {name: request.parameters.get(name, "") for name in request.given}
+    validate((p for p in agent.parameters if p.name not in meaningless), given)
+    if meaningless:
+        print(f"INFO: ignored, means nothing any more: {', '.join(meaningless)}", file=stderr)
+
+
 def run(
     agent: Agent,
-    handlers: Callable[[TextIO, TextIO], Mapping[str, Handler]],
+    handlers: Mapping[str, Handler[Context]],
+    context: Callable[[TextIO, TextIO], Context],
     argv: Sequence[str] | None = None,
     environ: Mapping[str, str] | None = None,
     stdout: TextIO | None = None,
@@ -50,7 +82,7 @@ def run(
 ) -> int:
     """Carry out one request and return its exit code; nothing is raised.
 
-    handlers: given standard output and error, the agent's actions by name.
+    context: makes what the handlers work with, given standard output and error.
     """
     out, err = stdout or sys.stdout, stderr or sys.stderr
     request = ocf.parse(
@@ -59,20 +91,20 @@ def run(
     if request.action in ("meta-data", "metadata"):
         out.write(ocf.metadata(agent))
         return ExitCode.SUCCESS
-    actions = handlers(out, err)
     if request.action in ("usage", "help", ""):
-        out.write(f"usage: {agent.name} {{{'|'.join([*actions, 'meta-data'])}}}\n")
+        out.write(f"usage: {agent.name} {{{'|'.join([*handlers, 'meta-data'])}}}\n")
         return ExitCode.SUCCESS if request.action else ExitCode.ERR_ARGS
-    if request.action not in actions:
+    if request.action not in handlers:
         ocf.write_exit_reason(err, f"{agent.name} does not know the action '{request.action}'")
         return ExitCode.ERR_UNIMPLEMENTED
-    return _carry_out(request, actions[request.action], err)
+    handler = handlers[request.action]
+    return _carry_out(request, lambda: handler(request, context(out, err)), err)
 
 
-def _carry_out(request: Request, handler: Handler, err: TextIO) -> int:
+def _carry_out(request: Request, action: Callable[[], ExitCode], err: TextIO) -> int:
     try:
         with _deadline(request):
-            return handler(request)
+            return action()
     except ActionError as error:
         code, reason = error.code, error.reason
     except ParameterError as error:

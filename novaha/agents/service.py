@@ -1,4 +1,4 @@
-"""Starting and stopping nova-compute: by its systemd unit, or directly.
+"""Starting and stopping a daemon: by its systemd unit, or directly.
 
 Directly means: in a session of its own with its standard streams away from the executor, and
 known by process id and start time, so that a process id that was used again is never trusted and
@@ -22,7 +22,10 @@ from novaha.core.errors import ClusterToolError, NovahaError
 from novaha.pacemaker.runner import Runner
 
 UNITS = ("nova-compute.service", "openstack-nova-compute.service")
-"""Debian's and Ubuntu's, then Red Hat's and SUSE's name."""
+"""Of nova-compute: Debian's and Ubuntu's, then Red Hat's and SUSE's name."""
+
+SYSTEMD = Path("/run/systemd/system")
+"""A directory where systemd runs (sd_booted(3))."""
 
 _POLL = 0.1
 _ACTIVATION = 5.0
@@ -33,11 +36,11 @@ _WATCH = 1.0
 
 
 class ServiceError(NovahaError):
-    """nova-compute does not do what it is told."""
+    """A daemon does not do what it is told."""
 
 
 class Service(Protocol):
-    """nova-compute on this node."""
+    """A daemon on this node."""
 
     def installed(self) -> bool:
         """Whether there is anything to start."""
@@ -56,7 +59,9 @@ class Service(Protocol):
 
 
 class SystemdUnit:
-    """nova-compute as a unit of systemd."""
+    """A daemon as a unit of systemd."""
+
+    _KILL: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -101,13 +106,47 @@ class SystemdUnit:
             if self._monotonic() >= end:
                 raise ServiceError(f"{self._unit} does not end, not even by SIGKILL")
             if not killed and self._monotonic() >= end - seconds / 3:
-                self._run(["systemctl", "kill", "--signal=SIGKILL", self._unit], timeout=seconds)
+                kill = ["systemctl", "kill", *self._KILL, "--signal=SIGKILL", self._unit]
+                self._run(kill, timeout=seconds)
                 killed = True
             self._sleep(_POLL)
 
     def _show(self, name: str) -> str:
         shown = self._run(["systemctl", "show", "--value", f"--property={name}", self._unit])
         return shown.stdout.decode().strip()
+
+
+class ActivatedUnit(SystemdUnit):
+    """A daemon that systemd's sockets start, and that ends by itself when nobody needs it.
+
+    It runs as long as the sockets listen, unless it has failed. What it started outlives it.
+    """
+
+    _KILL = ("--kill-who=main",)  # its control group may hold virtual machines
+
+    def enabled(self) -> bool:
+        """Whether systemd starts it, or a socket of its own, at boot."""
+        return self.starts_by_itself() or any(
+            socket.starts_by_itself() for socket in map(self._other, self._sockets())
+        )
+
+    def running(self) -> bool:
+        if super().running():
+            return True
+        if self._show("ActiveState") == "failed":
+            return False
+        return any(socket.running() for socket in map(self._other, self._sockets()))
+
+    def stop(self, seconds: float) -> None:
+        if sockets := self._sockets():  # first, or they start it again
+            self._run(["systemctl", "--no-block", "stop", *sockets], timeout=seconds)
+        super().stop(seconds)
+
+    def _sockets(self) -> list[str]:
+        return self._show("TriggeredBy").split()
+
+    def _other(self, unit: str) -> SystemdUnit:
+        return SystemdUnit(unit, self._run, self._sleep, self._monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +158,7 @@ class _Identity:
 
 
 class DirectProcess:
-    """nova-compute as a child that is left behind."""
+    """A daemon as a child that is left behind."""
 
     def __init__(self, argv: Sequence[str], pidfile: Path, log: Path, user: str = "") -> None:
         self.argv = tuple(argv)
@@ -177,7 +216,7 @@ class DirectProcess:
             self._end(identity, signal.SIGTERM, seconds / 2)
             or self._end(identity, signal.SIGKILL, seconds / 2)
         ):
-            raise ServiceError(f"nova-compute (process {identity.pid}) does not end by SIGKILL")
+            raise ServiceError(f"{self.argv[0]} (process {identity.pid}) does not end by SIGKILL")
         self._pidfile.unlink(missing_ok=True)
 
     def _end(self, identity: _Identity, signum: signal.Signals, seconds: float) -> bool:
@@ -257,7 +296,7 @@ def _user(name: str) -> _User:
 
 def find_unit(run: Runner | None = None) -> str | None:
     """The unit under which nova-compute is installed here, None without one or without systemd."""
-    if not Path("/run/systemd/system").is_dir():
+    if not SYSTEMD.is_dir():
         return None
     for unit in UNITS:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, unique
 
+from novaha.contract.metadata import document
 from novaha.contract.parameters import Parameter, ParameterError, ignored, to_bool, to_number
 
 
@@ -170,21 +171,15 @@ def metadata(agent: Agent) -> str:
     """The agent's metadata as XML, in the form of fence-agents."""
     from xml.sax.saxutils import escape, quoteattr
 
-    device_actions = [a for a in Action if a not in _NOT_DEVICE_ACTIONS]
-    lines = [
+    head = [
         '<?xml version="1.0" ?>',
         f"<resource-agent name={quoteattr(agent.name)} shortdesc={quoteattr(agent.shortdesc)} >",
         f"<longdesc>{escape(agent.longdesc)}</longdesc>",
         "<vendor-url></vendor-url>",
-        "<parameters>",
-        *(line for p in agent.parameters for line in _parameter_xml(p)),
-        "</parameters>",
-        "<actions>",
-        *(f'\t<action name="{action}" />' for action in device_actions),
-        "</actions>",
-        "</resource-agent>",
     ]
-    return "\n".join(lines) + "\n"
+    parameters = [line for p in agent.parameters for line in _parameter_xml(p)]
+    actions = [f'\t<action name="{a}" />' for a in Action if a not in _NOT_DEVICE_ACTIONS]
+    return document(head, parameters, actions)
 
 
 def _parameter_xml(parameter: Parameter) -> list[str]:

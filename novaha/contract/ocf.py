@@ -11,6 +11,7 @@ from enum import IntEnum, unique
 from pathlib import Path
 from typing import TextIO
 
+from novaha.contract.metadata import document
 from novaha.contract.parameters import Parameter
 
 DEFAULT_RSCTMP = Path("/run/resource-agents")
@@ -151,21 +152,15 @@ def metadata(agent: Agent) -> str:
     """The agent's metadata as XML (OCF 1.1)."""
     from xml.sax.saxutils import escape, quoteattr
 
-    lines = [
+    head = [
         '<?xml version="1.0"?>',
         f"<resource-agent name={quoteattr(agent.name)} version={quoteattr(agent.version)}>",
-        "  <version>1.1</version>",
-        f'  <longdesc lang="en">{escape(agent.longdesc)}</longdesc>',
-        f'  <shortdesc lang="en">{escape(agent.shortdesc)}</shortdesc>',
-        "  <parameters>",
-        *(line for p in agent.parameters for line in _parameter_xml(p)),
-        "  </parameters>",
-        "  <actions>",
-        *(_action_xml(action) for action in agent.actions),
-        "  </actions>",
-        "</resource-agent>",
+        "<version>1.1</version>",
+        f'<longdesc lang="en">{escape(agent.longdesc)}</longdesc>',
+        f'<shortdesc lang="en">{escape(agent.shortdesc)}</shortdesc>',
     ]
-    return "\n".join(lines) + "\n"
+    parameters = [line for p in agent.parameters for line in _parameter_xml(p)]
+    return document(head, parameters, map(_action_xml, agent.actions))
 
 
 def _parameter_xml(parameter: Parameter) -> list[str]:
@@ -176,7 +171,7 @@ def _parameter_xml(parameter: Parameter) -> list[str]:
     content = "integer" if parameter.type == "second" else parameter.type
     shortdesc = f"{parameter.shortdesc} (advanced)" if parameter.advanced else parameter.shortdesc
     lines = [
-        f"    <parameter name={quoteattr(parameter.name)}"
+        f"  <parameter name={quoteattr(parameter.name)}"
         f' required="{int(parameter.required)}"{group}>'
     ]
     if parameter.deprecated:
@@ -185,17 +180,17 @@ def _parameter_xml(parameter: Parameter) -> list[str]:
             if parameter.replaced_by
             else '<desc lang="en">Accepted for older configurations; it means nothing.</desc>'
         )
-        lines.append(f"      <deprecated>{replaced}</deprecated>")
+        lines.append(f"    <deprecated>{replaced}</deprecated>")
     return [
         *lines,
-        f'      <longdesc lang="en">{escape(parameter.longdesc or shortdesc)}</longdesc>',
-        f'      <shortdesc lang="en">{escape(shortdesc)}</shortdesc>',
-        f'      <content type="{content}"{default}/>',
-        "    </parameter>",
+        f'    <longdesc lang="en">{escape(parameter.longdesc or shortdesc)}</longdesc>',
+        f'    <shortdesc lang="en">{escape(shortdesc)}</shortdesc>',
+        f'    <content type="{content}"{default}/>',
+        "  </parameter>",
     ]
 
 
 def _action_xml(action: Action) -> str:
     interval = "" if action.interval is None else f' interval="{action.interval}s"'
     depth = "" if action.depth is None else f' depth="{action.depth}"'
-    return f'    <action name="{action.name}" timeout="{action.timeout}s"{interval}{depth}/>'
+    return f'  <action name="{action.name}" timeout="{action.timeout}s"{interval}{depth}/>'

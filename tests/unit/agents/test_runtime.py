@@ -17,7 +17,7 @@ AGENT = Agent("Some", "1", "s", "l", (Parameter(name="password", shortdesc="p", 
 
 
 def run(failure: Exception | None, timeout: int = 20000) -> tuple[int, str]:
-    def handler(request):
+    def handler(request, context):
         if failure is not None:
             raise failure
         return ExitCode.SUCCESS
@@ -28,7 +28,13 @@ def run(failure: Exception | None, timeout: int = 20000) -> tuple[int, str]:
         "OCF_RESKEY_CRM_meta_timeout": str(timeout),
     }
     code = runtime.run(
-        AGENT, lambda out, err: {"start": handler}, ["start"], environ, io.StringIO(), err
+        AGENT,
+        {"start": handler},
+        lambda out, err: None,
+        ["start"],
+        environ,
+        io.StringIO(),
+        err,
     )
     return code, err.getvalue()
 
@@ -54,7 +60,7 @@ def test_law_9_no_secret_in_a_reason_or_traceback() -> None:
 
 
 def test_law_8_an_action_ends_before_its_time_out_and_says_so() -> None:
-    def handler(request):
+    def handler(request, context):
         time.sleep(5)
         return ExitCode.SUCCESS
 
@@ -62,7 +68,8 @@ def test_law_8_an_action_ends_before_its_time_out_and_says_so() -> None:
     began = time.monotonic()
     code = runtime.run(
         AGENT,
-        lambda out, err: {"start": handler},
+        {"start": handler},
+        lambda out, err: None,
         ["start"],
         {"OCF_RESKEY_CRM_meta_timeout": "400"},
         io.StringIO(),

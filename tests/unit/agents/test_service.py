@@ -1,11 +1,11 @@
-"""nova-compute by its unit; running it directly is tested with real processes in contract."""
+"""A daemon by its unit; running it directly is tested with real processes in contract."""
 
 from __future__ import annotations
 
 import pytest
 
 from novaha.agents.runtime import ActionError
-from novaha.agents.service import DirectProcess, ServiceError, SystemdUnit
+from novaha.agents.service import ActivatedUnit, DirectProcess, ServiceError, SystemdUnit
 from novaha.pacemaker.runner import Result
 from tests.unit.agents.fakes import Clock
 
@@ -71,6 +71,77 @@ def test_stop_that_cannot_be_forced_is_an_error() -> None:
 @pytest.mark.parametrize(("state", "by_itself"), [("enabled", True), ("disabled", False)])
 def test_whether_it_starts_at_boot(state: str, by_itself: bool) -> None:
     assert unit(Systemd("active", UnitFileState=state)).starts_by_itself() is by_itself
+
+
+class Sockets(Systemd):
+    """libvirtd.service with its socket: each unit has a state, which commands change."""
+
+    def __init__(self, **states: str) -> None:
+        super().__init__("")
+        self.now = {"libvirtd.service": "inactive", "libvirtd.socket": "inactive"}
+        self.now |= {f"libvirtd.{suffix}": state for suffix, state in states.items()}
+        self.enabled: set[str] = set()
+        self.hangs = False
+
+    def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
+        unit = argv[-1]
+        if argv[1] == "show":
+            answers = {
+                "ActiveState": self.now[unit],
+                "LoadState": "loaded",
+                "UnitFileState": "enabled" if unit in self.enabled else "disabled",
+                "TriggeredBy": "libvirtd.socket" if unit == "libvirtd.service" else "",
+            }
+            text = answers[argv[3].removeprefix("--property=")]
+            return Result(tuple(argv), 0, f"{text}\n".encode(), "")
+        self.calls.append(" ".join(argv[1:]))
+        if argv[1] == "kill" or not (self.hangs and unit == "libvirtd.service"):
+            self.now[unit] = "inactive"
+        return Result(tuple(argv), 0, b"", "")
+
+
+def libvirtd(systemd: Sockets) -> ActivatedUnit:
+    clock = Clock()
+    return ActivatedUnit("libvirtd.service", systemd, clock.sleep, clock.monotonic)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("service", "socket", "runs"),
+    [
+        ("active", "active", True),
+        ("active", "inactive", True),
+        ("inactive", "active", True),  # it ended by itself; the next connection starts it
+        ("failed", "active", False),
+        ("inactive", "inactive", False),
+    ],
+)
+def test_a_daemon_that_ended_because_nobody_needs_it_runs(service, socket, runs: bool) -> None:
+    assert libvirtd(Sockets(service=service, socket=socket)).running() is runs
+
+
+def test_its_sockets_are_stopped_first() -> None:
+    systemd = Sockets(service="active", socket="active")
+    libvirtd(systemd).stop(20)
+    assert systemd.calls == [
+        "--no-block stop libvirtd.socket",
+        "--no-block stop libvirtd.service",
+    ]
+
+
+def test_only_the_daemon_is_killed_and_never_its_virtual_machines() -> None:
+    systemd = Sockets(service="active")
+    systemd.hangs = True
+    libvirtd(systemd).stop(20)
+    assert systemd.calls[-1] == "kill --kill-who=main --signal=SIGKILL libvirtd.service"
+
+
+@pytest.mark.parametrize(
+    ("enabled", "in_use"), [("libvirtd.service", True), ("libvirtd.socket", True), ("", False)]
+)
+def test_a_unit_is_enabled_by_its_sockets_too(enabled: str, in_use: bool) -> None:
+    systemd = Sockets()
+    systemd.enabled = {enabled}
+    assert libvirtd(systemd).enabled() is in_use
 
 
 def test_a_user_that_does_not_exist(tmp_path) -> None:

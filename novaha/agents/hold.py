@@ -1,0 +1,47 @@
+"""The hold: nothing on a host starts before the host's recovery is finished (law 4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from novaha.agents.cluster import Cluster
+from novaha.agents.runtime import ActionError
+from novaha.contract.ocf import ExitCode
+from novaha.core.record import Record
+
+HOLD_WAIT = 5.0
+"""Most seconds that a start waits for the end of a recovery: while it waits, Pacemaker can fence
+nobody (measured), so it must not be long."""
+
+_POLL = 0.5
+
+
+def wait_until_free(
+    cluster: Cluster,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait a moment for the end of this node's recovery; ActionError when that does not come.
+
+    seconds: what the action has left; most of it is left for what comes after the wait.
+
+    When the record cannot be read, nobody knows whether the host is free: so it is not, and the
+    cluster's NovahaError is raised.
+    """
+    node = cluster.local_node()
+    give_up = monotonic() + min(HOLD_WAIT, seconds - 5)
+    while (record := cluster.record(node)) is not None and record.hold:
+        if monotonic() >= give_up:
+            raise ActionError(ExitCode.ERR_GENERIC, held(record))
+        sleep(_POLL)
+
+
+def held(record: Record) -> str:
+    """Why nova-compute stays down, for whoever reads crm_mon."""
+    by = f" on {record.owner.partition('#')[0]}" if record.owner else ""
+    return (
+        f"recovery of {record.node} is {record.state}{by}, held: nova-compute stays down until "
+        "it is finished"
+    )
