@@ -19,7 +19,10 @@ _CLUSTER = (
     *("pacemaker", "pacemaker-cli-utils", "pacemaker-resource-agents", "corosync", "pcs"),
     *("resource-agents", "ipmitool", "python3-venv"),
 )
-NATIVE = (*_CLUSTER, "fence-agents", "openipmi", "iproute2", "util-linux", "python3", "tar")
+NATIVE = (
+    *(*_CLUSTER, "fence-agents", "openipmi", "iproute2", "util-linux", "python3", "tar"),
+    *packages.CONTRACT_TESTS,
+)
 _FOREIGN = (
     *_CLUSTER,
     *("python3-novaclient", "python3-keystoneauth1", "python3-oslo.config", "python3-tenacity"),

@@ -10,12 +10,15 @@ from pathlib import Path
 from novahalab import layout
 from novahalab.process import run
 
+CONTRACT_TESTS = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients")
+"""What the contract tests need besides Pacemaker. No guest runs: QEMU itself is not needed."""
+
 _POLICY = Path("/usr/sbin/policy-rc.d")
 # What an administrator of this machine would not expect to run after `lab install`.
 _SERVICES = (
     *("corosync.service", "pacemaker.service", "pcsd.service", "pcsd-ruby.service"),
     *("openipmi.service", "ipmievd.service", "rabbitmq-server.service", "epmd.service"),
-    "epmd.socket",
+    *("epmd.socket", "libvirtd.service", "virtlogd.service", "libvirt-guests.service"),
 )
 _POLICY_TEXT = "#!/bin/sh\n# The novaha lab is installing packages.\nexit 101\n"
 _lock = threading.Lock()

@@ -46,6 +46,8 @@ class Directories:
         return {
             "ocf/NovaCompute": provider / "NovaCompute",
             "ocf/NovaEvacuate": provider / "NovaEvacuate",
+            "ocf/libvirtd": provider / "libvirtd",
+            "ocf/nova-compute-wait": provider / "nova-compute-wait",
             "fence_agents/fence_compute": self.sbin / "fence_compute",
             "alerts/novaha_alert": self.alerts / "novaha_alert",
         }

@@ -52,7 +52,7 @@ def test_every_action_of_fence_compute(environment, action: str) -> None:
     assert loaded <= ALLOWED
 
 
-@pytest.mark.parametrize("agent", ["NovaCompute", "NovaEvacuate"])
+@pytest.mark.parametrize("agent", ["NovaCompute", "NovaEvacuate", "nova-compute-wait", "libvirtd"])
 @pytest.mark.parametrize("action", ["monitor", "stop", "meta-data", "validate-all"])
 def test_cheap_actions_of_the_resource_agents_do_without_lxml(
     environment, agent: str, action: str
@@ -60,10 +60,9 @@ def test_cheap_actions_of_the_resource_agents_do_without_lxml(
     assert foreign(environment, f"ocf/{agent}", action) <= {"novaha"}
 
 
-def test_start_of_nova_compute(environment) -> None:
-    loaded = foreign(
-        environment, "ocf/NovaCompute", "start", OCF_RESKEY_binary="/nonexistent/nova-compute"
-    )
+@pytest.mark.parametrize("agent", ["NovaCompute", "nova-compute-wait", "libvirtd"])
+def test_start_on_a_compute_host(environment, agent: str) -> None:
+    loaded = foreign(environment, f"ocf/{agent}", "start", OCF_RESKEY_binary="/nonexistent/program")
     assert loaded <= ALLOWED
 
 
