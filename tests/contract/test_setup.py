@@ -28,8 +28,8 @@ mount -t overlay o -o lowerdir=/usr/lib/ocf,upperdir={layers}/ocf,workdir={layer
 mount -t overlay o -o lowerdir=/usr/sbin,upperdir={layers}/sbin,workdir={layers}/sbin-work \
     /usr/sbin
 mkdir -p /usr/lib/ocf/resource.d/openstack
-install -m 755 {agents}/Nova* /usr/lib/ocf/resource.d/openstack/
-install -m 755 {agents}/fence_compute /usr/sbin/
+install -m 755 {agents}/ocf/* /usr/lib/ocf/resource.d/openstack/
+install -m 755 {agents}/fence_agents/* /usr/sbin/
 mount -t tmpfs -o mode=755 none {PLACE}
 cp -r {venv} {PLACE}/venv
 cp -r {package} {PLACE}/novaha
@@ -42,12 +42,13 @@ exec "$@"
 def sandbox(tmp_path: Path, environment):
     """Run a command where the agents are installed, from this checkout."""
     agents, layers = tmp_path / "agents", tmp_path / "layers"
-    agents.mkdir()
     layers.mkdir()
-    for source in ("ocf/NovaCompute", "ocf/NovaEvacuate", "fence_agents/fence_compute"):
+    for source in (*ROOT.glob("ocf/*"), *ROOT.glob("fence_agents/*")):
         # crm_resource runs agents without PYTHONPATH
         first = f"#!{PLACE}/venv/bin/python\nimport sys; sys.path.insert(0, {PLACE!r})\n"
-        (agents / Path(source).name).write_text(first + (ROOT / source).read_text())
+        target = agents / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(first + source.read_text())
     script = SANDBOX.format(
         PLACE=PLACE,
         layers=shlex.quote(str(layers)),
@@ -97,16 +98,45 @@ def test_the_printed_commands_do_the_same(sandbox, tmp_path, cib) -> None:
     assert sandbox(*NOVAHA, "setup") == "everything is set up: nothing to do\n"
 
 
-def test_ocf_tester_finds_nothing_but_our_metadata_being_newer(sandbox, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("agent", "parameters"),
+    [
+        ("NovaCompute", ("binary={program}", "log={log}")),
+        ("nova-compute-wait", ()),
+        # libvirt's test driver answers by itself: what hangs is tested with a real daemon.
+        ("libvirtd", ("binary={program}", "log={log}", "uri=test:///default")),
+    ],
+)
+def test_ocf_tester_finds_nothing_but_our_metadata_being_newer(
+    sandbox, tmp_path, agent: str, parameters: tuple[str, ...]
+) -> None:
     """It knows the DTD of OCF 1.0 only; ours is 1.1, which test_metadata checks."""
-    program = tmp_path / "nova-compute"
+    program = tmp_path / "program"
     program.write_text("#!/bin/sh\nwhile :; do sleep 0.2; done\n")
     program.chmod(0o755)
+    places = {"program": program, "log": tmp_path / "log"}
+    options = [word for p in parameters for word in ("-o", p.format(**places))]
     said = sandbox(
-        *("ocf-tester", "-n", "nova-compute", "-o", f"binary={program}"),
-        *("-o", f"log={tmp_path}/log", "/usr/lib/ocf/resource.d/openstack/NovaCompute"),
+        *("ocf-tester", "-n", "some", *options),
+        f"/usr/lib/ocf/resource.d/openstack/{agent}",
         fails=True,
     )
     found = [line for line in said.splitlines() if line.startswith("* rc=")]
-    assert len(found) == 1
+    assert len(found) == 1, said
     assert "does not conform to ra-api-1.dtd" in found[0]
+
+
+def test_pcs_takes_the_readmes_commands_for_libvirt(sandbox, tmp_path, cib, query) -> None:
+    """A depth in the metadata is what makes Pacemaker look for a libvirt that hangs."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    commands = [line.strip() for line in lines if line.strip().startswith("pcs ")]
+    assert any("ocf:openstack:libvirtd" in command for command in commands)
+    sandbox(*NOVAHA, "setup", "--apply")
+    script = [command.replace("pcs ", f"pcs -f {cib} ", 1) for command in commands]
+    (tmp_path / "readme.sh").write_text("\n".join(["set -ex", *script]) + "\n")
+    sandbox("sh", str(tmp_path / "readme.sh"))
+    deep = query("//primitive[@type='libvirtd']//op[instance_attributes]")
+    assert 'name="OCF_CHECK_LEVEL" value="10"' in deep
+    assert 'on-fail="fence"' in query("//primitive[@type='libvirtd']//op[@name='start']")
+    assert 'first="libvirtd-clone"' in query("//constraints")
+    assert 'value="Stopped"' not in query("//resources")
