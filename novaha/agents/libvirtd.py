@@ -47,7 +47,8 @@ AGENT = Agent(
         "Pacemaker does by itself, stop and start, is harmless; start succeeds only if libvirt "
         "answers. With on-fail=fence for start a host whose libvirt cannot be brought back is "
         "fenced, and its instances are recovered; with on-fail=fence for monitor that happens "
-        "without trying."
+        "without trying. Set no migration-threshold: it would end libvirt and nova-compute on a "
+        "host that is not fenced, and leave its instances there unattended."
     ),
     parameters=(
         *service_parameters(
