@@ -1,10 +1,10 @@
-"""What the cluster is configured to do, as `novaha setup` needs to know it."""
+"""What the cluster is configured to do, as `novaha setup` and `doctor` need to know it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from novaha.contract.names import COMPUTE, FENCE_AGENT, PROVIDER, ROLE
@@ -17,11 +17,12 @@ _TRUE = frozenset({"true", "on", "yes", "y", "1"})
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A stonith resource."""
+    """A stonith resource. meta: its meta attributes, the cluster's defaults included."""
 
     id: str
     agent: str
     attributes: Mapping[str, str]
+    meta: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -51,28 +52,39 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """An OCF resource of ours. `clone`: the id of its clone, "" when it is none."""
+    """An OCF resource of ours. `clone`: the id of its clone, "" when it is none.
+
+    meta: its meta attributes; what it does not set itself is its clone's or the cluster's default.
+    """
 
     id: str
     agent: str
     clone: str
     attributes: Mapping[str, str]
+    meta: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LocationRule:
-    """A location constraint whose rule is one comparison of a node attribute."""
+    """A location constraint whose rule is one comparison of a node attribute.
+
+    discovery: where Pacemaker looks for the resource; "exclusive": nowhere else may it run.
+    """
 
     resource: str
     score: str
     attribute: str
     operation: str
     value: str
+    discovery: str = field(default="always", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The part of the CIB that matters. roles: the node attribute of that name, by node."""
+    """The part of the CIB that matters.
+
+    roles: the node attribute of that name, by node. properties: the cluster's, those that are set.
+    """
 
     nodes: Mapping[str, str]
     roles: Mapping[str, str]
@@ -83,7 +95,16 @@ class Configuration:
     rules: frozenset[LocationRule]
     alerts: Mapping[str, str]
     ids: frozenset[str]
-    stonith_enabled: bool
+    properties: Mapping[str, str]
+
+    @property
+    def stonith_enabled(self) -> bool:
+        """Whether the cluster fences at all; Pacemaker 3 calls it fencing-enabled, too."""
+        return self.is_on("fencing-enabled", default=self.is_on("stonith-enabled", default=True))
+
+    def is_on(self, name: str, *, default: bool) -> bool:
+        """The truth of a boolean property of the cluster."""
+        return is_true(self.properties[name]) if name in self.properties else default
 
     def computes(self) -> list[str]:
         """The compute nodes: remote and guest nodes, and what has the role."""
@@ -119,13 +140,12 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         for node in root.iterfind(".//nodes/node")
         for pair in node.iterfind(f"instance_attributes/nvpair[@name='{ROLE}']")
     }
-    properties = _attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair"))
     levels = list(root.iterfind(".//fencing-topology/fencing-level"))
     return Configuration(
         nodes=dict(nodes),
         roles=roles,
         devices=tuple(
-            Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e))
+            Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e), meta(e))
             for e in root.iterfind(".//resources//primitive[@class='stonith']")
         ),
         levels=tuple(
@@ -143,8 +163,29 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         rules=frozenset(_rules(root)),
         alerts={str(e.get("id")): str(e.get("path")) for e in root.iterfind(".//alerts/alert")},
         ids=frozenset(str(e.get("id")) for e in root.iter() if e.get("id")),
-        stonith_enabled=properties.get("stonith-enabled", "true").lower() in _TRUE,
+        properties=_attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair")),
     )
+
+
+def is_true(value: str) -> bool:
+    """What Pacemaker takes for true."""
+    return value.lower() in _TRUE
+
+
+def meta(element: _Element) -> dict[str, str]:
+    """The meta attributes of a resource: its own, else its group's or clone's, else the defaults.
+
+    Sets of defaults that hold only by a rule are left out.
+    """
+    merged: dict[str, str] = {}
+    found: _Element | None = element
+    while found is not None and found.tag in ("primitive", "group", "clone", "master", "bundle"):
+        merged = _attributes(found.iterfind("meta_attributes/nvpair")) | merged
+        found = found.getparent()
+    defaults = element.getroottree().iterfind(".//rsc_defaults/meta_attributes")
+    for attributes in (s for s in defaults if s.find("rule") is None):
+        merged = _attributes(attributes.iterfind("nvpair")) | merged
+    return merged
 
 
 def _resources(root: _Element) -> Iterator[Resource]:
@@ -152,7 +193,11 @@ def _resources(root: _Element) -> Iterator[Resource]:
         parent = element.getparent()
         clone = str(parent.get("id")) if parent is not None and parent.tag == "clone" else ""
         yield Resource(
-            str(element.get("id")), str(element.get("type")), clone, _instance_attributes(element)
+            str(element.get("id")),
+            str(element.get("type")),
+            clone,
+            _instance_attributes(element),
+            meta(element),
         )
 
 
@@ -168,6 +213,7 @@ def _rules(root: _Element) -> Iterator[LocationRule]:
                     str(found.get("attribute")),
                     str(found.get("operation")),
                     str(found.get("value")),
+                    location.get("resource-discovery") or "always",
                 )
 
 

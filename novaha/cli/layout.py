@@ -95,7 +95,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     return [
         *_roles(now, wanted, computes),
         *_flag_device(now, computes),
-        *(step for node in computes for step in _levels(now, node)),
+        *(step for node in computes for step in levels(now, node)),
         *_evacuate(now, wanted),
         *_compute(now, wanted),
         *_alert(now, wanted),
@@ -121,7 +121,7 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
             "of nodes: replace them by levels for each compute node ('pcs stonith level')"
         )
     for node in computes:
-        if node in now.nodes and not _power(now, node):
+        if node in now.nodes and not power_levels(now, node):
             yield (
                 f"{node} has no device that cuts its power: add one, as 'pcs stonith create "
                 f"ipmi-{node} fence_ipmilan ip=ADDRESS username=USER password_script=FILE "
@@ -137,7 +137,7 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
             yield f"something else is called {name} already: rename or remove it"
 
 
-def _power(now: Configuration, node: str) -> list[tuple[int, tuple[str, ...]]]:
+def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ...]]]:
     """The node's levels without our device: those that there are, else one for each device.
 
     One level a device is what Pacemaker does without levels: the next when one has failed.
@@ -178,15 +178,17 @@ def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
         )
 
 
-def _levels(now: Configuration, node: str) -> Iterator[Step]:
-    """The power device first: a host is flagged only when it is really down (law 1).
+def levels(now: Configuration, node: str) -> Iterator[Step]:
+    """What makes the node's fencing levels right; nothing when they are.
+
+    The power device first: a host is flagged only when it is really down (law 1).
 
     Every level of the node ends with the flag, or a fencing by the second would leave none.
     """
     device = now.flag_device()
     flag = FENCE_ID if device is None else device.id
     existing = {level.index: level for level in now.levels_of(node)}
-    for index, power in _power(now, node):
+    for index, power in power_levels(now, node):
         old: Level | None = existing.pop(index, None)
         if old is not None and old.devices == (*power, flag):
             continue
