@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oslo_config import cfg
 
     from novaha.nova.compute import Nova
+    from novaha.nova.examine import Cloud
 
 
 def conf(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
@@ -33,3 +34,11 @@ def check_nova(parameters: Mapping[str, str] | None = None) -> int:
     Raises ConfigError or ComputeApiError that says what is wrong.
     """
     return len(nova(conf(parameters)).services())
+
+
+def examine(configuration: cfg.ConfigOpts, say: Callable[[str], None]) -> Cloud:
+    """What Keystone and Nova answer; see novaha.nova.examine. Raises ConfigError."""
+    from novaha.nova.examine import examine as look
+    from novaha.nova.session import from_conf
+
+    return look(*from_conf(configuration), say)

@@ -70,6 +70,11 @@ class Nova:
         self._reader: Any = None
         self._mover: Any = None
 
+    def version(self) -> str:
+        """The version of Nova's API at which it is read, "2.96" for example."""
+        with self._ready("negotiate the version of Nova's API"):
+            return str(self._reader.api_version.get_string())
+
     def services(self) -> list[ComputeService]:
         """All nova-compute services."""
         with self._ready("list the compute services"):

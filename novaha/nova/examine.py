@@ -1,0 +1,112 @@
+"""A look at Keystone and Nova with the evacuator's own credentials, for `novaha doctor`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+
+from keystoneauth1.session import Session
+
+from novaha.core.errors import ComputeApiError
+from novaha.core.model import ComputeService
+from novaha.nova.compute import Nova
+from novaha.nova.failures import translated
+
+_REPORT_INTERVAL = 10.0
+"""Nova's default, in seconds."""
+
+_NOBODY = "novaha-doctor-asks"
+"""No host: what is asked is whether one may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """What Keystone and Nova answered.
+
+    failed: what could not be done, and why; nothing after it was tried. `no_login`: that was to
+        sign in.
+    roles: of the user in its project, None when Keystone does not tell.
+    version: of Nova's API, that is spoken.
+    refused: what the user may not do, and what Nova said.
+    ahead: seconds by which Nova's clock is ahead of this machine's; to a second or two if its web
+        server tells the time, else by the last sign of life of a compute service, to some ten
+        seconds; None when there is neither.
+    """
+
+    failed: str = ""
+    no_login: bool = False
+    roles: frozenset[str] | None = None
+    version: str = ""
+    services: tuple[ComputeService, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    ahead: float | None = None
+
+
+def examine(
+    session: Session, interface: str, region_name: str | None, say: Callable[[str], None]
+) -> Cloud:
+    """Sign in and read a little of everything that the evacuator reads. Raises nothing of ours.
+
+    say: told what is being done.
+    """
+    nova = Nova(session, interface=interface, region_name=region_name)
+    say("signing in")
+    try:
+        with translated("sign in"):
+            session.get_token()
+            # A token that was given instead of a login tells nothing of its user.
+            access = getattr(session.auth, "get_access", None)
+            roles = frozenset(access(session).role_names or ()) if access else None
+    except ComputeApiError as error:
+        return Cloud(failed=str(error), no_login=True)
+    cloud = Cloud(roles=roles)
+    try:
+        say("asking Nova what it speaks")
+        cloud = replace(cloud, version=nova.version())
+        say("comparing clocks")
+        cloud = replace(cloud, ahead=_ahead(session, interface, region_name))
+    except ComputeApiError as error:
+        return replace(cloud, failed=str(error))
+    refused: list[tuple[str, str]] = []
+    say("listing the compute services")
+    try:
+        services = tuple(nova.services())
+        ahead = _by_signs_of_life(services) if cloud.ahead is None else cloud.ahead
+        cloud = replace(cloud, services=services, ahead=ahead)
+    except ComputeApiError as error:
+        refused.append(("list the compute services", str(error)))
+    say("listing evacuations and instances")
+    for what, ask in (
+        ("list migrations", lambda: nova.evacuations_from(_NOBODY)),
+        ("list the instances of all projects", lambda: nova.instances_on(_NOBODY)),
+    ):
+        try:
+            ask()
+        except ComputeApiError as error:
+            refused.append((what, str(error)))
+    return replace(cloud, refused=tuple(refused))
+
+
+def _by_signs_of_life(services: Iterable[ComputeService]) -> float | None:
+    """By the newest of those that are up: it is one report interval old at the most."""
+    moments = [s.last_seen for s in services if s.up and s.last_seen is not None]
+    if not moments:
+        return None
+    difference = max(moments).timestamp() - time.time()
+    return difference if difference > 0 else min(0.0, difference + _REPORT_INTERVAL)
+
+
+def _ahead(session: Session, interface: str, region_name: str | None) -> float | None:
+    where = {"service_type": "compute", "interface": interface, "region_name": region_name}
+    begun = time.time()
+    with translated("ask Nova for the time"):
+        answer = session.get("/", endpoint_filter=where, raise_exc=False)
+    ended = time.time()
+    date = answer.headers.get("Date")
+    if not date:  # uWSGI by itself sends none
+        return None
+    told = parsedate_to_datetime(date).timestamp()
+    # The header has whole seconds, and was written at some time in between.
+    return told - begun if told < begun else max(0.0, told - ended)

@@ -1,0 +1,81 @@
+"""What the cluster does at this moment, as crm_mon tells it; and the older agents' flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from novaha.pacemaker.cib import parse
+from novaha.pacemaker.runner import Runner
+
+_OLDER_FLAG = "evacuate"
+_NO_SUCH_ATTRIBUTE = frozenset({0, 6, 105})
+"""Exit codes of attrd_updater --query: an attribute that nobody has set is an error to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed action that Pacemaker remembers."""
+
+    resource: str
+    node: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The cluster at this moment.
+
+    dc: whether there is one; without, nothing else here means anything.
+    online: whether each node is. running: the nodes that each resource runs on.
+    """
+
+    dc: bool
+    quorum: bool
+    online: Mapping[str, bool]
+    running: Mapping[str, frozenset[str]]
+    failures: tuple[Failure, ...] = ()
+
+
+def look(run: Runner | None = None) -> Live:
+    """Ask crm_mon. Raises ClusterToolError when it cannot be asked."""
+    command = ["crm_mon", "--one-shot", "--inactive", "--failcounts", "--output-as=xml"]
+    root = parse((run or Runner())(command).stdout)
+    dc = root.find("summary/current_dc")
+    running: dict[str, set[str]] = {}
+    for resource in root.iterfind("resources//resource"):
+        # An instance of a clone that has unique names is called NAME:0.
+        nodes = running.setdefault(str(resource.get("id")).partition(":")[0], set())
+        if resource.get("active") == "true" and resource.get("failed") != "true":
+            nodes |= {str(node.get("name")) for node in resource.iterfind("node")}
+    return Live(
+        dc=dc is not None and dc.get("present") == "true",
+        quorum=dc is not None and dc.get("with_quorum") == "true",
+        online={
+            str(node.get("name")): node.get("online") == "true" and node.get("unclean") != "true"
+            for node in root.iterfind("nodes/node")
+        },
+        running={name: frozenset(nodes) for name, nodes in running.items()},
+        failures=tuple(
+            Failure(
+                resource=re.sub(r"_[a-z-]+_\d+$", "", str(found.get("op_key"))).partition(":")[0],
+                node=str(found.get("node")),
+                action=found.get("task") or "an action",
+                reason=found.get("exitreason") or found.get("exitstatus") or "",
+            )
+            for found in root.iterfind("failures/failure")
+        ),
+    )
+
+
+def older_flags(run: Runner | None = None) -> dict[str, str]:
+    """The attribute `evacuate` of the older agents, by node.
+
+    Raises ClusterToolError when the attribute manager cannot be asked.
+    """
+    command = ["attrd_updater", "--query", "--all", "--name", _OLDER_FLAG]
+    shown = (run or Runner())(command, accept=_NO_SUCH_ATTRIBUTE).stdout.decode()
+    pairs = re.findall(r'host="([^"]*)" value="([^"]*)"', shown)
+    return {host: value for host, value in pairs if value}
