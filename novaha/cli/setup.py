@@ -19,6 +19,7 @@ from novaha.pacemaker.runner import Runner
 
 _PCS_TIMEOUT = 60.0
 _FILE = "novaha-setup.xml"
+_NEXT = "then see whether all is well, here and on a compute host: novaha doctor"
 
 
 class UsageError(NovahaError):
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         _apply(steps, run_tool)
     else:
         print(script(steps))
+    print(_NEXT, file=sys.stderr)  # not among the commands, which may be redirected
     return 0
 
 

@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prettytable import PrettyTable
-
+from novaha.cli.table import columns
 from novaha.core.errors import NovahaError
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -70,7 +69,7 @@ def table(answer: Mapping[str, Any]) -> str:
         parts.append("No host is flagged: nothing to recover.")
         return "\n".join(parts)
     parts.append(
-        _columns(
+        columns(
             ("HOST", "STATE", "OWNER", "FENCED", "PROGRESS", "DETAIL"),
             (
                 (
@@ -111,19 +110,10 @@ def _bar(host: Mapping[str, Any]) -> str:
 
 
 def _instances(instances: Iterable[Mapping[str, str]]) -> str:
-    return _columns(
+    return columns(
         ("INSTANCE", "NAME", "PROGRESS", "WHERE", "DETAIL"),
         (
             (i["id"], i["name"] or "-", i["progress"], i["where"] or "-", i["detail"])
             for i in instances
         ),
     )
-
-
-def _columns(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    shown = PrettyTable(list(names))
-    shown.border = False
-    shown.left_padding_width, shown.right_padding_width = 0, 2
-    shown.align = "l"
-    shown.add_rows([list(row) for row in rows])
-    return "\n".join(line.rstrip() for line in shown.get_string().splitlines())

@@ -39,6 +39,20 @@ def test_the_script_survives_a_shell() -> None:
     assert text.splitlines()[-1].startswith("pcs cluster cib-push ")
 
 
+def test_setup_ends_with_the_advice_to_run_doctor_and_not_among_its_commands(
+    monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(setup, "query", lambda run, path: [None])
+    monkeypatch.setattr(setup, "known_nodes", lambda run: {})
+    monkeypatch.setattr(setup, "_pcs_version", lambda run: (0, 12))
+    monkeypatch.setattr(setup.configuration, "read", lambda root, nodes: None)
+    monkeypatch.setattr(setup.layout, "plan", lambda now, wanted: [Step("t", ("a", "b"))])
+    assert main.main(["setup"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].startswith("pcs cluster cib-push ")
+    assert said.err.endswith(": novaha doctor\n")
+
+
 def test_every_command_of_the_parser_is_carried_out_by_somebody() -> None:
     actions = main.parser()._subparsers._group_actions  # type: ignore[union-attr]
     assert set(actions[0].choices) == set(main._COMMANDS)

@@ -1,0 +1,208 @@
+"""What is checked in the cloud, against the cluster."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
+from novaha.core.errors import AmbiguousHostError, NovahaError
+from novaha.core.model import ComputeService, disabled_by_us
+from novaha.evacuator.observe import Names
+
+if TYPE_CHECKING:
+    from novaha.nova.examine import Cloud
+
+_CLOCKS = 30.0
+"""Seconds. What belongs to a recovery is told by Nova's times and the cluster's."""
+
+_NO_ANSWER = "Nova was not asked"
+_NO_SERVICES = "Nova has listed no compute services"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The cloud, and what the cluster knows of it.
+
+    cloud: None when it was not asked. problem: why, "" when there is no reason to ask here.
+    credentials: where they are.
+    computes: Pacemaker's compute nodes; None when the cluster could not be read.
+    flagged: nodes that have a recovery record.
+    online: nodes of which Pacemaker says so.
+    """
+
+    cloud: Cloud | None
+    problem: str = ""
+    credentials: str = ""
+    names: Names = field(default_factory=lambda: Names({}))
+    computes: tuple[str, ...] | None = ()
+    flagged: frozenset[str] = frozenset()
+    online: frozenset[str] = frozenset()
+
+    @property
+    def services(self) -> tuple[ComputeService, ...]:
+        """Nova's compute services, none if it did not answer."""
+        return self.cloud.services if self.cloud else ()
+
+    def by_node(self) -> Mapping[str, str | NovahaError]:
+        """Nova's name of each compute node, or why there is none."""
+        hosts = frozenset(service.host for service in self.services)
+        found: dict[str, str | NovahaError] = {}
+        for node in self.computes or ():
+            try:
+                found[node] = self.names.host(node, hosts)
+            except NovahaError as problem:
+                found[node] = problem
+        return found
+
+
+def sign_in(outlook: Outlook) -> Iterator[Trouble]:
+    """Whether Keystone lets the evacuator in, by its own credentials."""
+    cloud = outlook.cloud
+    if cloud is None and outlook.problem:
+        yield error("", outlook.problem, f"mend {outlook.credentials}")
+    elif cloud is None:
+        yield not_checked(
+            "",
+            "there are no credentials on this node, and it needs none",
+            "on a controller: novaha doctor",
+        )
+    elif cloud.no_login:
+        yield error("", cloud.failed, _sign_in_remedy(cloud.failed, outlook.credentials))
+
+
+def _sign_in_remedy(failed: str, credentials: str) -> str:
+    if "HTTP 401" in failed:
+        return f"set user and password, or the application credential, right in {credentials}"
+    if "HTTP" in failed:
+        return f"see Keystone's log; is auth_url right in {credentials}?"
+    return f"is auth_url right in {credentials}, and Keystone reachable from this node?"
+
+
+def api(outlook: Outlook) -> Iterator[Trouble]:
+    """Whether Nova is found, and speaks what novaha does."""
+    cloud = outlook.cloud
+    if cloud is None or cloud.no_login:
+        yield not_checked("", "nobody is signed in")
+    elif cloud.failed:
+        yield error(
+            "",
+            cloud.failed,
+            f"set region_name and interface right in {outlook.credentials}; "
+            "openstack catalog show compute",
+        )
+
+
+def rights(outlook: Outlook) -> Iterator[Trouble]:
+    """Whether the user may do what the evacuator does."""
+    cloud = outlook.cloud
+    if cloud is None or cloud.failed:
+        yield not_checked("", _NO_ANSWER)
+        return
+    grant = "openstack role add --user USER --project PROJECT admin"
+    for what, answer in cloud.refused:
+        if "HTTP 403" in answer:
+            yield error("", f"may not {what}: {answer}", grant)
+        else:
+            yield error("", f"cannot {what}: {answer}")
+    if not cloud.refused and cloud.roles is not None and "admin" not in cloud.roles:
+        yield warning(
+            "",
+            f"has no role admin, only {', '.join(sorted(cloud.roles)) or 'none'}: it may list, "
+            "but whether it may evacuate depends on Nova's policy (context_is_admin)",
+            grant,
+        )
+
+
+def names(outlook: Outlook) -> Iterator[Trouble]:
+    """Each compute node is exactly one host of Nova, and the other way round."""
+    if not outlook.services or outlook.computes is None:
+        yield not_checked("", _NO_SERVICES if not outlook.services else "the cluster was not read")
+        return
+    nodes_of: dict[str, list[str]] = defaultdict(list)
+    for node, host in outlook.by_node().items():
+        if isinstance(host, str):
+            nodes_of[host].append(node)
+            continue
+        candidates = host.hosts if isinstance(host, AmbiguousHostError) else ()
+        name = candidates[0] if candidates else "NAME_IN_NOVA"
+        yield error(
+            node,
+            str(host).partition(";")[0],
+            f"in {outlook.credentials}: [nova] host_names = {node}:{name}",
+        )
+    for host, nodes in nodes_of.items():
+        if len(nodes) > 1:
+            yield error(
+                host,
+                f"the nodes {' and '.join(sorted(nodes))} are this one host of Nova",
+                f"in {outlook.credentials}: [nova] host_names = {nodes[0]}:NAME_IN_NOVA",
+            )
+    for service in outlook.services:
+        if service.host not in nodes_of:
+            yield warning(
+                service.host,
+                "Nova has this compute host, Pacemaker has not: its instances are not protected",
+                "pcs cluster node add-remote NODE reconnect_interval=60s op start timeout=20s; "
+                "novaha setup --apply",
+            )
+
+
+def services(outlook: Outlook) -> Iterator[Trouble]:
+    """What is left over in Nova of a recovery that no record tells of any more."""
+    if not outlook.services:
+        yield not_checked("", _NO_SERVICES)
+        return
+    hosts = {host: node for node, host in outlook.by_node().items() if isinstance(host, str)}
+    for service in outlook.services:
+        node = hosts.get(service.host)
+        if node in outlook.flagged:
+            continue
+        set_it = "openstack compute service set"
+        if service.forced_down:
+            yield warning(
+                service.host,
+                "it is forced down in Nova, and no recovery will undo that",
+                f"{set_it} --up {service.host} nova-compute",
+            )
+        if disabled_by_us(service):
+            yield warning(
+                service.host,
+                f"it is still disabled by novaha ('{service.disabled_reason}'), without a record",
+                f"{set_it} --enable {service.host} nova-compute",
+            )
+        if not service.up and not service.forced_down and node in outlook.online:
+            yield warning(
+                service.host,
+                "its node is online, and Nova has not heard of its nova-compute for a while",
+                f"crm_resource --locate --resource nova-compute\n"
+                f"openstack compute service list --host {service.host}",
+            )
+
+
+def clocks(outlook: Outlook) -> Iterator[Trouble]:
+    """What belongs to a recovery is told by comparing times."""
+    cloud = outlook.cloud
+    if cloud is None or cloud.ahead is None:
+        silent = cloud is None or cloud.failed
+        yield not_checked("", _NO_ANSWER if silent else "Nova tells no time")
+    elif abs(cloud.ahead) > _CLOCKS:
+        how = "ahead of" if cloud.ahead > 0 else "behind"
+        yield error(
+            "",
+            f"Nova's clock is {abs(cloud.ahead):.0f} s {how} this node's: a recovery could not "
+            "tell its own evacuations from older ones",
+            "chronyc tracking\nchronyc makestep",
+        )
+
+
+CLOUD: tuple[Check[Outlook], ...] = (
+    Check("sign-in", "Keystone lets the evacuator in", sign_in),
+    Check("nova-api", "Nova speaks a version that novaha speaks", api),
+    Check("rights", "the user may read what the evacuator reads", rights),
+    Check("host-names", "each compute node is exactly one host of Nova", names),
+    Check("compute-services", "nothing is left forced down or disabled", services),
+    Check("clocks", "Nova's clock is this node's", clocks),
+)

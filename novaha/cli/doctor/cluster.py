@@ -1,0 +1,310 @@
+"""Fencing and the cluster's own options: what is checked in the configuration (CIB)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from novaha.cli import layout
+from novaha.cli.configuration import Configuration, Level, Resource, is_true, meta
+from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
+from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+SETUP = "novaha setup --apply"
+
+_WAIT_AGENT = "nova-compute-wait"
+"""Takes NovaCompute's place where something else starts nova-compute."""
+
+_CONNECTION_START = 30.0
+"""Seconds: while a connection to a dead host is tried, less of everything else is done."""
+
+_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0}
+_UNITS |= {"us": 1e-6, "usec": 1e-6, "h": 3600.0, "hr": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The configuration, whole and as novaha understands it."""
+
+    root: _Element
+    now: Configuration
+
+
+def holder(now: Configuration) -> Resource | None:
+    """The resource that keeps nova-compute down on a host that is held."""
+    return now.resource(COMPUTE_AGENT) or now.resource(_WAIT_AGENT)
+
+
+def seconds(text: str) -> float:
+    """Pacemaker's notation of a time, as 20, 20s, 100ms, 1min, PT1M30S; 0 for nonsense."""
+    plain = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    if plain:
+        return float(plain[1]) * _UNITS.get(plain[2], 0.0)
+    iso = re.fullmatch(r"P?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", text.strip().upper())
+    hours, minutes, rest = (int(part or 0) for part in iso.groups()) if iso else (0, 0, 0)
+    return 3600.0 * hours + 60.0 * minutes + rest
+
+
+def score(text: str) -> float:
+    """Pacemaker's notation of a score; 0 for nonsense."""
+    word = text.strip().lstrip("+").lower()
+    try:
+        return float("inf") if word == "infinity" else float(word)
+    except ValueError:
+        return float("-inf") if word == "-infinity" else 0.0
+
+
+def is_stopped(attributes: Mapping[str, str]) -> bool:
+    """Whether meta attributes keep a resource from running."""
+    return attributes.get("target-role", "").lower() == "stopped"
+
+
+def fencing_enabled(cluster: Cluster) -> Iterator[Trouble]:
+    """Without fencing there is no recovery."""
+    if not cluster.now.stonith_enabled:
+        yield error(
+            "",
+            "fencing is switched off: no host is ever fenced, so none is ever recovered",
+            "pcs property set stonith-enabled=true",
+        )
+
+
+def compute_nodes(cluster: Cluster) -> Iterator[Trouble]:
+    """There is something to protect."""
+    if not cluster.now.computes():
+        yield error(
+            "",
+            "the cluster has no compute node: no remote or guest node, and none with the role",
+            "pcs cluster node add-remote NODE reconnect_interval=60s op start timeout=20s",
+        )
+
+
+def power_devices(cluster: Cluster) -> Iterator[Trouble]:
+    """Something cuts each compute node's power, and is in use."""
+    now = cluster.now
+    for node in now.computes():
+        if not layout.power_levels(now, node):
+            yield error(
+                node,
+                "no device cuts its power: it cannot be fenced",
+                f"pcs stonith create ipmi-{node} fence_ipmilan ip=ADDRESS username=USER "
+                f"password_script=FILE pcmk_host_list={node}\n{SETUP}",
+            )
+    for device in now.devices:
+        if device.agent != FENCE_AGENT and is_stopped(device.meta):
+            yield error(
+                device.id,
+                "this fence device is disabled: Pacemaker does not use it",
+                f"pcs stonith enable {device.id}",
+            )
+
+
+def fence_device(cluster: Cluster) -> Iterator[Trouble]:
+    """The device that flags what was fenced."""
+    now = cluster.now
+    flag = now.flag_device()
+    if flag is None:
+        yield error("", f"no device of the agent {FENCE_AGENT}: nothing flags a fenced host", SETUP)
+        return
+    if is_stopped(flag.meta):
+        yield error(flag.id, "it is disabled", f"pcs stonith enable {flag.id}")
+    missing = [node for node in now.computes() if flag.names_hosts and node not in flag.hosts]
+    if missing:
+        yield error(flag.id, f"it is not for {', '.join(missing)}: they are never flagged", SETUP)
+    for device in now.devices:
+        if device.agent == FENCE_AGENT and device.id != flag.id:
+            yield error(
+                device.id,
+                f"a second device of the agent {FENCE_AGENT}, beside {flag.id}",
+                f"pcs stonith delete {device.id}",
+            )
+
+
+def fencing_levels(cluster: Cluster) -> Iterator[Trouble]:
+    """A power device first and the flag last, in every level (laws 1 and 3)."""
+    now = cluster.now
+    if now.unclear_levels:
+        yield warning(
+            "",
+            f"the fencing levels {', '.join(now.unclear_levels)} are for patterns or attributes "
+            "of nodes: neither doctor nor setup sees what they mean",
+            "pcs stonith level\npcs stonith level add 1 NODE POWER_DEVICE FLAG_DEVICE",
+        )
+    flag = now.flag_device()
+    if flag is None:
+        yield not_checked("", f"there is no device of the agent {FENCE_AGENT}", SETUP)
+        return
+    known = {device.id for device in now.devices}
+    for node in now.computes():
+        own = now.levels_of(node)
+        unknown = [_without(level, known) for level in own if set(level.devices) - known]
+        if unknown:
+            yield from unknown
+            continue
+        wrong = [text for level in own if (text := _wrong(level, own, flag.id))]
+        commands = "\n".join(f"pcs {shlex.join(s.argv)}" for s in layout.levels(now, node))
+        if not own and now.unclear_levels:
+            yield not_checked(node, "it has no level of its own")
+        elif not own:
+            yield error(node, "it has no fencing level: it would not be flagged", commands)
+        elif wrong:
+            yield error(node, "; ".join(wrong), commands)
+
+
+def _without(level: Level, known: set[str]) -> Trouble:
+    missing = ", ".join(d for d in level.devices if d not in known)
+    return error(
+        level.target,
+        f"level {level.index} names {missing}: there is no such device, so the level fails",
+        f"pcs stonith level remove {level.index} target {level.target} "
+        f"stonith {' '.join(level.devices)}\n{SETUP}",
+    )
+
+
+def _wrong(level: Level, all_levels: list[Level], flag: str) -> str:
+    """What is wrong with one level, "" when nothing is."""
+    power = [device for device in level.devices if device != flag]
+    if not power:
+        return f"{flag} is alone in level {level.index}: it cuts no power"
+    if flag not in level.devices:
+        others = [str(v.index) for v in all_levels if flag in v.devices]
+        where = f"is in level {', '.join(others)}, but not" if others else "is missing"
+        return f"{flag} {where} in level {level.index}: a fencing by that one is never recovered"
+    if level.devices[-1] != flag:
+        after = ", ".join(level.devices[level.devices.index(flag) + 1 :])
+        return (
+            f"{flag} comes before {after} in level {level.index}: it would flag a host that may "
+            "still run"
+        )
+    return ""
+
+
+def quorum_policy(cluster: Cluster) -> Iterator[Trouble]:
+    """Half a cluster must not act by itself."""
+    if cluster.now.properties.get("no-quorum-policy", "").lower() == "ignore":
+        yield error(
+            "",
+            "no-quorum-policy=ignore: each half of a split cluster fences and recovers by itself",
+            "pcs property set no-quorum-policy=stop",
+        )
+
+
+def startup_fencing(cluster: Cluster) -> Iterator[Trouble]:
+    """A node that nobody has seen may run instances."""
+    if not cluster.now.is_on("startup-fencing", default=True):
+        yield error(
+            "",
+            "startup-fencing=false: nodes that were never seen count as down though they may run",
+            "pcs property set startup-fencing=true",
+        )
+
+
+def concurrent_fencing(cluster: Cluster) -> Iterator[Trouble]:
+    """A rack that fails is many hosts to fence."""
+    properties = cluster.now.properties
+    if not cluster.now.is_on("concurrent-fencing", default=True):
+        detail = "concurrent-fencing=false: of several dead hosts one is fenced after the other"
+    elif "concurrent-fencing" not in properties and properties.get("dc-version", "").startswith(
+        "2."
+    ):
+        detail = (
+            "concurrent-fencing is not set, and off by default in some builds of Pacemaker 2: "
+            "of several dead hosts one would be fenced after the other"
+        )
+    else:
+        return
+    yield warning("", detail, "pcs property set concurrent-fencing=true")
+
+
+def managed(cluster: Cluster) -> Iterator[Trouble]:
+    """What was taken out of Pacemaker's hands, and may have been forgotten."""
+    if cluster.now.is_on("maintenance-mode", default=False):
+        yield warning(
+            "",
+            "maintenance-mode is on: Pacemaker starts, stops and fences nothing",
+            "pcs property set maintenance-mode=false",
+        )
+    for node in cluster.root.iterfind(".//nodes/node"):
+        name = str(node.get("uname"))
+        for state in ("maintenance", "standby"):
+            pairs = node.iterfind(f"instance_attributes/nvpair[@name='{state}']")
+            if any(is_true(str(pair.get("value"))) for pair in pairs):
+                verb = "unmaintenance" if state == "maintenance" else "unstandby"
+                yield warning(name, f"it is in {state}", f"pcs node {verb} {name}")
+    for primitive in cluster.root.iterfind(".//resources//primitive"):
+        attributes = meta(primitive)
+        hands_on = is_true(attributes.get("is-managed", "true"))
+        if not hands_on or is_true(attributes.get("maintenance", "false")):
+            name = str(primitive.get("id"))
+            text = "Pacemaker does not manage it: it is not restarted"
+            yield warning(name, text, f"pcs resource manage {name}")
+
+
+def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
+    """While a dead host's connection is tried, Pacemaker does less of everything else."""
+    root = cluster.root
+    path = ".//resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
+    for remote in root.iterfind(path):
+        name = str(remote.get("id"))
+        interval = remote.find("instance_attributes/nvpair[@name='reconnect_interval']")
+        if interval is None or not seconds(str(interval.get("value"))):
+            yield warning(
+                name,
+                "no reconnect_interval: once it is dead, Pacemaker tries to reach it all the time",
+                f"pcs resource update {name} reconnect_interval=60s",
+            )
+        start = remote.find("operations/op[@name='start']")
+        timeout = seconds(str(start.get("timeout") or "")) if start is not None else 0.0
+        if timeout > _CONNECTION_START:
+            yield warning(
+                name,
+                f"its start may take {timeout:g} s: as long as that Pacemaker holds other "
+                "actions back while the host is dead",
+                f"pcs resource update {name} op start timeout=20s",
+            )
+    for primitive in root.iterfind(".//resources//primitive"):
+        attributes = meta(primitive)
+        timeout = seconds(attributes.get("remote-connect-timeout", "60s"))
+        if "remote-node" in attributes and timeout > _CONNECTION_START:
+            name = str(primitive.get("id"))
+            yield warning(
+                attributes["remote-node"],
+                f"the connection to this guest node is tried for {timeout:g} s",
+                f"pcs resource meta {name} remote-connect-timeout=20s",
+            )
+
+
+def older_agents(cluster: Cluster) -> Iterator[Trouble]:
+    """What would evacuate beside novaha."""
+    for primitive in cluster.root.iterfind(".//resources//primitive"):
+        name = str(primitive.get("id"))
+        if primitive.get("class") == "stonith" and primitive.get("type") == "fence_evacuate":
+            yield warning(
+                name,
+                "fence_evacuate is of the older agents: it evacuates by itself, beside novaha",
+                f"pcs stonith delete {name}",
+            )
+
+
+FENCING: tuple[Check[Cluster], ...] = (
+    Check("compute-nodes", "the cluster has compute nodes", compute_nodes),
+    Check("fencing-enabled", "the cluster fences", fencing_enabled),
+    Check("power-devices", "each compute node has a device that cuts its power", power_devices),
+    Check("fence-device", "a device flags every compute node that is fenced", fence_device),
+    Check("fencing-levels", "in each level power first, the flag last", fencing_levels),
+    Check("startup-fencing", "nodes never seen are fenced", startup_fencing),
+    Check("concurrent-fencing", "several hosts are fenced at once", concurrent_fencing),
+)
+
+OPTIONS: tuple[Check[Cluster], ...] = (
+    Check("quorum-policy", "without quorum nothing is recovered", quorum_policy),
+    Check("remote-nodes", "connections to dead hosts do not hold others up long", remote_nodes),
+    Check("managed", "nothing is unmanaged, in maintenance or in standby", managed),
+    Check("older-agents", "nothing of the older agents is left", older_agents),
+)

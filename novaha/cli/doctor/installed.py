@@ -1,0 +1,47 @@
+"""What stands where an agent of ours should."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from novaha.cli.install import MARK
+
+_EXECUTABLE = 0o555
+
+
+class AgentState(Enum):
+    """How far a file is the agent that it should be."""
+
+    MISSING = auto()
+    FOREIGN = auto()
+    """Somebody else's, a distribution's for example."""
+    OUTDATED = auto()
+    """Ours, but not this version's, or not to be executed by everyone."""
+    CURRENT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An agent's file. python: the interpreter in its first line, "" if it is not ours."""
+
+    state: AgentState
+    python: str = ""
+
+
+def inspect(target: Path, source: bytes) -> Installed:
+    """What stands at `target`, where `source` should, whatever its interpreter is.
+
+    Raises OSError when that cannot be read.
+    """
+    if not target.exists():
+        return Installed(AgentState.MISSING)
+    first, _, rest = target.read_bytes().partition(b"\n")
+    if not rest.startswith(MARK):
+        return Installed(AgentState.FOREIGN)
+    everyone = target.stat().st_mode & _EXECUTABLE == _EXECUTABLE
+    same = rest == source.partition(b"\n")[2] and everyone
+    words = first.removeprefix(b"#!").decode("utf-8", "replace").split()
+    python = words[0] if words else ""
+    return Installed(AgentState.CURRENT if same else AgentState.OUTDATED, python)

@@ -1,0 +1,238 @@
+"""The resources of ours, their constraints and options, and the alert, in the CIB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from novaha.cli.configuration import Device, LocationRule, Resource
+from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score, seconds
+from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
+from novaha.cli.layout import COMPUTE_ID, EVACUATE_ID
+from novaha.contract.names import (
+    ALERT,
+    COMPUTE,
+    COMPUTE_AGENT,
+    CONTROLLER,
+    EVACUATE_AGENT,
+    FENCE_AGENT,
+    PROVIDER,
+    ROLE,
+)
+from novaha.core.record import HOLD
+
+SECRET = "lrm://"  # noqa: S105 (where a secret stands that is not in the CIB, see cibsecret(8))
+
+_BANNED = "-INFINITY"
+_SECRET_NAME = re.compile(r"(?:^|[_-])(?:pass|passw|passwd|password|secret|token)$")
+_FAILURE_TIMEOUT = 60
+_PRIORITY = 100
+
+
+def evacuate_resource(cluster: Cluster) -> Iterator[Trouble]:
+    """One evacuator, enabled."""
+    resource = cluster.now.resource(EVACUATE_AGENT)
+    yield from _exists(cluster, resource, EVACUATE_AGENT, "nobody brings instances up elsewhere")
+    if resource is not None and resource.clone:
+        yield error(
+            resource.id,
+            "it is a clone: the evacuators would take the work from each other",
+            f"pcs resource unclone {resource.id}",
+        )
+
+
+def compute_resource(cluster: Cluster) -> Iterator[Trouble]:
+    """nova-compute as an enabled clone."""
+    resource = holder(cluster.now)
+    yield from _exists(
+        cluster, resource, COMPUTE_AGENT, "nova-compute starts before its host is recovered"
+    )
+    if resource is not None and not resource.clone:
+        yield error(resource.id, "it is no clone: it runs on one host only", SETUP)
+
+
+def _exists(
+    cluster: Cluster, resource: Resource | None, agent: str, consequence: str
+) -> Iterator[Trouble]:
+    if resource is None:
+        yield error("", f"no resource of ocf:{PROVIDER}:{agent}: {consequence}", SETUP)
+        return
+    if is_stopped(resource.meta):
+        name = resource.clone or resource.id
+        yield error(resource.id, "it is disabled", f"pcs resource enable {name}")
+    for other in cluster.now.resources:
+        if other.agent == resource.agent and other.id != resource.id:
+            yield error(
+                other.id,
+                f"a second resource of ocf:{PROVIDER}:{agent}, beside {resource.id}",
+                f"pcs resource delete {other.id}",
+            )
+
+
+def roles(cluster: Cluster) -> Iterator[Trouble]:
+    """The rules look at the role."""
+    now = cluster.now
+    for node in now.computes():
+        if now.roles.get(node) != COMPUTE:
+            has = f"has {ROLE}={now.roles[node]}" if node in now.roles else f"has no {ROLE}"
+            yield error(
+                node,
+                f"this compute node {has}: nova-compute does not start there",
+                f"pcs node attribute {node} {ROLE}={COMPUTE}",
+            )
+
+
+def evacuate_placement(cluster: Cluster) -> Iterator[Trouble]:
+    """The evacuator must not die with the host that it is to recover."""
+    now, resource = cluster.now, cluster.now.resource(EVACUATE_AGENT)
+    if resource is None:
+        yield not_checked("", f"there is no resource of {EVACUATE_AGENT}")
+    elif now.is_on("symmetric-cluster", default=True) and not _bound(
+        now.rules,
+        LocationRule(resource.id, _BANNED, ROLE, "eq", COMPUTE),
+        LocationRule(resource.id, _BANNED, ROLE, "ne", CONTROLLER),
+    ):
+        yield error(resource.id, "it may be placed on a compute node, and die with it", SETUP)
+
+
+def compute_placement(cluster: Cluster) -> Iterator[Trouble]:
+    """nova-compute has no business on controllers."""
+    now, resource = cluster.now, holder(cluster.now)
+    if resource is None or not resource.clone:
+        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
+        return
+    clone = resource.clone
+    exclusive = any(
+        rule.resource == clone
+        and (rule.attribute, rule.operation, rule.value) == (ROLE, "eq", COMPUTE)
+        and rule.discovery == "exclusive"
+        for rule in now.rules
+    )
+    symmetric = now.is_on("symmetric-cluster", default=True)
+    banned = _bound(
+        now.rules,
+        LocationRule(clone, _BANNED, ROLE, "ne", COMPUTE),
+        LocationRule(clone, _BANNED, ROLE, "eq", CONTROLLER),
+    )
+    if symmetric and not exclusive and not banned:
+        yield error(clone, "no rule keeps it to the compute nodes", SETUP)
+
+
+def hold_rule(cluster: Cluster) -> Iterator[Trouble]:
+    """Pacemaker itself must know that a host is held (law 4)."""
+    now, resource = cluster.now, holder(cluster.now)
+    if resource is None or not resource.clone:
+        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
+    elif not _bound(now.rules, LocationRule(resource.clone, _BANNED, HOLD, "eq", "true")):
+        yield error(
+            resource.clone,
+            f"no rule on {HOLD}: Pacemaker tries to start it on hosts that are not recovered yet, "
+            "and that fails",
+            SETUP,
+        )
+
+
+def _bound(rules: frozenset[LocationRule], *wanted: LocationRule) -> bool:
+    return any(rule in rules for rule in wanted)
+
+
+def alert(cluster: Cluster) -> Iterator[Trouble]:
+    """Fencings are told to the evacuator at once."""
+    if not alert_files(cluster):
+        yield warning("", "no alert wakes the evacuator: it notices a fencing seconds later", SETUP)
+
+
+def alert_files(cluster: Cluster) -> list[str]:
+    """The files of the alerts that are ours."""
+    return [path for path in cluster.now.alerts.values() if PurePath(path).name == ALERT]
+
+
+def options(cluster: Cluster) -> Iterator[Trouble]:
+    """Meta attributes without which a failure lasts longer than it must."""
+    now = cluster.now
+    evacuate, compute = now.resource(EVACUATE_AGENT), holder(now)
+    if evacuate is None and compute is None:
+        yield not_checked("", "there is no resource of ours")
+    for resource in filter(None, (evacuate, compute)):
+        if not seconds(resource.meta.get("failure-timeout", "0")):
+            yield warning(
+                resource.id,
+                "no failure-timeout: after a failed start it stays away from that node until "
+                "somebody cleans up",
+                f"pcs resource meta {resource.id} failure-timeout={_FAILURE_TIMEOUT}s",
+            )
+    if evacuate is None:
+        return
+    remote = [
+        score(str(pair.get("value")))
+        for primitive in cluster.root.iterfind(".//resources//primitive[@type='remote']")
+        for pair in primitive.iterfind("meta_attributes/nvpair[@name='priority']")
+    ]
+    if score(evacuate.meta.get("priority", "0")) <= max([0.0, *remote]):
+        yield warning(
+            evacuate.id,
+            "it has no priority: on busy controllers its start waits for tries to reach a dead "
+            "host",
+            f"pcs resource meta {evacuate.id} priority={_PRIORITY}",
+        )
+    if score(evacuate.meta.get("resource-stickiness", "0")) <= 0:
+        yield warning(
+            evacuate.id,
+            "no resource-stickiness: it may be moved between controllers without need",
+            f"pcs resource meta {evacuate.id} resource-stickiness=1",
+        )
+    if score(evacuate.meta.get("migration-threshold", "INFINITY")) in (0.0, float("inf")):
+        yield warning(
+            evacuate.id,
+            "no migration-threshold: failing on one controller it never moves to another",
+            f"pcs resource meta {evacuate.id} migration-threshold=2",
+        )
+
+
+def secrets(cluster: Cluster) -> Iterator[Trouble]:
+    """Passwords of ours that everybody who may read the CIB can read (law 9)."""
+    now = cluster.now
+    ours: list[Device | Resource] = [d for d in now.devices if d.agent == FENCE_AGENT]
+    ours += now.resources
+    for one in ours:
+        clear = sorted(
+            name
+            for name, value in one.attributes.items()
+            if _SECRET_NAME.search(name) and value and not value.startswith(SECRET)
+        )
+        if not clear:
+            continue
+        text = f"its {', '.join(clear)} stands in the clear in the cluster's configuration"
+        unset = " ".join(f"{name}=" for name in _credentials(one))
+        if one.agent == EVACUATE_AGENT:
+            remedy = (
+                "put it into /etc/novaha/novaha.conf on every controller, then:\n"
+                f"pcs resource update {one.id} {unset}"
+            )
+        elif one.agent == FENCE_AGENT:
+            text += ", and fencing needs none"
+            remedy = f"pcs stonith update {one.id} {unset}"
+        else:
+            text += ", and only a monitor of depth 10 needs it"
+            remedy = f"pcs resource update {one.id} {unset}"
+        yield warning(one.id, text, remedy)
+
+
+def _credentials(one: Device | Resource) -> list[str]:
+    """The parameters to take out together: half a login is an error."""
+    names = ("auth_url", "username", "login", "tenant_name", "user_domain", "project_domain")
+    return [n for n in one.attributes if n in names or _SECRET_NAME.search(n)]
+
+
+RESOURCES: tuple[Check[Cluster], ...] = (
+    Check("nova-evacuate", "the evacuator's resource is enabled", evacuate_resource),
+    Check("nova-compute", "nova-compute is an enabled clone", compute_resource),
+    Check("roles", f"each compute node has {ROLE}={COMPUTE}", roles),
+    Check("evacuate-placement", f"{EVACUATE_ID} stays off the compute nodes", evacuate_placement),
+    Check("compute-placement", f"{COMPUTE_ID} runs on compute nodes only", compute_placement),
+    Check("hold-rule", "nova-compute is not started on a host that is held", hold_rule),
+    Check("alert", "an alert wakes the evacuator", alert),
+    Check("resource-options", "failures expire, the evacuator comes first", options),
+    Check("secrets", "no password of ours stands in the clear in the CIB", secrets),
+)

@@ -1,0 +1,220 @@
+"""Fencing and the cluster's options: sound, and each thing broken by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from novaha.cli.doctor import cluster as checks
+from novaha.cli.doctor.cluster import FENCING, OPTIONS, Cluster, score, seconds
+from novaha.cli.doctor.finding import Check, Trouble, Verdict
+from tests.unit.cli.doctor.sites import PROPERTY, cluster, only, with_property, with_resource
+
+LEVEL = 'devices="ipmi-1,flag"'
+
+
+@pytest.mark.parametrize("check", [*FENCING, *OPTIONS], ids=lambda c: c.name)
+def test_a_sound_cluster_has_no_trouble(check: Check[Cluster]) -> None:
+    assert list(check.look(cluster())) == []
+
+
+def levels(*changes: tuple[str, str]) -> Trouble:
+    return only(checks.fencing_levels(cluster(*changes)))
+
+
+def test_fencing_switched_off() -> None:
+    found = only(checks.fencing_enabled(cluster((PROPERTY, PROPERTY.replace("true", "false")))))
+    assert found.remedy == "pcs property set stonith-enabled=true"
+
+
+def test_pacemaker_3_has_another_name_for_it() -> None:
+    only(checks.fencing_enabled(with_property("fencing-enabled", "false")))
+    older = (PROPERTY, PROPERTY.replace("true", "false"))
+    newer = ("</cluster_prop", '<nvpair id="y" name="fencing-enabled" value="true"/></cluster_prop')
+    assert list(checks.fencing_enabled(cluster(older, newer))) == []
+
+
+def test_no_compute_node() -> None:
+    attribute = '<nvpair id="n11" name="osprole" value="compute"/>'
+    other = attribute.replace("n11", "n21")
+    now = cluster((attribute, ""), (other, ""), nodes={"controller-1": "member"})
+    assert "add-remote" in only(checks.compute_nodes(now)).remedy
+
+
+def test_law_1_the_flag_before_the_power_device() -> None:
+    found = levels((LEVEL, 'devices="flag,ipmi-1"'))
+    assert found.subject == "compute-1"
+    assert "flag comes before ipmi-1 in level 1" in found.detail
+    assert found.remedy.splitlines() == [
+        "pcs stonith level remove 1 target compute-1 stonith flag ipmi-1",
+        "pcs stonith level add 1 compute-1 ipmi-1 flag",
+    ]
+
+
+def test_law_1_the_flag_alone() -> None:
+    found = levels((LEVEL, 'devices="flag"'))
+    assert "alone in level 1" in found.detail
+    assert found.remedy.endswith("pcs stonith level add 1 compute-1 ipmi-1 flag")
+
+
+def test_law_3_the_flag_is_missing() -> None:
+    found = levels((LEVEL, 'devices="ipmi-1"'))
+    assert "flag is missing in level 1" in found.detail
+    assert found.remedy.endswith("pcs stonith level add 1 compute-1 ipmi-1 flag")
+
+
+def test_law_3_the_flag_in_another_level() -> None:
+    second = '/><fencing-level id="t3" target="compute-1" index="2" devices="flag"/>'
+    found = levels((f"{LEVEL}/>", 'devices="ipmi-1"' + second))
+    assert "flag is in level 2, but not in level 1" in found.detail
+    assert "alone in level 2" in found.detail
+    assert "pcs stonith level remove 2 target compute-1 stonith flag" in found.remedy
+
+
+def test_law_3_no_level_at_all() -> None:
+    line = f'<fencing-level id="t1" target="compute-1" index="1" {LEVEL}/>'
+    found = levels((line, ""))
+    assert found.remedy == "pcs stonith level add 1 compute-1 ipmi-1 flag"
+
+
+def test_a_level_with_a_device_that_does_not_exist() -> None:
+    found = levels((LEVEL, 'devices="ipmi-9,flag"'))
+    assert "names ipmi-9" in found.detail
+    assert found.remedy.startswith("pcs stonith level remove 1 target compute-1 stonith ipmi-9")
+
+
+def test_levels_for_patterns_are_not_looked_into() -> None:
+    line = f'target="compute-1" index="1" {LEVEL}'
+    found = list(checks.fencing_levels(cluster((line, line.replace("target=", "target-pattern=")))))
+    assert [t.verdict for t in found] == [Verdict.WARNING, Verdict.NOT_CHECKED]
+    assert found[1].subject == "compute-1"
+
+
+def test_levels_without_a_flag_device_are_its_matter() -> None:
+    now = cluster(('type="fence_compute"', 'type="fence_other"'))
+    only(checks.fencing_levels(now), Verdict.NOT_CHECKED)
+    assert only(checks.fence_device(now)).remedy == "novaha setup --apply"
+
+
+def test_a_host_without_a_device_that_cuts_its_power() -> None:
+    found = only(
+        checks.power_devices(
+            cluster(('value="compute-2"', 'value="compute-9"'), ("ipmi-2,flag", "flag"))
+        )
+    )
+    assert found.subject == "compute-2"
+    assert "pcs stonith create ipmi-compute-2 fence_ipmilan" in found.remedy
+
+
+DISABLED = (
+    '<meta_attributes id="z"><nvpair id="z1" name="target-role" value="Stopped"/></meta_attributes>'
+)
+
+
+def test_a_disabled_power_device() -> None:
+    head = 'class="stonith" type="fence_ipmilan"><instance_attributes id="i1">'
+    now = cluster((head, head.replace("><", f">{DISABLED}<")))
+    assert only(checks.power_devices(now)).remedy == "pcs stonith enable ipmi-1"
+
+
+def test_the_flag_device_is_disabled_incomplete_or_there_twice() -> None:
+    head = 'type="fence_compute">'
+    now = cluster((head, head + DISABLED))
+    assert only(checks.fence_device(now)).remedy == "pcs stonith enable flag"
+    now = cluster(('value="compute-1 compute-2"', 'value="compute-1"'))
+    assert "not for compute-2" in only(checks.fence_device(now)).detail
+    now = with_resource('<primitive id="second" class="stonith" type="fence_compute"/>')
+    assert only(checks.fence_device(now)).remedy == "pcs stonith delete flag"
+
+
+def test_a_flag_device_that_asks_the_agent_for_its_hosts_is_for_all() -> None:
+    now = cluster(('<nvpair id="f1" name="pcmk_host_list" value="compute-1 compute-2"/>', ""))
+    assert list(checks.fence_device(now)) == []
+
+
+@pytest.mark.parametrize(
+    ("look", "name", "value", "verdict"),
+    [
+        (checks.quorum_policy, "no-quorum-policy", "ignore", Verdict.ERROR),
+        (checks.startup_fencing, "startup-fencing", "false", Verdict.ERROR),
+        (checks.concurrent_fencing, "concurrent-fencing", "off", Verdict.WARNING),
+        (checks.managed, "maintenance-mode", "true", Verdict.WARNING),
+    ],
+)
+def test_properties(look, name: str, value: str, verdict: Verdict) -> None:
+    assert only(look(with_property(name, value)), verdict).remedy.startswith(
+        f"pcs property set {name}="
+    )
+
+
+def test_quorum_may_be_frozen() -> None:
+    assert list(checks.quorum_policy(with_property("no-quorum-policy", "freeze"))) == []
+
+
+def test_pacemaker_2_may_fence_one_after_the_other_by_default() -> None:
+    older = ('"3.0.0-6"', '"2.1.5-1"')
+    only(checks.concurrent_fencing(cluster(older)), Verdict.WARNING)
+    said = (PROPERTY, f'{PROPERTY}<nvpair id="x" name="concurrent-fencing" value="true"/>')
+    assert list(checks.concurrent_fencing(cluster(older, said))) == []
+
+
+def test_a_node_in_standby_or_maintenance() -> None:
+    role = '<nvpair id="n11" name="osprole" value="compute"/>'
+    for state, command in (("standby", "unstandby"), ("maintenance", "unmaintenance")):
+        now = cluster((role, f'{role}<nvpair id="s" name="{state}" value="on"/>'))
+        found = only(checks.managed(now), Verdict.WARNING)
+        assert (found.subject, found.remedy) == ("compute-1", f"pcs node {command} compute-1")
+
+
+def test_an_unmanaged_resource() -> None:
+    now = cluster(('name="priority" value="100"', 'name="is-managed" value="false"'))
+    found = only(checks.managed(now), Verdict.WARNING)
+    assert found.remedy == "pcs resource manage evac"
+
+
+def test_a_remote_node_that_is_tried_all_the_time() -> None:
+    now = cluster(('<nvpair id="r11" name="reconnect_interval" value="60s"/>', ""))
+    found = only(checks.remote_nodes(now), Verdict.WARNING)
+    assert found.remedy == "pcs resource update compute-1 reconnect_interval=60s"
+
+
+def test_a_remote_node_whose_start_takes_long() -> None:
+    now = cluster(('timeout="20s"', 'timeout="60s"'))
+    found = only(checks.remote_nodes(now), Verdict.WARNING)
+    assert found.remedy == "pcs resource update compute-1 op start timeout=20s"
+
+
+def test_a_guest_node_that_is_tried_long() -> None:
+    meta = '<nvpair id="g1" name="remote-node" value="guest-1"/>'
+    vm = '<primitive id="vm" class="ocf" type="VirtualDomain"><meta_attributes id="g">{}{}'
+    vm += "</meta_attributes></primitive>"
+    found = only(checks.remote_nodes(with_resource(vm.format(meta, ""))), Verdict.WARNING)
+    assert found.remedy == "pcs resource meta vm remote-connect-timeout=20s"
+    short = '<nvpair id="g2" name="remote-connect-timeout" value="20"/>'
+    assert list(checks.remote_nodes(with_resource(vm.format(meta, short)))) == []
+
+
+def test_the_older_agents_fence_device() -> None:
+    now = with_resource('<primitive id="old" class="stonith" type="fence_evacuate"/>')
+    assert only(checks.older_agents(now), Verdict.WARNING).remedy == "pcs stonith delete old"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("20", 20.0), ("20s", 20.0), ("100ms", 0.1), ("2min", 120.0), ("1h", 3600.0)),
+        *(("PT1M30S", 90.0), ("", 0.0), ("often", 0.0)),
+    ],
+)
+def test_times(text: str, value: float) -> None:
+    assert seconds(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("100", 100.0), ("-5", -5.0), ("INFINITY", float("inf")), ("+INFINITY", float("inf"))),
+        *(("-INFINITY", float("-inf")), ("much", 0.0)),
+    ],
+)
+def test_scores(text: str, value: float) -> None:
+    assert score(text) == value

@@ -1,0 +1,152 @@
+"""Our resources, their rules and options: sound, and each thing broken by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from novaha.cli.doctor import resources as checks
+from novaha.cli.doctor.cluster import Cluster
+from novaha.cli.doctor.finding import Check, Verdict
+from novaha.cli.doctor.resources import RESOURCES
+from tests.unit.cli.doctor.sites import cluster, only, with_property, with_resource
+
+EVACUATE = 'type="NovaEvacuate"'
+COMPUTE = 'type="NovaCompute"'
+OWN = '<nvpair id="ei1" name="verbose" value="true"/>'
+
+
+@pytest.mark.parametrize("check", RESOURCES, ids=lambda c: c.name)
+def test_a_sound_cluster_has_no_trouble(check: Check[Cluster]) -> None:
+    assert list(check.look(cluster())) == []
+
+
+@pytest.mark.parametrize(
+    ("agent", "look"),
+    [(EVACUATE, checks.evacuate_resource), (COMPUTE, checks.compute_resource)],
+)
+def test_a_resource_that_is_missing(agent: str, look) -> None:
+    assert only(look(cluster((agent, 'type="Other"')))).remedy == "novaha setup --apply"
+
+
+def test_disabled_resources() -> None:
+    now = cluster(('name="priority" value="100"', 'name="target-role" value="Stopped"'))
+    assert only(checks.evacuate_resource(now)).remedy == "pcs resource enable evac"
+    now = cluster(('name="interleave" value="true"', 'name="target-role" value="stopped"'))
+    assert only(checks.compute_resource(now)).remedy == "pcs resource enable nc-clone"
+
+
+def test_an_evacuator_on_every_node() -> None:
+    text = '<clone id="e2c"><primitive id="e2" class="ocf" provider="openstack" {}/></clone>'
+    now = cluster(
+        (EVACUATE, 'type="Other"'), ("<resources>", "<resources>" + text.format(EVACUATE))
+    )
+    assert only(checks.evacuate_resource(now)).remedy == "pcs resource unclone e2"
+
+
+def test_a_second_one() -> None:
+    now = with_resource(f'<primitive id="e2" class="ocf" provider="openstack" {EVACUATE}/>')
+    assert only(checks.evacuate_resource(now)).remedy == "pcs resource delete evac"
+
+
+def test_nova_compute_that_is_no_clone() -> None:
+    now = cluster(('<clone id="nc-clone">', '<group id="nc-clone">'), ("</clone>", "</group>"))
+    assert "no clone" in only(checks.compute_resource(now)).detail
+    only(checks.hold_rule(now), Verdict.NOT_CHECKED)
+    only(checks.compute_placement(now), Verdict.NOT_CHECKED)
+
+
+def test_something_else_may_start_nova_compute_behind_nova_compute_wait() -> None:
+    now = cluster((COMPUTE, 'type="nova-compute-wait"'))
+    for look in (checks.compute_resource, checks.compute_placement, checks.hold_rule):
+        assert list(look(now)) == []
+
+
+def test_a_compute_node_without_its_role() -> None:
+    role = '<nvpair id="n11" name="osprole" value="compute"/>'
+    for other, says in (("", "has no osprole"), (role.replace('"compute"', '"x"'), "osprole=x")):
+        found = only(checks.roles(cluster((role, other))))
+        assert found.remedy == "pcs node attribute compute-1 osprole=compute"
+        assert says in found.detail
+
+
+RULES = 'attribute="osprole" operation="eq"'
+
+
+def test_resources_that_may_run_anywhere() -> None:
+    now = cluster((RULES, 'attribute="other" operation="eq"'))
+    assert only(checks.evacuate_placement(now)).subject == "evac"
+    assert only(checks.compute_placement(now)).subject == "nc-clone"
+
+
+def test_a_rule_that_only_prefers_compute_nodes_keeps_nobody_there() -> None:
+    now = cluster((' resource-discovery="exclusive"', ""))
+    assert only(checks.compute_placement(now)).remedy == "novaha setup --apply"
+
+
+def test_other_rules_that_do_the_same() -> None:
+    rule = 'score="0"><expression id="l2e" attribute="osprole" operation="eq"'
+    banned = rule.replace('"0"', '"-INFINITY"').replace('"eq"', '"ne"')
+    now = cluster((' resource-discovery="exclusive"', ""), (rule, banned))
+    assert list(checks.compute_placement(now)) == []
+
+
+def test_an_opt_in_cluster_places_nothing_by_itself() -> None:
+    now = with_property("symmetric-cluster", "false")
+    assert list(checks.evacuate_placement(now)) == []
+    assert list(checks.compute_placement(now)) == []
+
+
+def test_law_4_the_rule_on_the_hold() -> None:
+    now = cluster(('attribute="novaha-hold"', 'attribute="other"'))
+    found = only(checks.hold_rule(now))
+    assert (found.subject, found.remedy) == ("nc-clone", "novaha setup --apply")
+
+
+def test_no_alert() -> None:
+    now = cluster(("novaha_alert", "other_alert"))
+    assert only(checks.alert(now), Verdict.WARNING).remedy == "novaha setup --apply"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "subject", "remedy"),
+    [
+        ('id="e1" name="failure-timeout"', 'id="e1" name="x"', "evac", "failure-timeout=60s"),
+        ('id="m1" name="failure-timeout"', 'id="m1" name="x"', "nc", "failure-timeout=60s"),
+        ('name="priority" value="100"', 'name="priority" value="0"', "evac", "priority=100"),
+        ('name="resource-stickiness"', 'name="x"', "evac", "resource-stickiness=1"),
+        ('name="migration-threshold"', 'name="x"', "evac", "migration-threshold=2"),
+    ],
+)
+def test_options(old: str, new: str, subject: str, remedy: str) -> None:
+    found = only(checks.options(cluster((old, new))), Verdict.WARNING)
+    assert found.remedy == f"pcs resource meta {subject} {remedy}"
+
+
+def test_the_evacuator_comes_before_the_connections_to_dead_hosts() -> None:
+    end = '<instance_attributes id="r2">'
+    more = '<meta_attributes id="q"><nvpair id="q1" name="priority" value="200"/></meta_attributes>'
+    found = only(checks.options(cluster((end, more + end))), Verdict.WARNING)
+    assert "priority" in found.remedy
+
+
+def test_law_9_a_password_in_the_clear_is_named_and_not_shown() -> None:
+    login = '<nvpair id="e5" name="username" value="nova"/>'
+    login += '<nvpair id="e6" name="password" value="hunter2"/>'
+    found = only(checks.secrets(cluster((OWN, login))), Verdict.WARNING)
+    assert found.subject == "evac"
+    assert "password" in found.detail
+    assert "hunter2" not in found.detail + found.remedy
+    assert found.remedy.endswith("pcs resource update evac username= password=")
+
+
+def test_law_9_a_secret_that_stands_elsewhere_is_none() -> None:
+    for name, value in (("password", "lrm://"), ("password_script", "/x"), ("password", "")):
+        secret = f'<nvpair id="e6" name="{name}" value="{value}"/>'
+        assert list(checks.secrets(cluster((OWN, secret)))) == []
+
+
+def test_law_9_our_fence_device_needs_no_password_and_others_are_not_ours() -> None:
+    hosts = '<nvpair id="f1" name="pcmk_host_list" value="compute-1 compute-2"/>'
+    now = cluster((hosts, f'{hosts}<nvpair id="f2" name="passwd" value="hunter2"/>'))
+    found = only(checks.secrets(now), Verdict.WARNING)
+    assert found.remedy == "pcs stonith update flag passwd="
