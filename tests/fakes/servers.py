@@ -63,6 +63,7 @@ FORMS = MappingProxyType(
         "resized": Form("resized"),
         "resizing": Form("active", "resize_migrating"),
         "migrating": Form("active", "migrating"),
+        "rebuilding": Form("active", "rebuild_spawning", runs=False),
         "building": Form("building", "spawning", UNKNOWN_POWER, runs=False),
         "rebooting": Form("active", "rebooting"),
         "rebooting-hard": Form("active", "rebooting_hard"),
