@@ -128,9 +128,9 @@ def test_ocf_tester_finds_nothing_but_our_metadata_being_newer(
 
 def test_pcs_takes_the_readmes_commands_for_libvirt(sandbox, tmp_path, cib, query) -> None:
     """A depth in the metadata is what makes Pacemaker look for a libvirt that hangs."""
-    lines = (ROOT / "README.md").read_text().splitlines()
-    commands = [line.strip() for line in lines if line.strip().startswith("pcs ")]
-    assert any("ocf:openstack:libvirtd" in command for command in commands)
+    lines = map(str.strip, (ROOT / "README.md").read_text().splitlines())
+    commands = [line for line in lines if line.startswith("pcs ") and "libvirtd" in line]
+    assert "ocf:openstack:libvirtd" in commands[0]
     sandbox(*NOVAHA, "setup", "--apply")
     script = [command.replace("pcs ", f"pcs -f {cib} ", 1) for command in commands]
     (tmp_path / "readme.sh").write_text("\n".join(["set -ex", *script]) + "\n")
