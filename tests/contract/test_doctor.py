@@ -14,6 +14,14 @@ NOVAHA = (sys.executable, "-m", "novaha.cli.main")
 sandbox = test_setup.sandbox
 
 
+NOT_BY_SETUP = {"remote-nodes", "controllers-fencing"}
+"""What the CIB of these tests lacks, and setup does not change."""
+
+
+LIVE = {"quorum", "nodes-online", "running", "fencings", "failed-actions"}
+"""Nothing runs in a file."""
+
+
 def examined(sandbox, *, ill: bool = False) -> dict[str, list[dict[str, str]]]:
     """What doctor says of the cluster's configuration, by verdict."""
     said = sandbox(*NOVAHA, "doctor", "--only", "cluster", "--output", "json", fails=ill)
@@ -33,9 +41,8 @@ def test_doctor_finds_what_setup_has_not_done_yet_and_then_nothing(sandbox) -> N
     }
     sandbox(*NOVAHA, "setup", "--apply")
     after = examined(sandbox)
-    assert {f["check"] for f in after["warning"]} == {"remote-nodes"}  # not setup's to change
-    live = {"quorum", "nodes-online", "running", "failed-actions"}  # nothing runs in a file
-    assert {f["check"] for f in after["not checked"]} == live
+    assert {f["check"] for f in after["warning"]} == NOT_BY_SETUP
+    assert {f["check"] for f in after["not checked"]} == LIVE
     assert {"fencing-levels", "hold-rule", "compute-placement"} <= {f["check"] for f in after["ok"]}
 
 
@@ -77,6 +84,7 @@ BREAK = (
     "pcs property set concurrent-fencing=false no-quorum-policy=ignore startup-fencing=false",
     "pcs property set maintenance-mode=true",
     "pcs node attribute compute-2 osprole=",
+    "pcs resource ban nova-evacuate controller-1",
 )
 
 
@@ -88,7 +96,7 @@ def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(sandbox, cib
     assert {trouble["check"] for trouble in troubles} == {
         *("power-devices", "fence-device", "nova-evacuate", "nova-compute", "managed"),
         *("resource-options", "secrets", "remote-nodes", "concurrent-fencing", "quorum-policy"),
-        *("startup-fencing", "roles"),
+        *("startup-fencing", "roles", "moved-by-hand", "controllers-fencing"),
     }
     assert "hunter2" not in json.dumps(found)
     done(sandbox, cib, remedies(troubles))

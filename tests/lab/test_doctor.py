@@ -94,8 +94,8 @@ def test_a_recovery_and_an_outage_are_told(well: Site) -> None:
     finally:
         well.lab("start", "keystone")
     assert code == 1
-    (wrong,) = errors(findings)
-    assert wrong["check"] == "sign-in"
-    assert "10.77.2.2:5000" in wrong["detail"]
+    wrong = {finding["check"]: finding["detail"] for finding in errors(findings)}
+    assert wrong.keys() <= {"sign-in", "evacuator"}  # which may run on another controller
+    assert "10.77.2.2:5000" in wrong["sign-in"]
     well.spawn_delay(0)
     well.wait("the host is back", well.whole, 300)

@@ -21,6 +21,8 @@ SETUP = "novaha setup --apply"
 _WAIT_AGENT = "nova-compute-wait"
 """Takes NovaCompute's place where something else starts nova-compute."""
 
+_OLDEST = (2, 1, 5)
+
 _CONNECTION_START = 30.0
 """Seconds: while a connection to a dead host is tried, less of everything else is done."""
 
@@ -105,6 +107,24 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
             )
 
 
+def controllers_fencing(cluster: Cluster) -> Iterator[Trouble]:
+    """A controller that dies and cannot be fenced holds up everything, recoveries too."""
+    now = cluster.now
+    power = [device for device in now.devices if device.agent != FENCE_AGENT]
+    watchdog = seconds(now.properties.get("stonith-watchdog-timeout", "0"))
+    if watchdog or any(not device.names_hosts for device in power):
+        return  # what those can fence only they know
+    for node, kind in sorted(now.nodes.items()):
+        if kind == "member" and node not in now.computes() and not now.power_devices(node):
+            yield warning(
+                node,
+                "no device is told to fence this controller: when it dies, the cluster waits for "
+                "somebody to confirm that by hand",
+                f"pcs stonith create ipmi-{node} fence_ipmilan ip=ADDRESS username=USER "
+                f"password_script=FILE pcmk_host_list={node}",
+            )
+
+
 def fence_device(cluster: Cluster) -> Iterator[Trouble]:
     """The device that flags what was fenced."""
     now = cluster.now
@@ -183,6 +203,14 @@ def _wrong(level: Level, all_levels: list[Level], flag: str) -> str:
             "still run"
         )
     return ""
+
+
+def pacemaker_version(cluster: Cluster) -> Iterator[Trouble]:
+    """What novaha was measured with."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", cluster.now.properties.get("dc-version", ""))
+    if found and tuple(int(part) for part in found.groups()) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        yield error("", f"Pacemaker {found[0]} is older than {oldest}: upgrade it")
 
 
 def quorum_policy(cluster: Cluster) -> Iterator[Trouble]:
@@ -296,6 +324,7 @@ FENCING: tuple[Check[Cluster], ...] = (
     Check("compute-nodes", "the cluster has compute nodes", compute_nodes),
     Check("fencing-enabled", "the cluster fences", fencing_enabled),
     Check("power-devices", "each compute node has a device that cuts its power", power_devices),
+    Check("controllers-fencing", "each controller can be fenced", controllers_fencing),
     Check("fence-device", "a device flags every compute node that is fenced", fence_device),
     Check("fencing-levels", "in each level power first, the flag last", fencing_levels),
     Check("startup-fencing", "nodes never seen are fenced", startup_fencing),
@@ -303,6 +332,7 @@ FENCING: tuple[Check[Cluster], ...] = (
 )
 
 OPTIONS: tuple[Check[Cluster], ...] = (
+    Check("pacemaker-version", "Pacemaker is new enough", pacemaker_version),
     Check("quorum-policy", "without quorum nothing is recovered", quorum_policy),
     Check("remote-nodes", "connections to dead hosts do not hold others up long", remote_nodes),
     Check("managed", "nothing is unmanaged, in maintenance or in standby", managed),

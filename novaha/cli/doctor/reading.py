@@ -28,6 +28,7 @@ from novaha.cli.install import Directories, InstallError
 from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
+from novaha.evacuator import client
 from novaha.evacuator.observe import Names
 from novaha.pacemaker import live
 from novaha.pacemaker.cib import RecordStore, known_nodes, local_node, query
@@ -124,14 +125,28 @@ def running(found: Site, cluster: Cluster, run: Runner) -> Running:
 
 
 def recoveries(found: Site, cluster: Cluster, run: Runner) -> Recoveries:
-    """The records, and the older agents' flags."""
+    """The records, the older agents' flags, and the evacuator if it runs on this node."""
     flags: dict[str, str] | None = None
     problem = ""
     try:
         flags = live.older_flags(run)
     except NovahaError as error:
         problem = str(error)
-    return Recoveries(found.records, _nodes(cluster.root), datetime.now(UTC), flags, problem)
+    health, silent = None, ""
+    if client.pid() is not None:
+        try:
+            health = client.ask("health")
+        except client.EvacuatorError as error:
+            silent = str(error)
+    return Recoveries(
+        records=found.records,
+        nodes=_nodes(cluster.root),
+        now=datetime.now(UTC),
+        older=flags,
+        older_problem=problem,
+        health=health,
+        health_problem=silent,
+    )
 
 
 def node(found: Site, run: Runner, directories: Directories | None = None) -> Node:

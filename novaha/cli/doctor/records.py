@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
+from novaha.cli.layout import EVACUATE_ID
 from novaha.core.errors import RecordError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
+from novaha.evacuator.client import HUNG_AFTER
 
 _CLAIMED = timedelta(minutes=5)
 """In which an evacuator that runs has claimed a fenced host."""
 
 _LOOK = "novaha status"
+_LOG = "tail -n 50 /var/log/novaha/nova-evacuate.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Recoveries:
 
     nodes: the nodes that the cluster still has, so that a record may be of one that is gone.
     older: the older agents' flags by node, None when they could not be read; older_problem: why.
+    health: what the evacuator on this node says of itself, None when none runs here;
+        health_problem: why it says nothing though it runs.
     """
 
     records: Mapping[str, Record | RecordError]
@@ -30,6 +36,8 @@ class Recoveries:
     now: datetime
     older: Mapping[str, str] | None = field(default_factory=dict)
     older_problem: str = ""
+    health: Mapping[str, Any] | None = None
+    health_problem: str = ""
 
 
 def records(recoveries: Recoveries) -> Iterator[Trouble]:
@@ -84,7 +92,26 @@ def older(recoveries: Recoveries) -> Iterator[Trouble]:
         )
 
 
+def evacuator(recoveries: Recoveries) -> Iterator[Trouble]:
+    """Whether it turns, and gets what it asks for."""
+    health = recoveries.health
+    if recoveries.health_problem:
+        yield error("", recoveries.health_problem, _LOG)
+        return
+    if health is None:
+        where = f"crm_resource --locate --resource {EVACUATE_ID}"
+        yield not_checked("", "it does not run on this node", where)
+        return
+    if float(health["turn_age"]) > HUNG_AFTER:
+        yield error("", f"its loop has not turned for {float(health['turn_age']):.0f} s", _LOG)
+    if health["problem"]:
+        yield error("", f"it cannot go on: {health['problem']}", _LOG)
+    if health["nova"]["ok"] is False:
+        yield error("", f"Nova does not answer it: {health['nova']['problem']}", _LOG)
+
+
 RECORDS: tuple[Check[Recoveries], ...] = (
+    Check("evacuator", "it turns, and Nova answers it", evacuator),
     Check("records", "no host is in recovery", records),
     Check("record-nodes", "each record is of a node of this cluster", nodes),
     Check("older-flags", "the older agents left no flag", older),

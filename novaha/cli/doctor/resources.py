@@ -190,6 +190,21 @@ def options(cluster: Cluster) -> Iterator[Trouble]:
         )
 
 
+def moved_by_hand(cluster: Cluster) -> Iterator[Trouble]:
+    """What `pcs resource move` and `ban` leave behind keeps a resource away for ever."""
+    ours = {name for r in cluster.now.resources for name in (r.id, r.clone) if name}
+    ours |= {device.id for device in cluster.now.devices}
+    for location in cluster.root.iterfind(".//constraints/rsc_location"):
+        name = str(location.get("rsc"))
+        if name in ours and str(location.get("id")).startswith(("cli-ban-", "cli-prefer-")):
+            yield warning(
+                name,
+                f"it was moved or banned by hand, which holds until it is cleared "
+                f"({location.get('id')})",
+                f"pcs resource clear {name}",
+            )
+
+
 def secrets(cluster: Cluster) -> Iterator[Trouble]:
     """Passwords of ours that everybody who may read the CIB can read (law 9)."""
     now = cluster.now
@@ -234,5 +249,6 @@ RESOURCES: tuple[Check[Cluster], ...] = (
     Check("hold-rule", "nova-compute is not started on a host that is held", hold_rule),
     Check("alert", "an alert wakes the evacuator", alert),
     Check("resource-options", "failures expire, the evacuator comes first", options),
+    Check("moved-by-hand", "no move or ban by hand is left", moved_by_hand),
     Check("secrets", "no password of ours stands in the clear in the CIB", secrets),
 )

@@ -42,6 +42,8 @@ SOUND = """\
     <nvpair id="i12" name="password" value="theirs"/></instance_attributes></primitive>
   <primitive id="ipmi-2" class="stonith" type="fence_ipmilan"><instance_attributes id="i2">
     <nvpair id="i21" name="pcmk_host_list" value="compute-2"/></instance_attributes></primitive>
+  <primitive id="ipmi-c" class="stonith" type="fence_ipmilan"><instance_attributes id="ic">
+    <nvpair id="ic1" name="pcmk_host_list" value="controller-1"/></instance_attributes></primitive>
   <primitive id="flag" class="stonith" type="fence_compute"><instance_attributes id="f">
     <nvpair id="f1" name="pcmk_host_list" value="compute-1 compute-2"/></instance_attributes>
   </primitive>

@@ -116,6 +116,30 @@ def test_a_disabled_power_device() -> None:
     assert only(checks.power_devices(now)).remedy == "pcs stonith enable ipmi-1"
 
 
+def test_a_controller_that_nothing_fences() -> None:
+    nobody = ('value="controller-1"', 'value="other-1"')
+    found = only(checks.controllers_fencing(cluster(nobody)), Verdict.WARNING)
+    assert found.subject == "controller-1"
+    assert "pcmk_host_list=controller-1" in found.remedy
+
+
+def test_what_fences_controllers_may_know_only_itself() -> None:
+    asked = ('<nvpair id="ic1" name="pcmk_host_list" value="controller-1"/>', "")
+    assert list(checks.controllers_fencing(cluster(asked))) == []
+    nobody = ('value="controller-1"', 'value="other-1"')
+    watchdog = '<nvpair id="w" name="stonith-watchdog-timeout" value="10s"/>'
+    assert list(checks.controllers_fencing(cluster(nobody, (PROPERTY, PROPERTY + watchdog)))) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "too_old"),
+    [("2.0.5-9", True), ("2.1.4-5", True), ("2.1.5-a3f44794f94", False), ("3.0.0-6", False)],
+)
+def test_the_version_of_pacemaker(version: str, too_old: bool) -> None:
+    now = cluster(('"3.0.0-6"', f'"{version}"'))
+    assert bool(list(checks.pacemaker_version(now))) is too_old
+
+
 def test_the_flag_device_is_disabled_incomplete_or_there_twice() -> None:
     head = 'type="fence_compute">'
     now = cluster((head, head + DISABLED))

@@ -15,6 +15,7 @@ from novaha.pacemaker.fencing import FenceEvent
 from novaha.pacemaker.live import Failure, Live
 from tests.unit.cli.doctor.sites import NODES, cluster, only
 
+DEVICES = ("ipmi-1", "ipmi-2", "ipmi-c", "flag")
 ALL_WELL = Live(
     dc=True,
     quorum=True,
@@ -22,7 +23,7 @@ ALL_WELL = Live(
     running={
         "evac": frozenset({"controller-1"}),
         "nc": frozenset({"compute-1", "compute-2"}),
-        **{device: frozenset({"controller-1"}) for device in ("ipmi-1", "ipmi-2", "flag")},
+        **{device: frozenset({"controller-1"}) for device in DEVICES},
     },
 )
 FLAGGED = {"compute-1": first_record("compute-1", "f", datetime(2026, 1, 1, tzinfo=UTC))}

@@ -12,6 +12,7 @@ from novaha.cli.doctor import reading
 from novaha.cli.doctor.installed import AgentState
 from novaha.cli.install import Directories, install, sources
 from novaha.core.errors import ClusterToolError
+from novaha.evacuator import client
 from novaha.nova.examine import Cloud
 from novaha.pacemaker.runner import Result
 from tests.unit.cli.doctor.sites import SOUND
@@ -101,6 +102,24 @@ def test_the_older_agents_flags() -> None:
     assert found.cluster is not None
     recoveries = reading.recoveries(found, found.cluster, tools)  # type: ignore[arg-type]
     assert recoveries.older == {"compute-1": "yes"}
+
+
+def test_the_evacuator_of_this_node(monkeypatch) -> None:
+    def recoveries():
+        found = site(Tools())
+        assert found.cluster is not None
+        return reading.recoveries(found, found.cluster, Tools())  # type: ignore[arg-type]
+
+    def silent(question: str):
+        raise client.EvacuatorError("no answer")
+
+    monkeypatch.setattr(client, "pid", lambda: None)
+    assert (recoveries().health, recoveries().health_problem) == (None, "")
+    monkeypatch.setattr(client, "pid", lambda: 7)
+    monkeypatch.setattr(client, "ask", lambda question: {"asked": question})
+    assert recoveries().health == {"asked": "health"}
+    monkeypatch.setattr(client, "ask", silent)
+    assert (recoveries().health, recoveries().health_problem) == (None, "no answer")
 
 
 def running(tools: Tools):

@@ -18,7 +18,8 @@ from tests.unit.cli.doctor.sites import only
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PENDING = first_record("compute-1", "f", NOW - timedelta(seconds=20))
 RUNNING = PENDING.after(Event.CLAIM, owner="controller-1#a")
-CALM = Recoveries({}, frozenset({"compute-1"}), NOW)
+HEALTH = {"turn_age": 2.0, "problem": "", "nova": {"ok": True, "problem": ""}}
+CALM = Recoveries({}, frozenset({"compute-1"}), NOW, health=HEALTH)
 
 
 @pytest.mark.parametrize("check", RECORDS, ids=lambda c: c.name)
@@ -81,3 +82,28 @@ def test_a_flag_of_the_older_agents() -> None:
 def test_flags_that_cannot_be_read() -> None:
     silent = replace(CALM, older=None, older_problem="no connection")
     assert only(checks.older(silent), Verdict.NOT_CHECKED).detail == "no connection"
+
+
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        ({"turn_age": 181.0}, "not turned for 181 s"),
+        ({"problem": "cibadmin exited with 102"}, "cibadmin exited with 102"),
+        ({"nova": {"ok": False, "problem": "sign in: refused"}}, "sign in: refused"),
+    ],
+)
+def test_an_evacuator_that_gets_nowhere(health: dict[str, object], says: str) -> None:
+    found = only(checks.evacuator(replace(CALM, health={**HEALTH, **health})))
+    assert says in found.detail
+    assert "nova-evacuate.log" in found.remedy
+
+
+def test_an_evacuator_that_has_not_asked_nova_yet_is_well() -> None:
+    young = {**HEALTH, "nova": {"ok": None, "problem": ""}}
+    assert list(checks.evacuator(replace(CALM, health=young))) == []
+
+
+def test_an_evacuator_that_is_elsewhere_or_silent() -> None:
+    only(checks.evacuator(replace(CALM, health=None)), Verdict.NOT_CHECKED)
+    silent = replace(CALM, health=None, health_problem="the evacuator does not answer")
+    assert only(checks.evacuator(silent)).detail == "the evacuator does not answer"

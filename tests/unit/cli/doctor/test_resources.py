@@ -129,6 +129,18 @@ def test_the_evacuator_comes_before_the_connections_to_dead_hosts() -> None:
     assert "priority" in found.remedy
 
 
+@pytest.mark.parametrize("resource", ["evac", "nc-clone", "flag", "ipmi-1"])
+def test_what_was_moved_by_hand(resource: str) -> None:
+    ban = (
+        f'<rsc_location id="cli-ban-{resource}-on-x" rsc="{resource}" node="x" score="-INFINITY"/>'
+    )
+    now = cluster(("<constraints>", f"<constraints>{ban}"))
+    found = only(checks.moved_by_hand(now), Verdict.WARNING)
+    assert found.remedy == f"pcs resource clear {resource}"
+    theirs = ban.replace(f'rsc="{resource}"', 'rsc="galera"')
+    assert list(checks.moved_by_hand(cluster(("<constraints>", f"<constraints>{theirs}")))) == []
+
+
 def test_law_9_a_password_in_the_clear_is_named_and_not_shown() -> None:
     login = '<nvpair id="e5" name="username" value="nova"/>'
     login += '<nvpair id="e6" name="password" value="hunter2"/>'
