@@ -200,7 +200,7 @@ def clocks(outlook: Outlook) -> Iterator[Trouble]:
 
 CLOUD: tuple[Check[Outlook], ...] = (
     Check("sign-in", "Keystone lets the evacuator in", sign_in),
-    Check("nova-api", "Nova speaks a version that novaha speaks", api),
+    Check("nova-api", lambda o: f"Nova is spoken to in {o.cloud.version if o.cloud else ''}", api),
     Check("rights", "the user may read what the evacuator reads", rights),
     Check("host-names", "each compute node is exactly one host of Nova", names),
     Check("compute-services", "nothing is left forced down or disabled", services),

@@ -321,7 +321,7 @@ def older_agents(cluster: Cluster) -> Iterator[Trouble]:
 
 
 FENCING: tuple[Check[Cluster], ...] = (
-    Check("compute-nodes", "the cluster has compute nodes", compute_nodes),
+    Check("compute-nodes", lambda c: f"{len(c.now.computes())} compute nodes", compute_nodes),
     Check("fencing-enabled", "the cluster fences", fencing_enabled),
     Check("power-devices", "each compute node has a device that cuts its power", power_devices),
     Check("controllers-fencing", "each controller can be fenced", controllers_fencing),

@@ -53,11 +53,11 @@ Facts = TypeVar("Facts")
 class Check(Generic[Facts]):
     """A question about what was read.
 
-    sound: what is said when `look` finds nothing.
+    sound: what is said when `look` finds nothing, or what says it of what was read.
     """
 
     name: str
-    sound: str
+    sound: str | Callable[[Facts], str]
     look: Callable[[Facts], Iterable[Trouble]]
 
 
@@ -69,7 +69,8 @@ def examine(checks: Iterable[Check[Facts]], facts: Facts) -> Iterator[Finding]:
             sound = False
             yield Finding(check.name, t.verdict, t.subject, t.detail, t.remedy)
         if sound:
-            yield Finding(check.name, Verdict.OK, "", check.sound)
+            said = check.sound if isinstance(check.sound, str) else check.sound(facts)
+            yield Finding(check.name, Verdict.OK, "", said)
 
 
 def error(subject: str, detail: str, remedy: str = "") -> Trouble:

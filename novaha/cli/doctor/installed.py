@@ -15,6 +15,7 @@ class AgentState(Enum):
     """How far a file is the agent that it should be."""
 
     MISSING = auto()
+    """There is nothing that can be read."""
     FOREIGN = auto()
     """Somebody else's, a distribution's for example."""
     OUTDATED = auto()
@@ -31,16 +32,14 @@ class Installed:
 
 
 def inspect(target: Path, source: bytes) -> Installed:
-    """What stands at `target`, where `source` should, whatever its interpreter is.
-
-    Raises OSError when that cannot be read.
-    """
-    if not target.exists():
+    """What stands at `target`, where `source` should, whatever its interpreter is."""
+    try:
+        first, _, rest = target.read_bytes().partition(b"\n")
+        everyone = target.stat().st_mode & _EXECUTABLE == _EXECUTABLE
+    except OSError:
         return Installed(AgentState.MISSING)
-    first, _, rest = target.read_bytes().partition(b"\n")
     if not rest.startswith(MARK):
         return Installed(AgentState.FOREIGN)
-    everyone = target.stat().st_mode & _EXECUTABLE == _EXECUTABLE
     same = rest == source.partition(b"\n")[2] and everyone
     words = first.removeprefix(b"#!").decode("utf-8", "replace").split()
     python = words[0] if words else ""

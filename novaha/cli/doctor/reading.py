@@ -133,11 +133,10 @@ def recoveries(found: Site, cluster: Cluster, run: Runner) -> Recoveries:
     except NovahaError as error:
         problem = str(error)
     health, silent = None, ""
-    if client.pid() is not None:
-        try:
-            health = client.ask("health")
-        except client.EvacuatorError as error:
-            silent = str(error)
+    try:
+        health = client.ask("health") if client.pid() is not None else None
+    except (client.EvacuatorError, OSError) as error:
+        silent = str(error)
     return Recoveries(
         records=found.records,
         nodes=_nodes(cluster.root),

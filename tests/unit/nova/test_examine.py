@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from keystoneauth1 import session, token_endpoint
 from keystoneauth1.identity import v3
 
+from novaha import wiring
 from novaha.nova.examine import Cloud, examine
 
 
@@ -202,3 +204,15 @@ def test_a_given_token_tells_nothing_of_its_user(api: Api) -> None:
     found = examine(given, "internal", None, lambda text: None)
     assert (found.failed, found.roles) == ("", None)
     assert len(found.services) == 1
+
+
+def test_by_the_evacuators_own_configuration(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "novaha.conf"
+    file.write_text("[keystone]\nregion_name = North\n")
+    file.chmod(0o640)
+    login = {"auth_url": f"{api.url}/v3", "username": "u", "password": "p", "tenant_name": "p"}
+    found = wiring.examine(wiring.conf({"config": str(file), **login}), lambda text: None)
+    assert (found.failed, found.roles) == ("", {"admin"})
+    file.write_text("[keystone]\nregion_name = South\n")
+    found = wiring.examine(wiring.conf({"config": str(file), **login}), lambda text: None)
+    assert "South" in found.failed

@@ -70,10 +70,12 @@ def test_a_narrow_terminal_breaks_what_is_said_and_never_a_command() -> None:
 def test_a_check_that_finds_nothing_is_ok() -> None:
     checks = [
         Check("a", "all is well", lambda facts: []),
+        Check("c", lambda facts: f"all is {facts}", lambda facts: []),
         Check("b", "-", lambda facts: [error("x", facts, "do"), warning("y", facts)]),
     ]
     assert list(examine(checks, "seen")) == [
         Finding("a", Verdict.OK, "", "all is well"),
+        Finding("c", Verdict.OK, "", "all is seen"),
         Finding("b", Verdict.ERROR, "x", "seen", "do"),
         Finding("b", Verdict.WARNING, "y", "seen"),
     ]

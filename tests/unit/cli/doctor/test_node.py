@@ -95,6 +95,10 @@ def test_what_stands_where_an_agent_should(
     assert found.python == ("/a/python" if ours else "")
 
 
+def test_what_cannot_be_read_is_no_agent(tmp_path: Path) -> None:
+    assert inspect(tmp_path, SOURCE).state is AgentState.MISSING
+
+
 def test_the_agents_python() -> None:
     lost = replace(CONTROLLER, pythons={PYTHON: Python(problem="No module named 'novaha'")})
     found = only(checks.pythons(lost))
