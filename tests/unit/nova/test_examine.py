@@ -79,10 +79,10 @@ class Handler(BaseHTTPRequestHandler):
         service |= {"status": "enabled", "disabled_reason": None, "forced_down": False}
         beat = datetime.fromtimestamp(time.time() + self.server.heartbeat, UTC)
         service |= {"state": self.server.state, "updated_at": beat.strftime("%Y-%m-%dT%H:%M:%S.%f")}
+        here = {"rel": "self", "href": f"{self.server.url}/v3/"}
         found: dict[str, Any] = {
             "/v3/auth/tokens": self.server.token(),
-            "/v3": {"version": {"id": "v3.14", "status": "stable", "links": []}},
-            "/v3/": {"version": {"id": "v3.14", "status": "stable", "links": []}},
+            "/v3": {"version": {"id": "v3.14", "status": "stable", "links": [here]}},
             "": {"version": {**version, "status": "CURRENT", "links": []}},
             "/": {"version": {**version, "status": "CURRENT", "links": []}},
             "/os-services": {"services": [service]},
