@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
@@ -48,6 +49,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     """Print the findings; 1 if one of them is an error."""
+    logging.getLogger("keystoneauth").addHandler(logging.NullHandler())  # findings tell it all
     progress = Progress()
     findings = list(diagnose(args.only, runner or Runner(), progress))
     progress.done()

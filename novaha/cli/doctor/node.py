@@ -130,6 +130,7 @@ def alert_file(node: Node) -> Iterator[Trouble]:
                 path,
                 f"Pacemaker's user hacluster cannot execute it: {problem}; fencings are noticed "
                 "seconds later",
+                "install novaha where every user may read it, as /opt/novaha, and from there:\n"
                 f"{_INSTALL}\nsudo -u hacluster {path}",
             )
 

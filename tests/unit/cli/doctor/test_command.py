@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 
 import pytest
@@ -115,6 +116,17 @@ def test_the_cloud_is_not_loaded_before_it_is_asked() -> None:
         timeout=60,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_what_libraries_log_does_not_get_between_the_findings(monkeypatch, capsys) -> None:
+    def diagnose(areas, run, say):
+        logging.getLogger("keystoneauth.identity.generic.base").warning("Failed to discover")
+        yield FINE
+
+    monkeypatch.setattr(command, "diagnose", diagnose)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    assert main.main(["doctor"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_sees_what_is_being_done(monkeypatch, capsys) -> None:
