@@ -259,8 +259,16 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
         now,
         wanted,
         "only on compute nodes",
+        LocationRule(clone, "-INFINITY", ROLE, "ne", COMPUTE),
+        "resource-discovery=never",
+    )
+    yield from _rule(
+        now,
+        wanted,
+        "not looked for on compute nodes",
         LocationRule(clone, "0", ROLE, "eq", COMPUTE),
-        "resource-discovery=exclusive",
+        # Pacemaker starts a clone nowhere before it has looked everywhere, on a dead host, too.
+        "resource-discovery=never",
     )
     yield from _rule(
         now,

@@ -153,6 +153,23 @@ def _evacuator_pids(site: Site) -> list[str]:
     return [text.strip()] if text.strip() else []
 
 
+def test_law_8_hosts_that_stay_dead_keep_no_other_from_coming_back(site: Site) -> None:
+    """Found by chaos: Pacemaker looked for nova-compute on them, too, before it started it
+    anywhere."""
+    away = ("compute-2", "compute-3")
+    for node in away:
+        site.lab("cut", node, "cluster")
+    site.wait("they are given up", lambda: all(site.state(n) == "recovered" for n in away))
+    site.lab("crash", "compute-1")
+    site.wait("the host is flagged", lambda: site.state("compute-1") != "absent")
+    site.wait("it runs nova-compute again", lambda: site.compute_processes("compute-1"))
+    site.wait("it is back in service", lambda: site.state("compute-1") == "absent")
+    assert all(site.state(n) == "recovered" for n in away), "they were to stay away"
+    for node in away:
+        site.lab("heal", node, "cluster")
+    site.wait("all are back", site.whole)
+
+
 @pytest.mark.slow  # what Nova could not even write down is found out by its standing still
 @pytest.mark.parametrize(
     ("service", "seconds"), [("nova-api", 60), ("keystone", 20), ("database", 20)]

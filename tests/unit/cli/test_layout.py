@@ -80,7 +80,9 @@ def test_a_cluster_with_nothing_of_ours() -> None:
         "start interval=0s timeout=30s stop interval=0s timeout=30s "
         "monitor interval=10s timeout=20s meta failure-timeout=60s clone",
         "resource meta nova-compute-clone interleave=true",
-        "constraint location nova-compute-clone rule resource-discovery=exclusive score=0 "
+        "constraint location nova-compute-clone rule resource-discovery=never score=-INFINITY "
+        "osprole ne compute",
+        "constraint location nova-compute-clone rule resource-discovery=never score=0 "
         "osprole eq compute",
         "constraint location nova-compute-clone rule score=-INFINITY novaha-hold eq true",
         "alert create path=/usr/share/pacemaker/alerts/novaha_alert id=novaha-alert",
