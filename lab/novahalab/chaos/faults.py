@@ -27,6 +27,8 @@ OPERATOR = "maintenance, by the operator of the chaos run"
 _DISTURBING = frozenset(
     {"crash-controller", "freeze-controller", "cut controller", "crash-dc-and-compute"}
 )
+_FORGOTTEN = 45.0
+"""Seconds after which a compute node that is off is switched on, if nobody is to fence it."""
 _REJOINS = 20.0
 """Seconds until a controller that was cut off, frozen or off is believed again."""
 
@@ -42,6 +44,7 @@ class Faults:
         self._cloud = cloud.cloud()
         self._nova = Client(timeout=20)
         self._deaths: dict[str, float] = {}  # of compute nodes that were online
+        self._off_since: dict[str, float] = {}
         self.marked: dict[str, str] = {}  # host: the operator's mark that is on it
 
     def disturbed(self) -> set[str]:
@@ -105,7 +108,17 @@ class Faults:
             if layout.is_compute(node) and (seen is None or seen.seen_at(began) == "online"):
                 self._deaths[node] = began
             nodes.crash(node)
+            self._off_since[node] = began
             self._note("crash", node, began)
+
+    def boot_forgotten(self) -> None:
+        """Switch on compute nodes that died when nothing ran on them: nobody fences those.
+
+        Without it a long storm soon has no host left to break.
+        """
+        for node in self._lab.compute_nodes:
+            if time.time() > self._off_since.get(node, 0.0) + _FORGOTTEN:
+                self._boot_dead(node)
 
     def boot_dead(self) -> None:
         """Switch on what is off, except compute nodes that Pacemaker has yet to fence.
@@ -114,10 +127,13 @@ class Faults:
         connection can be re-established"): nobody is told, and its guests stay shut off.
         """
         for node in self._lab.nodes:
-            if Sandbox(node).running or self._to_be_fenced(node):
-                continue
-            with suppress(LabError):  # fenced at this moment: it boots by that
-                nodes.boot(node)
+            self._boot_dead(node)
+
+    def _boot_dead(self, node: str) -> None:
+        if Sandbox(node).running or self._to_be_fenced(node):
+            return
+        with suppress(LabError):  # fenced at this moment: it boots by that
+            nodes.boot(node)
 
     def _to_be_fenced(self, node: str) -> bool:
         died = self._deaths.get(node)

@@ -163,6 +163,7 @@ class _Run:
             try:
                 for fault in faults:
                     self._sleep_until(self._history.began + fault.at)
+                    self._faults.boot_forgotten()
                     self._tell(fault)
                     if fault.kind.startswith("tenant-"):
                         tenants.submit(self._guarded, self._tenants.do, fault)
