@@ -68,7 +68,8 @@ class Resource:
 class LocationRule:
     """A location constraint whose rule is one comparison of a node attribute.
 
-    discovery: where Pacemaker looks for the resource; "exclusive": nowhere else may it run.
+    discovery: where Pacemaker looks for the resource before it starts it; "never": not on these
+        nodes, "exclusive": only there, and nowhere else may it run.
     """
 
     resource: str
@@ -76,7 +77,7 @@ class LocationRule:
     attribute: str
     operation: str
     value: str
-    discovery: str = field(default="always", compare=False)
+    discovery: str = "always"
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,8 +230,7 @@ def _evacuate(now: Configuration, wanted: Wanted) -> Iterator[Step]:
         now,
         wanted,
         "never on a compute node",
-        LocationRule(name, "-INFINITY", ROLE, "eq", COMPUTE),
-        "resource-discovery=never",  # no need to have the agent there
+        LocationRule(name, "-INFINITY", ROLE, "eq", COMPUTE, "never"),  # the agent may be missing
     )
 
 
@@ -259,16 +258,14 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
         now,
         wanted,
         "only on compute nodes",
-        LocationRule(clone, "-INFINITY", ROLE, "ne", COMPUTE),
-        "resource-discovery=never",
+        LocationRule(clone, "-INFINITY", ROLE, "ne", COMPUTE, "never"),
     )
     yield from _rule(
         now,
         wanted,
         "not looked for on compute nodes",
-        LocationRule(clone, "0", ROLE, "eq", COMPUTE),
         # Pacemaker starts a clone nowhere before it has looked everywhere, on a dead host, too.
-        "resource-discovery=never",
+        LocationRule(clone, "0", ROLE, "eq", COMPUTE, "never"),
     )
     yield from _rule(
         now,
@@ -284,14 +281,14 @@ def _update(name: str, now: Mapping[str, str], wanted: Mapping[str, str]) -> Ite
         yield Step(f"{name}: parameters", ("resource", "update", name, *_pairs(changed)))
 
 
-def _rule(
-    now: Configuration, wanted: Wanted, title: str, rule: LocationRule, *options: str
-) -> Iterator[Step]:
+def _rule(now: Configuration, wanted: Wanted, title: str, rule: LocationRule) -> Iterator[Step]:
     if rule in now.rules:
         return
     expression: tuple[str, ...] = (rule.attribute, rule.operation, rule.value)
     if wanted.pcs >= (0, 12):
         expression = (" ".join(expression),)  # several arguments are deprecated there
+    always = rule.discovery == "always"
+    options = () if always else (f"resource-discovery={rule.discovery}",)
     yield Step(
         f"{rule.resource}: {title}",
         (

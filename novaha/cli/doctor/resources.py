@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 
 from novaha.cli.configuration import Device, LocationRule, Resource
@@ -119,6 +120,25 @@ def compute_placement(cluster: Cluster) -> Iterator[Trouble]:
         yield error(clone, "no rule keeps it to the compute nodes", SETUP)
 
 
+def compute_probes(cluster: Cluster) -> Iterator[Trouble]:
+    """One dead host must not keep nova-compute from starting on the others."""
+    now, resource = cluster.now, holder(cluster.now)
+    if resource is None or not resource.clone:
+        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
+        return
+    wanted = LocationRule(resource.clone, "0", ROLE, "eq", COMPUTE)
+    looked_for = {r.discovery for r in now.rules if replace(r, discovery="always") == wanted}
+    exclusive = "exclusive" in looked_for  # where two rules differ, that one counts
+    if exclusive or "never" not in looked_for:
+        remove = "pcs constraint delete ID, of its rule with resource-discovery=exclusive\n"
+        yield warning(
+            resource.clone,
+            "Pacemaker looks for it on every host before it starts it on one, and for that tries "
+            "to reach the dead ones",
+            (remove if exclusive else "") + SETUP,
+        )
+
+
 def hold_rule(cluster: Cluster) -> Iterator[Trouble]:
     """Pacemaker itself must know that a host is held (law 4)."""
     now, resource = cluster.now, holder(cluster.now)
@@ -134,7 +154,8 @@ def hold_rule(cluster: Cluster) -> Iterator[Trouble]:
 
 
 def _bound(rules: frozenset[LocationRule], *wanted: LocationRule) -> bool:
-    return any(rule in rules for rule in wanted)
+    """Whether one of these rules is there, wherever Pacemaker looks for the resource."""
+    return any(replace(rule, discovery="always") in wanted for rule in rules)
 
 
 def alert(cluster: Cluster) -> Iterator[Trouble]:
@@ -246,6 +267,7 @@ RESOURCES: tuple[Check[Cluster], ...] = (
     Check("roles", f"each compute node has {ROLE}={COMPUTE}", roles),
     Check("evacuate-placement", f"{EVACUATE_ID} stays off the compute nodes", evacuate_placement),
     Check("compute-placement", f"{COMPUTE_ID} runs on compute nodes only", compute_placement),
+    Check("compute-probes", f"a dead host holds up no start of {COMPUTE_ID}", compute_probes),
     Check("hold-rule", "nova-compute is not started on a host that is held", hold_rule),
     Check("alert", "an alert wakes the evacuator", alert),
     Check("resource-options", "failures expire, the evacuator comes first", options),

@@ -65,7 +65,10 @@ SOUND = """\
   <rsc_location id="l1" rsc="evac" resource-discovery="never">
     <rule id="l1r" score="-INFINITY"><expression id="l1e" attribute="osprole" operation="eq"
       value="compute"/></rule></rsc_location>
-  <rsc_location id="l2" rsc="nc-clone" resource-discovery="exclusive">
+  <rsc_location id="l0" rsc="nc-clone" resource-discovery="never">
+    <rule id="l0r" score="-INFINITY"><expression id="l0e" attribute="osprole" operation="ne"
+      value="compute"/></rule></rsc_location>
+  <rsc_location id="l2" rsc="nc-clone" resource-discovery="never">
     <rule id="l2r" score="0"><expression id="l2e" attribute="osprole" operation="eq"
       value="compute"/></rule></rsc_location>
   <rsc_location id="l3" rsc="nc-clone"><rule id="l3r" score="-INFINITY">

@@ -73,21 +73,38 @@ RULES = 'attribute="osprole" operation="eq"'
 
 
 def test_resources_that_may_run_anywhere() -> None:
-    now = cluster((RULES, 'attribute="other" operation="eq"'))
+    now = cluster(
+        (RULES, 'attribute="other" operation="eq"'), (BANNED, BANNED.replace("osprole", "other"))
+    )
     assert only(checks.evacuate_placement(now)).subject == "evac"
     assert only(checks.compute_placement(now)).subject == "nc-clone"
 
 
+BANNED = 'id="l0e" attribute="osprole" operation="ne"'
+LOOKED_FOR = '<rsc_location id="l2" rsc="nc-clone" resource-discovery="never">'
+
+
 def test_a_rule_that_only_prefers_compute_nodes_keeps_nobody_there() -> None:
-    now = cluster((' resource-discovery="exclusive"', ""))
+    now = cluster((BANNED, BANNED.replace("osprole", "other")))
     assert only(checks.compute_placement(now)).remedy == "novaha setup --apply"
 
 
 def test_other_rules_that_do_the_same() -> None:
-    rule = 'score="0"><expression id="l2e" attribute="osprole" operation="eq"'
-    banned = rule.replace('"0"', '"-INFINITY"').replace('"eq"', '"ne"')
-    now = cluster((' resource-discovery="exclusive"', ""), (rule, banned))
+    now = cluster(
+        (BANNED, BANNED.replace("osprole", "other")),
+        (LOOKED_FOR, LOOKED_FOR.replace("never", "exclusive")),
+    )
     assert list(checks.compute_placement(now)) == []
+
+
+def test_law_8_a_dead_host_that_pacemaker_looks_at_holds_up_the_others() -> None:
+    assert list(checks.compute_probes(cluster())) == []
+    now = cluster((LOOKED_FOR, LOOKED_FOR.replace("never", "exclusive")))
+    remedy = only(checks.compute_probes(now), Verdict.WARNING).remedy
+    assert "pcs constraint delete" in remedy
+    assert remedy.endswith("\nnovaha setup --apply")
+    now = cluster((LOOKED_FOR, LOOKED_FOR.replace(' resource-discovery="never"', "")))
+    assert only(checks.compute_probes(now), Verdict.WARNING).remedy == "novaha setup --apply"
 
 
 def test_an_opt_in_cluster_places_nothing_by_itself() -> None:
