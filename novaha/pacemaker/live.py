@@ -10,7 +10,7 @@ from novaha.pacemaker.cib import parse
 from novaha.pacemaker.runner import Runner
 
 _OLDER_FLAG = "evacuate"
-_NO_SUCH_ATTRIBUTE = frozenset({0, 6, 105})
+_NO_SUCH_ATTRIBUTE = frozenset({0, 6, 78, 105})
 """Exit codes of attrd_updater --query: an attribute that nobody has set is an error to it."""
 
 

@@ -37,7 +37,8 @@ def errors(findings: Findings) -> Findings:
 
 @pytest.fixture
 def well(site: Site) -> Site:
-    """Whole, and without the memory of fencings that earlier tests made fail."""
+    """Whole, without the memory of fencings that earlier tests made fail; Nova tells the time."""
+    site.wait("signs of life", lambda: all(s["updated_at"] for s in site.nova.services()))
     site.on_any_controller("stonith_admin", "--history", "*", "--cleanup")
     return site
 

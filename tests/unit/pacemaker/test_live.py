@@ -78,7 +78,7 @@ def test_flags_of_the_older_agents() -> None:
     assert older_flags(printed(text)) == {"compute-1": "yes"}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("code", [6, 105])
+@pytest.mark.parametrize("code", [6, 78, 105])
 def test_an_attribute_that_nobody_has(code: int) -> None:
     assert older_flags(printed(b"", code)) == {}  # type: ignore[arg-type]
 

@@ -51,6 +51,7 @@ def test_a_link_leads_elsewhere(file: Path, place: Path) -> None:
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").write_text("")
+    (closed / "file").chmod(0o644)
     file.unlink()
     file.symlink_to(closed / "file")
     assert denied(file, NOBODY) == f"{closed} has mode 0700"
