@@ -281,11 +281,13 @@ def _was_off(view: HostView, instance: str) -> bool:
 
 def _may_complete(view: HostView, report: HostReport) -> bool:
     """Whether the host was read whole and nothing is left to do or to wait for."""
+    judged = {i.id for i in report.instances}  # nobody, in a turn that only notes or prepares
     return (
         view.mine
         and not view.problem
         and view.record.before is not None
         and view.service is not None
         and view.service.forced_down
+        and all(instance.id in judged for instance in view.instances)
         and all(i.progress in FINAL for i in report.instances)
     )

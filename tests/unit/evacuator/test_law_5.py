@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dataclasses import replace
 
 from novaha.core.recovery import RecoveryState
@@ -39,6 +41,16 @@ def test_law_5_an_instance_that_a_short_list_left_out_is_noted_before_it_is_aske
     site.fence("compute-1")
     site.run_until(lambda: recovered(site))
     assert "off-0" in (record(site).before or {})
+    assert_moved(site)
+
+
+@pytest.mark.parametrize("short", [1, 2])
+def test_law_5_the_host_stays_open_for_an_instance_that_was_left_out_before(short: int) -> None:
+    """Found by the random sites: it was closed in the very turn in which that was noted."""
+    site = site_with(running=0, stopped=1)
+    site.nova.faults["instances_on"] = [Empty()] * short
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
     assert_moved(site)
 
 
