@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from dataclasses import replace
+
+import pytest
 
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
