@@ -93,6 +93,20 @@ class Moving:
     destination: str | None
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What the instance's log of actions says of one request to evacuate, at the end of the run.
+
+    asked: to the second, rounded down. host: that took it up, "" if none did. over: when the
+    conductor failed or that host had ended, None if neither. Nova's row of the evacuation learns
+    its destination only later, and a second request may be carried out under the first one's row.
+    """
+
+    asked: float
+    host: str = ""
+    over: float | None = None
+
+
 @dataclass
 class Evacuation:
     """Nova's row of one evacuation. created: to the second, rounded down. seen: by us first."""
@@ -161,6 +175,7 @@ class History:
     services: dict[str, Timeline[Service]] = field(default_factory=dict)
     instances: dict[str, Timeline[Instance]] = field(default_factory=dict)
     evacuations: dict[int, Evacuation] = field(default_factory=dict)
+    requests: dict[str, list[Taken]] = field(default_factory=dict)  # by instance
     fencings: dict[Fencing, float] = field(default_factory=dict)
     computes: dict[NovaCompute, float] = field(default_factory=dict)  # when it was seen last
     power: dict[str, list[tuple[float, str]]] = field(default_factory=dict)

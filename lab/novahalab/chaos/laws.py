@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from novahalab.chaos.history import Evacuation, History, Instance, Record
+from novahalab.chaos.history import Evacuation, History, Instance, Record, Taken
 
 SECOND = 1.0
 IN_FLIGHT = frozenset({"accepted", "pre-migrating", "queued", "preparing", "running", "migrating"})
@@ -22,6 +22,8 @@ _CLUSTER_FAULTS = frozenset(
 )
 _SURELY_ONLINE = 3.0
 """Seconds for which a host was seen online before Pacemaker owes its death a fencing."""
+_SAME_REQUEST = 5.0
+"""Seconds between a request in an instance's log of actions and the row of its evacuation."""
 _SETTLES = 60.0
 """Seconds after a fault of the cluster in which a slow fencing proves nothing."""
 
@@ -124,6 +126,13 @@ def _overlaps(history: History, earlier: Evacuation, later: Evacuation) -> str:
     if now is None or now.status not in IN_FLIGHT:
         return ""
     where = now.destination
+    if where is None:
+        request = _request(history, earlier)
+        if request is None or not request.host:
+            return ""  # no host ever took it up: it could bring nothing up anywhere
+        if request.over is not None and request.over <= later.created:
+            return ""
+        where = request.host
     dead = [
         f
         for f in history.fencings
@@ -132,6 +141,15 @@ def _overlaps(history: History, earlier: Evacuation, later: Evacuation) -> str:
     if dead:
         return ""
     return f"evacuation {earlier.id} to {where} was {now.status}, and {where} had not been fenced"
+
+
+def _request(history: History, row: Evacuation) -> Taken | None:
+    """The request that made a row of an evacuation: the one nearest to it, and near."""
+    mine = history.requests.get(row.instance, [])
+    nearest = min(mine, key=lambda request: abs(request.asked - row.created), default=None)
+    if nearest is None or abs(nearest.asked - row.created) > _SAME_REQUEST:
+        return None
+    return nearest
 
 
 def never_twice(history: History) -> list[Breach]:

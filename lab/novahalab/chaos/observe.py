@@ -22,6 +22,7 @@ from novahalab.chaos.history import (
     Moving,
     Record,
     Service,
+    Taken,
     Timeline,
 )
 from novahalab.chaos.processes import Processes
@@ -33,6 +34,7 @@ from novahalab.sandbox import Sandbox
 from novahalab.settings import Settings
 from novahalab.watcher import Watcher
 
+_BY_COMPUTE = "compute_rebuild_instance"  # a destination's part in an evacuation
 _READER = Path(__file__).with_name("nova_reader.py")
 
 
@@ -74,12 +76,16 @@ class Database:
                 history.evacuations[row["id"]] = known
             known.progress.add(now, Moving(row["status"], row["dest_compute"]))
 
-    def _ask(self) -> dict[str, Any]:
+    def look_at_requests(self, history: History) -> None:
+        """Add what the logs of actions say of every evacuation; LabError if there is no answer."""
+        history.requests = parse_requests(self._ask("requests")["requests"])
+
+    def _ask(self, what: str = "") -> dict[str, Any]:
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write("\n")
+            process.stdin.write(f"{what}\n")
             process.stdin.flush()
             ready, _, _ = select.select([process.stdout], [], [], 8)
             line = process.stdout.readline() if ready else ""
@@ -170,6 +176,24 @@ class Cluster:
 def _quorate(name: str) -> bool:
     shown = Sandbox(name).exec(["crm_node", "--quorum"], timeout=3, check=False)
     return shown.stdout.strip() == "1"
+
+
+def parse_requests(rows: list[dict[str, Any]]) -> dict[str, list[Taken]]:
+    """What became of each request to evacuate, by instance, from its events."""
+    by_request: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_request.setdefault(row["id"], []).append(row)
+    found: dict[str, list[Taken]] = {}
+    for events in by_request.values():
+        over = [
+            e["ended"]
+            for e in events
+            if e["ended"] and (e["result"] == "Error" or e["event"] == _BY_COMPUTE)
+        ]
+        hosts = [e["host"] for e in events if e["event"] == _BY_COMPUTE]
+        taken = Taken(events[0]["asked"], hosts[0] if hosts else "", min(over, default=None))
+        found.setdefault(events[0]["instance_uuid"], []).append(taken)
+    return found
 
 
 def parse_records(nodes: ET.Element) -> dict[str, Record]:
@@ -265,7 +289,10 @@ class Observer:
         self._ended.set()
         for thread in self._threads:
             thread.join(20)
-        self._database.stop()
+        try:
+            self._read_requests()
+        finally:
+            self._database.stop()
         self.watcher.stop()
         self._history.twice = list(self.watcher.twice)
         self._history.looks["guests"] = self.watcher.samples
@@ -273,3 +300,12 @@ class Observer:
         blind = [name for name in blind if not name.endswith("nothing seen")]
         if blind:
             raise LabError(f"chaos could not watch the {' and the '.join(blind)}: no verdict")
+
+    def _read_requests(self) -> None:
+        for _ in range(3):
+            try:
+                self._database.look_at_requests(self._history)
+                return
+            except LabError:
+                time.sleep(3)
+        self._database.look_at_requests(self._history)

@@ -16,6 +16,7 @@ from novahalab.chaos.history import (
     NovaCompute,
     Record,
     Service,
+    Taken,
     Timeline,
     Wish,
 )
@@ -142,6 +143,32 @@ def test_law_2_a_second_evacuation_after_the_first_failed(good: History) -> None
 def test_law_2_a_second_evacuation_after_the_destination_was_fenced(good: History) -> None:
     """The row of the first one stays `pre-migrating` for ever."""
     second(good, Moving("pre-migrating", "compute-2"))
+    good.fencings[Fencing("compute-2", "reboot", "success", 108.0)] = 108.5
+    assert broken(good) == set()
+
+
+@pytest.mark.parametrize(
+    ("first", "accused"),
+    [
+        (Taken(104.0, "compute-2"), True),
+        (Taken(104.0, "compute-2", over=109.0), False),
+        (Taken(104.0, "compute-2", over=115.0), True),
+        (Taken(104.0), False),  # no host ever took it up
+        (Taken(130.0, "compute-2"), False),  # of another request
+    ],
+)
+def test_law_2_a_first_evacuation_whose_row_names_no_destination(
+    good: History, first: Taken, accused: bool
+) -> None:
+    second(good, Moving("accepted", None))
+    good.requests["vm-1"] = [first, Taken(150.0, "compute-3")]
+    assert broken(good) == ({2} if accused else set())
+
+
+def test_law_2_its_unnamed_destination_had_been_fenced(good: History) -> None:
+    """The destination took it up, and died before Nova's row named it."""
+    second(good, Moving("accepted", None))
+    good.requests["vm-1"] = [Taken(103.0, "compute-2")]
     good.fencings[Fencing("compute-2", "reboot", "success", 108.0)] = 108.5
     assert broken(good) == set()
 

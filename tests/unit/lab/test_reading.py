@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from novahalab.chaos import leftovers
-from novahalab.chaos.history import Timeline
-from novahalab.chaos.observe import parse_fencings, parse_records
+from novahalab.chaos.history import Taken, Timeline
+from novahalab.chaos.observe import parse_fencings, parse_records, parse_requests
 from novahalab.chaos.processes import is_agent, is_evacuator, is_nova_compute
 
 
@@ -43,6 +43,37 @@ def test_records() -> None:
     found = parse_records(ET.fromstring(text))
     assert list(found) == ["n"]
     assert (found["n"].state, found["n"].hold, found["n"].fenced) == ("running", True, 100.0)
+
+
+def test_what_became_of_requests_to_evacuate() -> None:
+    def row(number: int, event: str | None, host: str, result: str, ended: float | None) -> object:
+        return {
+            "id": number,
+            "instance_uuid": "vm-1",
+            "asked": 100.0 + number,
+            "event": event,
+            "host": host,
+            "result": result,
+            "began": 101.0,
+            "ended": ended,
+        }
+
+    rows = [
+        row(1, "rebuild_server", "cloud", "Success", 102.0),
+        row(1, "compute_rebuild_instance", "compute-2", "Success", 109.0),
+        row(2, "rebuild_server", "cloud", "Error", 103.0),
+        row(3, None, "", "", None),
+        row(4, "rebuild_server", "cloud", "Success", 105.0),
+        row(4, "compute_rebuild_instance", "compute-3", "", None),
+    ]
+    assert parse_requests(rows) == {  # type: ignore[arg-type]
+        "vm-1": [
+            Taken(101.0, "compute-2", 109.0),
+            Taken(102.0, "", 103.0),
+            Taken(103.0),
+            Taken(104.0, "compute-3"),
+        ]
+    }
 
 
 def test_failures_of_our_device() -> None:
