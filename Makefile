@@ -37,4 +37,4 @@ behaviour: $(VENV)/ready  ## what the model of Nova claims, asked of the real on
 
 clean:
 	lab/lab down
-	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .bench .hypothesis build *.egg-info

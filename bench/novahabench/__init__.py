@@ -1,0 +1,1 @@
+"""Benchmarks of novaha: marks, measured beside what there was before, and their report."""

@@ -1,0 +1,71 @@
+"""The arguments of bench/run and bench/report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from novahalab.errors import LabError
+from rich.markup import escape
+
+from novahabench.mark import BenchError
+from novahabench.progress import console
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0, 1 when a mark was not reached, 2 when there was no proper run."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.function(options))
+    except (BenchError, LabError) as error:
+        console.print(f"[bold red]bench/{options.command}:[/] {escape(str(error))}", soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        console.print("[red]interrupted[/]")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description="Benchmarks of novaha.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    text = "measure the marks, beside what there was before"
+    command = commands.add_parser("run", help=text, description=text, prog="bench/run")
+    command.add_argument(
+        "--quick", action="store_true", help="few samples: five minutes on a lab that is up"
+    )
+    command.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="MARK",
+        help="this mark alone, by its number or its name; may be given again",
+    )
+    command.add_argument("--json", type=Path, metavar="FILE", help="the raw data")
+    command.set_defaults(function=_run)
+    text = "render docs/benchmarks.md and its plots"
+    command = commands.add_parser("report", help=text, description=text, prog="bench/report")
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="raw data; of a mark that is in several, the last is shown",
+    )
+    command.add_argument("--docs", type=Path, metavar="DIR", help="where to (default: docs)")
+    command.set_defaults(function=_report)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from novahabench.run import run
+
+    return run(options.only, quick=options.quick, json_file=options.json)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from novahabench.machine import ROOT
+    from novahabench.report import render
+
+    render(options.files, options.docs or ROOT / "docs")
+    return 0
