@@ -30,7 +30,8 @@ class Records(Protocol):
 class Fencing(Protocol):
     """Pacemaker's fencing. Errors: ClusterToolError."""
 
-    def confirmed_since(self, node: str, moment: datetime) -> bool: ...
+    def confirmed_since(self, node: str, moment: datetime) -> bool:
+        """By devices; see `confirmed_by_hand` for what a person said."""
 
     def anything_since(self, node: str, moment: datetime) -> bool: ...
 

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+from novaha.core.errors import NovahaError
 from novaha.core.ports import Fencing, Records
 from novaha.evacuator.journal import Journal
 
 LOG = logging.getLogger(__name__)
+
+_AFTERGLOW = timedelta(seconds=60)
+"""By how much Nova's clock may be ahead, and its news of a dead host late."""
 
 
 class Confirmations:
     """Finds hosts that were declared down, and has them recovered or tells the operator.
 
     recover: whether to flag such a host; else the one command that does is told.
+    last_seen: when Nova heard last from a node; raises NovahaError. A host that was heard from
+        after it was confirmed to be down was back since, or the confirmation was a mistake.
 
     Each confirmation is taken note of once and for ever, in the CIB: the history shows it for
     days, long after the host is back.
     """
 
     def __init__(
-        self, records: Records, fencing: Fencing, journal: Journal, *, recover: bool
+        self,
+        records: Records,
+        fencing: Fencing,
+        journal: Journal,
+        *,
+        recover: bool,
+        last_seen: Callable[[str], datetime | None],
     ) -> None:
         self._records = records
         self._fencing = fencing
         self._journal = journal
         self._recover = recover
+        self._last_seen = last_seen
+        self._refuted: dict[str, str] = {}
         self._done: set[tuple[str, datetime]] = set()
         self._told: set[str] = set()
 
@@ -44,15 +59,39 @@ class Confirmations:
             elif not is_news(node, moment, self._records, self._fencing):
                 self._note(node, moment)
             elif self._recover:
-                self._records.flag_fenced(node, fenced=moment)
-                self._journal.write("flagged", node=node, reason="confirmed by hand to be down")
-                self._note(node, moment)
+                notices += self._flag(node, moment)
             else:
                 notices.append(_notice(node, moment))
+        for node in [node for node in self._refuted if self._fencing.is_online(node)]:
+            del self._refuted[node]
+        notices += self._refuted.values()
         for notice in set(notices) - self._told:
             LOG.warning("%s", notice)
         self._told = set(notices)
         return tuple(notices)
+
+    def _flag(self, node: str, moment: datetime) -> list[str]:
+        """Flag the host, unless it is known to have lived since; what there is to be told."""
+        try:
+            seen = self._last_seen(node)
+        except NovahaError as error:
+            return [
+                f"{node} was confirmed by hand to be down at {text(moment)}; "
+                f"its recovery begins when Nova can be asked: {error}"
+            ]
+        if seen is None or seen <= moment + _AFTERGLOW:
+            self._refuted.pop(node, None)
+            self._records.flag_fenced(node, fenced=moment)
+            self._journal.write("flagged", node=node, reason="confirmed by hand to be down")
+        else:
+            self._refuted[node] = (
+                f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
+                f"and Nova heard from its nova-compute at {text(seen)}; if it is off, confirm that "
+                f"again: `stonith_admin --confirm {node}`"
+            )
+            self._journal.write("confirmation refuted", node=node, seen=text(seen))
+        self._note(node, moment)
+        return []
 
     def _note(self, node: str, moment: datetime) -> None:
         """It has served: another evacuator must not take it for new when the host is away next."""

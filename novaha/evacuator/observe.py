@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
@@ -98,6 +99,14 @@ class Observer:
             )
         )
 
+    def last_seen(self, node: str) -> datetime | None:
+        """When Nova heard last from the nova-compute of `node`, or somebody changed its service.
+
+        Raises NovahaError when Nova cannot be asked or knows no such host.
+        """
+        services = {service.host: service for service in self._compute.services()}
+        return services[self._names.host(node, frozenset(services))].last_seen
+
     def keep_warm(self) -> None:
         """Ask Nova for nothing in particular now and then, without waiting for the answer.
 
@@ -141,16 +150,7 @@ class Observer:
             settled_before=memory.ended,
         )
         if record.state is RecoveryState.PENDING:
-            by_hand = self._fencing.confirmed_by_hand().get(record.node)
-            if by_hand is not None and by_hand >= record.fenced:
-                return replace(view, fence_confirmed=True)
-            return replace(
-                view,
-                fence_confirmed=not record.unproven
-                and self._fencing.confirmed_since(record.node, record.fenced),
-                unproven=self._fencing.without_power_device(record.node),
-                fenced_on_request=memory.fencing_requested,
-            )
+            return self._pending(replace(view, fenced_on_request=memory.fencing_requested))
         if problem:
             return replace(view, problem=problem)
         try:
@@ -165,6 +165,20 @@ class Observer:
         except ComputeApiError as error:
             self.nova_problem = str(error)
             return replace(view, problem=f"Nova cannot be asked: {error}")
+
+    def _pending(self, view: HostView) -> HostView:
+        """Whether the host is known to be down; first what a power device has done (law 1)."""
+        record = view.record
+        unproven = self._fencing.without_power_device(record.node)
+        powered_off = not record.unproven and self._fencing.confirmed_since(
+            record.node, record.fenced
+        )
+        if powered_off and not unproven:
+            return replace(view, fence_confirmed=True)
+        by_hand = self._fencing.confirmed_by_hand().get(record.node)
+        if by_hand is not None and by_hand >= record.fenced:
+            return replace(view, fence_confirmed=True)
+        return replace(view, unproven=unproven)
 
     def _running(self, view: HostView, host: str, memory: HostMemory) -> HostView:
         service = view.service

@@ -84,16 +84,21 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     readers = ThreadPoolExecutor(options.max_requests, "read")
     senders = ThreadPoolExecutor(options.max_requests, "send")
     names = Names(conf.nova.host_names, conf.nova.domain)
+    observer = Observer(compute, fencing, names, me, readers, time.monotonic, options.lost_after)
     return Loop(
         records=records,
         fencing=fencing,
-        observer=Observer(compute, fencing, names, me, readers, time.monotonic, options.lost_after),
+        observer=observer,
         actor=Actor(
             records, fencing, compute, journal, me, senders, time.monotonic, options.takeover_wait
         ),
         journal=journal,
         confirmations=Confirmations(
-            records, fencing, journal, recover=options.confirmed_by_hand == "recover"
+            records,
+            fencing,
+            journal,
+            recover=options.confirmed_by_hand == "recover",
+            last_seen=observer.last_seen,
         ),
         policy=Policy(
             max_in_flight=options.max_in_flight,

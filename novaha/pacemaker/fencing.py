@@ -69,9 +69,10 @@ class FenceHistory:
         return moments
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
-        """Whether a fencing that takes the node down succeeded at `moment` or later."""
+        """Whether devices have taken the node down at `moment` or later."""
         return any(
             event.status == "success"
+            and not event.by_hand
             and event.action in _KILLS
             and event.completed is not None
             and event.completed >= moment

@@ -100,10 +100,11 @@ class FakeFencing:
     unproven: dict[str, str] = field(default_factory=dict)
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
-        return any(n == node and t >= moment for n, t in self.successes)
+        by_hand = self.by_hand.get(node)
+        return any(n == node and t >= moment and t != by_hand for n, t in self.successes)
 
     def anything_since(self, node: str, moment: datetime) -> bool:
-        return self.confirmed_since(node, moment)
+        return any(n == node and t >= moment for n, t in self.successes)
 
     def request(self, node: str) -> None:
         self.requested.append(node)
@@ -183,15 +184,22 @@ class Site:
         watcher = self._watcher()
         nova: Any = Fated(self.nova, fate, watcher)
         records: Any = Fated(self.records, fate, watcher)
+        observer = Observer(
+            nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
+        )
         loop = Loop(
             records=records,
             fencing=self.fencing,
-            observer=Observer(
-                nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
-            ),
+            observer=observer,
             actor=Actor(records, self.fencing, nova, journal, me, senders, clock, 30.0),
             journal=journal,
-            confirmations=Confirmations(records, self.fencing, journal, recover=self.recover),
+            confirmations=Confirmations(
+                records,
+                self.fencing,
+                journal,
+                recover=self.recover,
+                last_seen=observer.last_seen,
+            ),
             policy=self.policy,
             pace=Pace(5.0, self.pace, 60.0),
             me=me,
@@ -322,7 +330,7 @@ class Site:
         record = read.get(server.host)
         if not isinstance(record, Record) or record.state is not RecoveryState.RUNNING:
             self.broken.append(f"law 1: {server} is asked for with the record {record}")
-        elif not self.fencing.confirmed_since(server.host, record.fenced):
+        elif not self.fencing.anything_since(server.host, record.fenced):
             self.broken.append(f"law 1: {server} is asked for without a confirmed fencing")
 
     def _watch_law_5(self, closing: Record) -> None:

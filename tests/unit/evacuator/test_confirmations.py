@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from novaha.core.errors import NotSentError
 from novaha.core.recovery import RecoveryState
 from novaha.evacuator.confirmations import to_be_told
 from tests.fakes.cluster import Site
@@ -90,6 +91,43 @@ def test_law_1_a_confirmation_of_long_ago_confirms_nothing(recover: bool) -> Non
     assert site.loop is not None
     assert site.loop.notices == ()
     assert site.nova.guests["run-2"] == {"compute-1"}
+
+
+def test_law_1_a_confirmation_that_nobody_noted_confirms_nothing_once_the_host_was_back() -> None:
+    """No evacuator ran from the confirmation until the host was back and lost its network."""
+    site = dead_site()
+    site.kill_evacuator()
+    confirm(site)
+    site.boot("compute-1")
+    site.nova.advance(120)
+    site.fencing.is_online = lambda node: False
+    site.start_evacuator()
+    site.pass_time(60)
+    assert site.nova.requests == []
+    assert site.nova.guests["run-1"] == {"compute-1"}
+    assert site.loop is not None
+    (notice,) = site.loop.notices
+    assert "Nova heard from its nova-compute" in notice
+    assert "stonith_admin --confirm compute-1" in notice
+    assert site.records.attributes == {}
+    # It is off now, and an administrator says so.
+    site.nova.crash("compute-1")
+    confirm(site)
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+
+
+def test_law_1_while_nova_cannot_say_whether_it_lives_the_host_waits() -> None:
+    site = dead_site()
+    site.start_evacuator()
+    site.nova.down = NotSentError("list", "connection refused")
+    confirm(site)
+    site.pass_time(60)
+    assert site.nova.requests == []
+    assert site.loop is not None
+    (notice,) = site.loop.notices
+    assert "its recovery begins when Nova can be asked: " in notice
+    site.nova.down = None
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
 
 
 def test_law_1_a_host_that_is_back_is_not_flagged() -> None:

@@ -24,9 +24,10 @@ class Printed(Runner):
         return Result(tuple(argv), 0, self.text.encode(), "")
 
 
-def event(action: str, status: str, completed: str = "") -> str:
+def event(action: str, status: str, completed: str = "", delegate: str = "controller-1") -> str:
     moment = f' completed="{completed}"' if completed else ""
-    return f'<fence_event action="{action}" target="compute-1" status="{status}"{moment}/>'
+    who = f'target="compute-1" delegate="{delegate}"'
+    return f'<fence_event action="{action}" {who} status="{status}"{moment}/>'
 
 
 FENCED = datetime(2026, 11, 21, 0, 11, 13, tzinfo=UTC)
@@ -42,6 +43,7 @@ FENCED = datetime(2026, 11, 21, 0, 11, 13, tzinfo=UTC)
         ([event("reboot", "failed", "2026-11-21 00:11:14Z")], False),
         ([event("on", "success", "2026-11-21 00:11:14Z")], False),
         ([event("reboot", "pending")], False),
+        ([event("off", "success", "2026-11-21 00:11:14Z", delegate="a human")], False),
         ([], False),
     ],
 )
