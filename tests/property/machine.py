@@ -200,9 +200,10 @@ class Recoveries(RuleBasedStateMachine):
     @precondition(lambda self: not self.site.nova.late)
     @rule(data=st.data())
     def evacuate_by_hand(self, data: st.DataObject) -> None:
-        """An operator is impatient, and does not do it twice."""
+        """An operator is impatient, does not do it twice, and not to one that may have arrived."""
         nova = self.site.nova
         flying = {flight.instance for flight in nova.flights.values()}
+        flying |= {i for i, server in nova.instances.items() if nova.guests[i] - {server.host}}
         idle = sorted(i for i in nova.instances if i not in flying)
         if idle:
             chosen = data.draw(st.sampled_from(idle))
