@@ -12,6 +12,10 @@ from novahalab.watcher import Watcher
 from tests.lab.site import Site
 
 GENERATIONS = os.environ.get("NOVAHA_LAB_GENERATIONS", "native,trixie,sid").split(",")
+one_generation = pytest.mark.parametrize(
+    "generation", GENERATIONS[:1], indirect=True, scope="session"
+)
+"""For what takes minutes, and depends on Nova rather than on Pacemaker."""
 KEEP = bool(os.environ.get("NOVAHA_LAB_KEEP"))
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from novahalab import layout
 
+from tests.lab.conftest import one_generation
 from tests.lab.site import Site
 
-pytestmark = [pytest.mark.lab, pytest.mark.chaos]
+pytestmark = [pytest.mark.lab, pytest.mark.chaos, one_generation]
 
 CHAOS = Path(__file__).resolve().parents[2] / "lab" / "chaos"
 SEED = 7
 
 
-@pytest.mark.parametrize("generation", ["native"], indirect=True, scope="session")
 def test_all_laws_hold_in_three_minutes_of_chaos(site: Site, tmp_path: Path) -> None:
     verdict = tmp_path / "verdict.json"
     done = subprocess.run(

@@ -17,10 +17,11 @@ from novahalab.cloud import settings
 from novahalab.cloud.client import ApiError, Client
 from novahalab.watcher import Watcher
 
+from tests.lab.conftest import one_generation
 from tests.lab.forms import Forms
 from tests.lab.site import Site
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, one_generation]
 
 DEAD, SECOND, THIRD = "compute-1", "compute-2", "compute-3"
 
