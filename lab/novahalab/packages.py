@@ -10,7 +10,10 @@ from pathlib import Path
 from novahalab import layout
 from novahalab.process import run
 
-CONTRACT_TESTS = ("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients")
+CONTRACT_TESTS = (
+    *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients"),
+    "man-db",
+)
 """What the contract tests need besides Pacemaker. No guest runs: QEMU itself is not needed."""
 
 _POLICY = Path("/usr/sbin/policy-rc.d")

@@ -55,8 +55,8 @@ class Directories:
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    text = "put the agents where Pacemaker looks for them"
-    command = commands.add_parser("install-agents", help=text, description=text.capitalize() + ".")
+    text = "ut the agents where Pacemaker looks for them"
+    command = commands.add_parser("install-agents", help=f"p{text}", description=f"P{text}.")
     default = Directories()
     for name, what in (
         ("ocf_root", "OCF_ROOT"),

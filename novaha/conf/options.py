@@ -11,6 +11,9 @@ KEYSTONE = "keystone"
 NOVA = "nova"
 EVACUATOR = "evacuator"
 
+_TIMEOUT = 30
+"""Seconds for one request to Nova or Keystone."""
+
 _KEYSTONE = [
     cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
     cfg.StrOpt("interface", default="internal", help="Which of Nova's endpoints to use."),
@@ -86,11 +89,27 @@ _EVACUATOR = [
 ]
 
 
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Every option by its section, for oslo-config-generator and the manual page.
+
+    Those of keystoneauth1's plugins are not among them: they depend on auth_type.
+    """
+    session = loading.get_session_conf_options()
+    for option in session:
+        if option.dest == "timeout":
+            option.default = _TIMEOUT
+    return [
+        (KEYSTONE, [*_KEYSTONE, *loading.get_auth_common_conf_options(), *session]),
+        (NOVA, [*_NOVA]),
+        (EVACUATOR, [*_EVACUATOR]),
+    ]
+
+
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of novaha in `conf`."""
     conf.register_opts(_KEYSTONE, group=KEYSTONE)
     loading.register_auth_conf_options(conf, KEYSTONE)
     loading.register_session_conf_options(conf, KEYSTONE)
-    conf.set_default("timeout", 30, group=KEYSTONE)
+    conf.set_default("timeout", _TIMEOUT, group=KEYSTONE)
     conf.register_opts(_NOVA, group=NOVA)
     conf.register_opts(_EVACUATOR, group=EVACUATOR)
