@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from novaha.core import model
 from novaha.core.instances import Judge, Judgement, state_before
-from novaha.core.record import FORCED
+from novaha.core.record import FORCED, Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Overview, Policy
 from novaha.core.steps import (
@@ -196,7 +196,7 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool
         steps += [judgement.step for judgement in judged if judgement.step is not None]
         if any(i.progress not in FINAL for i in left):
             return report("bringing up what stayed on it")
-    if model.disabled_by_us(service):
+    if model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service):
         steps.append(Enable(view.node))
         return report("returning to service")
     if not certain:
@@ -204,6 +204,11 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool
         return report("back in service; Nova may yet do what it gave no answer to")
     steps.append(Drop(view.node))
     return report("back in service")
+
+
+def _disabled_by_older_agents(record: Record, service: model.ComputeService) -> bool:
+    """They give no reason; what has one is somebody else's (law 6)."""
+    return record.adopted and not service.enabled and not service.disabled_reason
 
 
 def _as_left(instance: model.Instance) -> InstanceReport:

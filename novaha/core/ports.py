@@ -20,7 +20,14 @@ class Records(Protocol):
 
     def drop(self, old: Record) -> None: ...
 
-    def flag_fenced(self, node: str, *, fenced: datetime | None = None) -> Record: ...
+    def flag_fenced(
+        self,
+        node: str,
+        *,
+        fenced: datetime | None = None,
+        unproven: bool = False,
+        adopted: bool = False,
+    ) -> Record: ...
 
     def seen_confirmation(self, node: str) -> str: ...
 
@@ -35,6 +42,9 @@ class Fencing(Protocol):
 
     def anything_since(self, node: str, moment: datetime) -> bool: ...
 
+    def down_since(self, node: str) -> datetime | None:
+        """When the node was last fenced, if it has not been reached since; else None."""
+
     def request(self, node: str) -> None: ...
 
     def is_online(self, node: str) -> bool: ...
@@ -46,6 +56,15 @@ class Fencing(Protocol):
     def restart_compute(self, node: str) -> None: ...
 
     def without_power_device(self, node: str) -> str: ...
+
+
+class OlderFlags(Protocol):
+    """The flags of the agents that novaha replaces. Errors: ClusterToolError."""
+
+    def read(self) -> Mapping[str, str]:
+        """By node: yes, no, or host@time; see docs/adr/0006."""
+
+    def drop(self, node: str) -> None: ...
 
 
 class Compute(Protocol):

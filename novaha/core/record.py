@@ -38,6 +38,9 @@ FORCED = "forced"
 UNPROVEN = "unproven"
 """Mark: no power device took part in the fencing, so that its success proves nothing."""
 
+ADOPTED = "adopted"
+"""Mark: the older agents began the recovery; a disable without a reason is theirs, ours to undo."""
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -49,7 +52,8 @@ class Record:
     fence_id: identifies one fencing; a later fencing has another.
     fenced: when the host was flagged, to the second, UTC.
     owner: who works on it (controller, and which of its processes), "" for nobody.
-    marks: what of Nova's state on this host is ours to undo, and whether the fencing is unproven.
+    marks: what of Nova's state on this host is ours to undo, whether the fencing is unproven, and
+        whether older agents began the recovery.
     before: state before the failure, by instance id, of those that did not just run; None until
         the owner has looked. Remembered here because Nova forgets it (an instance that was shut
         off and whose evacuation failed comes back ACTIVE).
@@ -72,6 +76,15 @@ class Record:
     def unproven(self) -> bool:
         """Whether its fencing proves nothing, whatever Pacemaker says of it."""
         return UNPROVEN in self.marks
+
+    @property
+    def adopted(self) -> bool:
+        """Whether older agents may have asked Nova for something already."""
+        return ADOPTED in self.marks
+
+    def adopt(self) -> Record:
+        """The record of a fencing that the older agents flagged, and followed up in Nova."""
+        return replace(self, marks=self.marks | {ADOPTED, FORCED})
 
     def fence_again(self, fence_id: str, fenced: datetime, *, unproven: bool = False) -> Record:
         """The record after another fencing.

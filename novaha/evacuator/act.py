@@ -121,7 +121,9 @@ class Actor:
     def _claim(self, view: HostView, memory: HostMemory) -> None:
         record = view.record
         self._records.swap(record, record.after(Event.CLAIM, owner=self._me))
-        worked_on = record.state is RecoveryState.RUNNING or record.before is not None
+        worked_on = (
+            record.state is RecoveryState.RUNNING or record.before is not None or record.adopted
+        )
         if worked_on and not memory.owned_fence_id:
             # Whoever had it before may have sent requests that Nova does not show yet.
             memory.quiet_until = self._clock() + self._takeover_wait

@@ -15,6 +15,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
 from novaha.core.steps import FINAL, Act, Claim, Evacuate, HostReport
 from novaha.evacuator.act import Actor
+from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -47,6 +48,7 @@ class Loop:
         actor: Actor,
         journal: Journal,
         confirmations: Confirmations,
+        adoption: Adoption,
         policy: Policy,
         pace: Pace,
         me: str,
@@ -58,12 +60,14 @@ class Loop:
         self._actor = actor
         self._journal = journal
         self._confirmations = confirmations
+        self._adoption = adoption
         self._policy = policy
         self._pace = pace
         self._me = me
         self._clock = clock
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
+        self._rung = False
         self.bell = threading.Event()
         self.stopping = threading.Event()
         self.turned_at = clock()
@@ -97,8 +101,7 @@ class Loop:
                 LOG.exception("a turn failed; trying again")
                 self.problem = "internal error, see the log"
             self.turned_at = self._clock()
-            if pause:
-                self.bell.wait(pause)
+            self._rung = bool(pause) and self.bell.wait(pause)
 
     def turn(self) -> float:
         """One turn. Returns the seconds to wait before the next.
@@ -106,14 +109,15 @@ class Loop:
         Raises ClusterToolError when the cluster cannot be read, SupersededError.
         """
         now = self._clock()
-        self.notices = self._confirmations.take()
+        self.notices = self._confirmations.take() + self._adoption.notices
         records = self._read(now)
         if not records:
             self.reports = ()
             self._observer.keep_warm()
             while self._observer.left_disabled:
                 self._actor.enable(self._observer.left_disabled.pop())
-            return self._pace.idle
+            # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
+            return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._memory)
         self._ask_for_missing_fencings(views)
         decided = plan(views, self._policy, self._clock(), self._observer.room_since)
@@ -131,6 +135,8 @@ class Loop:
         if again:
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim) for step in decided.steps)
+        if not sent and self._adoption.take():
+            return 0.0
         return self._pace.busy if sent or _busy(views) else self._pace.idle
 
     def _read(self, now: float) -> dict[str, Record]:

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ from novaha.core.errors import NovahaError
 from novaha.core.situation import Policy
 from novaha.evacuator import status
 from novaha.evacuator.act import Actor
+from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.client import PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
@@ -27,6 +29,7 @@ from novaha.evacuator.observe import Names, Observer
 from novaha.evacuator.server import Server
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
+from novaha.pacemaker.live import OlderFlags
 
 LOG = logging.getLogger("novaha")
 
@@ -99,6 +102,16 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
             journal,
             recover=options.confirmed_by_hand == "recover",
             last_seen=observer.last_seen,
+        ),
+        adoption=Adoption(
+            OlderFlags(),
+            records,
+            fencing,
+            compute.services,
+            names.host,
+            journal,
+            now=lambda: datetime.now(UTC),
+            clock=time.monotonic,
         ),
         policy=Policy(
             max_in_flight=options.max_in_flight,

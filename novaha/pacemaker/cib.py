@@ -64,11 +64,13 @@ class RecordStore:
         *,
         fenced: datetime | None = None,
         unproven: bool = False,
+        adopted: bool = False,
         deadline: float = 5.0,
     ) -> Record:
         """Write down that `node` was fenced, under a new fence id, and read it back.
 
         fenced: when, now if not given. unproven: no power device takes part in it.
+        adopted: the older agents flagged it.
         deadline: seconds in which competing writers may force another try.
 
         Raises UnknownNodeError for a node that the cluster does not have, NovahaError when the
@@ -84,9 +86,11 @@ class RecordStore:
                 old = None  # nonsense in the CIB never keeps a host from being flagged
             try:
                 if old is None:
-                    self._write_first(first_record(node, fence_id, now, unproven=unproven))
+                    new = first_record(node, fence_id, now, unproven=unproven)
+                    self._write_first(new.adopt() if adopted else new)
                 else:
-                    self.swap(old, old.fence_again(fence_id, now, unproven=unproven))
+                    new = old.fence_again(fence_id, now, unproven=unproven)
+                    self.swap(old, new.adopt() if adopted else new)
             except RecordConflictError:
                 if time.monotonic() > end:
                     raise

@@ -83,6 +83,22 @@ class FenceHistory:
         """Whether the history has any fencing of `node`, ended or not, at `moment` or later."""
         return any(e.completed is None or e.completed >= moment for e in self.of(node))
 
+    def down_since(self, node: str) -> datetime | None:
+        """When the node was last fenced, if it has not been reached since; else None.
+
+        Only Pacemaker's own state of remote and guest nodes tells that (measured: facts.md).
+        """
+        moments = [
+            int(element.get("node_fenced") or 0)
+            for element in query(self._run, f"//status/node_state[@uname='{node}']")
+        ]
+        if not any(moments):
+            return None
+        known = [e.completed for e in self.of(node) if e.status == "success" and e.action in _KILLS]
+        # Where the history is lost, nothing confirms this moment: it will be fenced once more.
+        noted = datetime.fromtimestamp(max(moments), UTC)
+        return max((moment for moment in known if moment is not None), default=noted)
+
     def is_online(self, node: str) -> bool:
         """Whether Pacemaker has `node` online, its remote connection included."""
         command = ["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"]

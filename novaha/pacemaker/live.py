@@ -70,12 +70,30 @@ def look(run: Runner | None = None) -> Live:
     )
 
 
-def older_flags(run: Runner | None = None) -> dict[str, str]:
-    """The attribute `evacuate` of the older agents, by node.
+class OlderFlags:
+    """The attribute `evacuate` of the older agents, private in Pacemaker's attribute manager.
 
-    Raises ClusterToolError when the attribute manager cannot be asked.
+    Pacemaker erases it when the node comes back, or as soon as it is fenced (facts.md).
     """
-    command = ["attrd_updater", "--query", "--all", "--name", _OLDER_FLAG]
-    shown = (run or Runner())(command, accept=_NO_SUCH_ATTRIBUTE).stdout.decode()
-    pairs = re.findall(r'host="([^"]*)" value="([^"]*)"', shown)
-    return {host: value for host, value in pairs if value}
+
+    def __init__(self, run: Runner | None = None) -> None:
+        self._run = run or Runner()
+
+    def read(self) -> dict[str, str]:
+        """The flags by node; the empty ones left out.
+
+        Raises ClusterToolError when the attribute manager cannot be asked.
+        """
+        command = ["attrd_updater", "--query", "--all", "--name", _OLDER_FLAG]
+        shown = self._run(command, accept=_NO_SUCH_ATTRIBUTE).stdout.decode()
+        pairs = re.findall(r'host="([^"]*)" value="([^"]*)"', shown)
+        return {host: value for host, value in pairs if value}
+
+    def drop(self, node: str) -> None:
+        """Take one away. Raises ClusterToolError."""
+        self._run(["attrd_updater", "--delete", "--name", _OLDER_FLAG, "--node", node])
+
+
+def older_flags(run: Runner | None = None) -> dict[str, str]:
+    """The older agents' flags by node; see OlderFlags.read."""
+    return OlderFlags(run).read()

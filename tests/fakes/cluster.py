@@ -14,6 +14,7 @@ from novaha.core.record import Record, first_record, from_attributes, to_attribu
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.evacuator.act import Actor
+from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
@@ -55,11 +56,21 @@ class FakeRecords:
         del self.attributes[old.node]
         self.writes += 1
 
-    def flag_fenced(self, node: str, *, fenced: datetime | None = None) -> Record:
+    def flag_fenced(
+        self,
+        node: str,
+        *,
+        fenced: datetime | None = None,
+        unproven: bool = False,
+        adopted: bool = False,
+    ) -> Record:
         assert fenced is not None, "the fake has no clock"
-        self.flag(node, fenced)
+        self.flag(node, fenced, unproven=unproven)
         record = self.read(node)
         assert record is not None
+        if adopted:
+            record = record.adopt()
+            self.attributes[node] = to_attributes(record)
         return record
 
     def seen_confirmation(self, node: str) -> str:
@@ -88,6 +99,21 @@ class FakeRecords:
 
 
 @dataclass
+class FakeOlderFlags:
+    """Pacemaker's attribute manager, as the older agents used it."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    reads: int = 0
+
+    def read(self) -> dict[str, str]:
+        self.reads += 1
+        return dict(self.values)
+
+    def drop(self, node: str) -> None:
+        del self.values[node]
+
+
+@dataclass
 class FakeFencing:
     """Pacemaker's fencing history."""
 
@@ -98,6 +124,7 @@ class FakeFencing:
     by_hand: dict[str, datetime] = field(default_factory=dict)
     computes: frozenset[str] = frozenset()
     unproven: dict[str, str] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
         by_hand = self.by_hand.get(node)
@@ -105,6 +132,9 @@ class FakeFencing:
 
     def anything_since(self, node: str, moment: datetime) -> bool:
         return any(n == node and t >= moment for n, t in self.successes)
+
+    def down_since(self, node: str) -> datetime | None:
+        return max((t for n, t in self.successes if n == node and n in self.down), default=None)
 
     def request(self, node: str) -> None:
         self.requested.append(node)
@@ -155,6 +185,7 @@ class Site:
         self.nova = FakeNova()
         self.nova.on_request = self._watch_request
         self.records = FakeRecords()
+        self.flags = FakeOlderFlags()
         self.fencing = FakeFencing(is_online=lambda node: self.nova.hosts[node].powered)
         self.fencing.on_restart = self.nova.start_compute
         self.policy = policy or Policy()
@@ -184,6 +215,7 @@ class Site:
         watcher = self._watcher()
         nova: Any = Fated(self.nova, fate, watcher)
         records: Any = Fated(self.records, fate, watcher)
+        flags: Any = Fated(self.flags, fate, watcher)
         observer = Observer(
             nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
         )
@@ -199,6 +231,16 @@ class Site:
                 journal,
                 recover=self.recover,
                 last_seen=observer.last_seen,
+            ),
+            adoption=Adoption(
+                flags,
+                records,
+                self.fencing,
+                nova.services,
+                Names({}).host,
+                journal,
+                now=lambda: self.time,
+                clock=clock,
             ),
             policy=self.policy,
             pace=Pace(5.0, self.pace, 60.0),
@@ -247,10 +289,20 @@ class Site:
 
     def confirm(self, host: str) -> None:
         self.fencing.successes.append((host, self.time))
+        self.fencing.down.add(host)
+
+    def fence_by_older_agents(self, host: str) -> None:
+        """Power off, Nova told, the flag, and Pacemaker's word that it succeeded."""
+        self.nova.crash(host)
+        self.nova.hosts[host].forced_down = True
+        self.nova.hosts[host].enabled = False
+        self.flags.values[host] = "yes"
+        self.confirm(host)
 
     def boot(self, host: str) -> bool:
         """The host comes back; nova-compute starts unless the record holds it."""
         self.nova.hosts[host].powered = True
+        self.fencing.down.discard(host)
         record = self.records.read(host)
         if record is not None and record.hold:
             return False

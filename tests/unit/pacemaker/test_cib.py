@@ -53,6 +53,15 @@ def test_law_3_a_flag_is_there_when_flagging_returns(store: RecordStore, node: s
     assert flagged.state is RecoveryState.PENDING
 
 
+def test_law_6_what_the_older_agents_flagged_is_marked_also_when_it_had_a_record(
+    store: RecordStore,
+) -> None:
+    for _ in range(2):
+        assert store.flag_fenced("compute-1", adopted=True).marks == {"adopted", "forced"}
+    assert store.flag_fenced("compute-1").marks == {"adopted", "forced"}
+    assert store.flag_fenced("compute-2").marks == frozenset()
+
+
 def test_law_3_an_unknown_node_is_an_error_and_writes_nothing(store: RecordStore) -> None:
     with pytest.raises(UnknownNodeError, match=r"compute-9.*compute-1"):
         store.flag_fenced("compute-9")

@@ -69,3 +69,42 @@ def test_a_missing_tool_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatc
 def test_a_tool_that_hangs_is_ended() -> None:
     with pytest.raises(ClusterToolError, match="in time"):
         Runner()(["sleep", "30"], timeout=0.1)
+
+
+class Away(Printed):
+    """compute-1 was fenced at this second of 1970, and not reached since; 0 if it was."""
+
+    def __init__(self, fenced: str, *events: str) -> None:
+        super().__init__(*events)
+        self.state = f'<node_state uname="compute-1"{fenced}/>'.encode()
+
+    def __call__(self, argv: Sequence[str], **options: object) -> Result:
+        if argv[0] == "cibadmin":
+            return Result(tuple(argv), 0, self.state, "")
+        return super().__call__(argv, **options)
+
+
+@pytest.mark.parametrize(
+    ("state", "events", "down"),
+    [
+        (' node_fenced="1795219874"', [event("reboot", "success", "2026-11-21 00:11:13Z")], FENCED),
+        (
+            ' node_fenced="1795219874"',
+            [
+                event("off", "success", "2026-11-20 00:11:13Z"),
+                event("reboot", "success", "2026-11-21 00:11:13Z"),
+                event("on", "success", "2026-11-21 00:11:14Z"),
+                event("off", "failed", "2026-11-21 00:11:15Z"),
+            ],
+            FENCED,
+        ),
+        (' node_fenced="0"', [event("reboot", "success", "2026-11-21 00:11:13Z")], None),
+        ("", [event("reboot", "success", "2026-11-21 00:11:13Z")], None),
+        # The history was lost with the cluster; its own state was not.
+        (' node_fenced="1795219873"', [], FENCED),
+    ],
+)
+def test_law_1_a_node_is_down_while_it_was_not_reached_since_its_fencing(
+    state: str, events: list[str], down: datetime | None
+) -> None:
+    assert FenceHistory(Away(state, *events)).down_since("compute-1") == down

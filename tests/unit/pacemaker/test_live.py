@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from novaha.core.errors import ClusterToolError
-from novaha.pacemaker.live import Failure, Live, look, older_flags
+from novaha.pacemaker.live import Failure, Live, OlderFlags, look, older_flags
 from novaha.pacemaker.runner import Result
 
 STATUS = b"""\
@@ -86,3 +86,14 @@ def test_an_attribute_that_nobody_has(code: int) -> None:
 def test_flags_that_cannot_be_read() -> None:
     with pytest.raises(ClusterToolError):
         older_flags(printed(b"", 102))  # type: ignore[arg-type]
+
+
+def test_a_flag_is_taken_away_of_one_node_only() -> None:
+    ran: list[object] = []
+
+    def run(argv: object, **options: object) -> Result:
+        ran.append(argv)
+        return Result((), 0, b"", "")
+
+    OlderFlags(run).drop("compute-1")  # type: ignore[arg-type]
+    assert ran == [["attrd_updater", "--delete", "--name", "evacuate", "--node", "compute-1"]]
