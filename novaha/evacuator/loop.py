@@ -16,6 +16,7 @@ from novaha.core.situation import HostView, Policy
 from novaha.core.steps import FINAL, Act, Claim, Evacuate, HostReport
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
+from novaha.evacuator.attention import Since, attention
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -68,12 +69,16 @@ class Loop:
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
         self._rung = False
+        self._unreadable: list[str] = []
         self.bell = threading.Event()
         self.stopping = threading.Event()
         self.turned_at = clock()
         self.problem = ""
         self.reports: tuple[HostReport, ...] = ()
         self.notices: tuple[str, ...] = ()
+        self.attention: tuple[str, ...] = ()
+        """What an operator has to see to, and what to do about it."""
+        self.failing, self.nova_silent = Since(), Since()
 
     @property
     def nova_problem(self) -> str | None:
@@ -101,6 +106,8 @@ class Loop:
                 LOG.exception("a turn failed; trying again")
                 self.problem = "internal error, see the log"
             self.turned_at = self._clock()
+            self.failing.note(bool(self.problem), self.turned_at)
+            self.nova_silent.note(bool(self.nova_problem), self.turned_at)
             self._rung = bool(pause) and self.bell.wait(pause)
 
     def turn(self) -> float:
@@ -113,12 +120,15 @@ class Loop:
         records = self._read(now)
         if not records:
             self.reports = ()
+            self.attention = (*self.notices, *self._unreadable)
             self._observer.keep_warm()
             while self._observer.left_disabled:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._memory)
+        hosts = attention(views, self.nova_problem or "")
+        self.attention = (*self.notices, *self._unreadable, *hosts)
         self._ask_for_missing_fencings(views)
         decided = plan(views, self._policy, self._clock(), self._observer.room_since)
         self._note_settled(decided.reports)
@@ -142,11 +152,12 @@ class Loop:
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""
         records: dict[str, Record] = {}
+        self._unreadable = []
         for node, record in self._records.read_all().items():
             if isinstance(record, RecordError):
-                LOG.error(
-                    "%s; held until it is mended, `novaha retry %s` rewrites it", record, node
-                )
+                text = f"{record}; held until it is mended, `novaha retry {node}` rewrites it"
+                LOG.error("%s", text)
+                self._unreadable.append(text)
                 continue
             records[node] = record
         for gone in self._memory.keys() - records.keys():

@@ -135,12 +135,19 @@ def _serve(loop: Loop, run_dir: Path, node: str) -> None:
 
     def health() -> dict[str, Any]:
         problem = loop.nova_problem
+        now = time.monotonic()
         return {
             "pid": os.getpid(),
             "node": node,
-            "turn_age": round(time.monotonic() - loop.turned_at, 3),
+            "turn_age": round(now - loop.turned_at, 3),
             "problem": loop.problem,
-            "nova": {"ok": None if problem is None else not problem, "problem": problem or ""},
+            "failing_for": round(loop.failing.seconds(now), 3),
+            "nova": {
+                "ok": None if problem is None else not problem,
+                "problem": problem or "",
+                "silent_for": round(loop.nova_silent.seconds(now), 3),
+            },
+            "attention": list(loop.attention),
         }
 
     def answer() -> dict[str, Any]:

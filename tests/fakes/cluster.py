@@ -41,7 +41,13 @@ class FakeRecords:
     seen: dict[str, str] = field(default_factory=dict)
 
     def read_all(self) -> dict[str, Record | RecordError]:
-        return {n: from_attributes(n, a) for n, a in self.attributes.items()}
+        return {node: self._parsed(node) for node in self.attributes}
+
+    def _parsed(self, node: str) -> Record | RecordError:
+        try:
+            return from_attributes(node, self.attributes[node])
+        except RecordError as error:
+            return error
 
     def read(self, node: str) -> Record | None:
         return from_attributes(node, self.attributes[node]) if node in self.attributes else None

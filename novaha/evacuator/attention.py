@@ -1,0 +1,51 @@
+"""What an operator has to see to: for whoever looks at the cluster, and not at novaha."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from novaha.core.situation import HostView
+
+_OFTEN = 3
+"""Evacuations of an instance that have to fail before an operator is told."""
+
+
+class Since:
+    """Since when something has been wrong without a pause."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+
+    def note(self, wrong: bool, now: float) -> None:
+        """Whether it is wrong now (monotonic seconds)."""
+        if not wrong:
+            self._began = None
+        elif self._began is None:
+            self._began = now
+
+    def seconds(self, now: float) -> float:
+        """For how long it has been, 0 when it is not."""
+        return 0.0 if self._began is None else now - self._began
+
+
+def attention(views: Iterable[HostView], nova_problem: str) -> tuple[str, ...]:
+    """Each host that gets no further by itself: what is wrong, and what to do about it.
+
+    nova_problem: why Nova does not answer. That is no trouble of one host, and told elsewhere.
+    """
+    return tuple(text for view in views if (text := _of(view, nova_problem)))
+
+
+def _of(view: HostView, nova_problem: str) -> str:
+    if view.unproven:
+        return f"{view.node} is not safe to evacuate: {view.unproven}"
+    if view.problem:
+        return "" if nova_problem else f"{view.node} cannot be worked on: {view.problem}"
+    failures = [view.failures[i.id] for i in view.instances if i.id in view.failures]
+    stuck = sum(failure.count >= _OFTEN for failure in failures)
+    if not stuck:
+        return ""
+    return (
+        f"{stuck} instances of {view.node} find no place elsewhere: make room, or see why "
+        f"(novaha status) and let them go (novaha release {view.node})"
+    )
