@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from novaha.agents.cluster import Cluster
 from novaha.agents.runtime import ActionError
-from novaha.contract.ocf import ExitCode
+from novaha.contract.ocf import ExitCode, Row
+from novaha.core.errors import NovahaError
 from novaha.core.record import Record
 
 HOLD_WAIT = 5.0
@@ -36,6 +37,17 @@ def wait_until_free(
         if monotonic() >= give_up:
             raise ActionError(ExitCode.ERR_GENERIC, held(record))
         sleep(_POLL)
+
+
+def record_row(cluster: Cluster) -> Row:
+    """This node's recovery record, for people; what cannot be read is said, and is no error."""
+    try:
+        record = cluster.record(cluster.local_node())
+    except NovahaError as error:
+        return ("record", "unknown", str(error))
+    if record is None:
+        return ("record", "none", "the host is free")
+    return ("record", str(record.state), held(record) if record.hold else "the host is free")
 
 
 def held(record: Record) -> str:

@@ -1,10 +1,4 @@
-"""libvirtd: libvirt on one host, monitored so that a daemon that hangs is seen.
-
-A hung libvirt has a process and a listening socket, and nova-compute waits for it for ever. Only
-a round trip tells: connect, and ask for something that the hypervisor's driver answers from
-memory. It is asked by virsh in a process of its own: libvirt's client knows no time-out, and its
-keepalives begin only when the connection stands (measured: docs/facts.md).
-"""
+"""libvirtd: libvirt on one host, monitored so that a daemon that hangs is seen."""
 
 from __future__ import annotations
 
@@ -14,17 +8,20 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from novaha import __version__
+from novaha.agents.libvirt import NotAnsweringError, ask, virsh
 from novaha.agents.runtime import ActionError, actions, check, run
-from novaha.agents.service import SYSTEMD, ActivatedUnit, Service
+from novaha.agents.service import Service
 from novaha.agents.service_parameters import (
     check_service,
+    check_there,
     direct_process,
     service_parameters,
+    state,
     wanted_unit,
 )
-from novaha.contract.ocf import Action, Agent, ExitCode, Request
+from novaha.agents.units import SYSTEMD, ActivatedUnit
+from novaha.contract.ocf import Action, Agent, ExitCode, Request, table
 from novaha.contract.parameters import Parameter
-from novaha.core.errors import ClusterToolError
 from novaha.pacemaker.runner import Runner
 
 UNITS = ("virtqemud.service", "libvirtd.service")
@@ -67,6 +64,7 @@ AGENT = Agent(
             default="qemu:///system",
             shortdesc="libvirt's URI",
             longdesc="Whom a monitor of depth 10 asks. It must be the daemon that is started.",
+            reloadable=True,
         ),
     ),
     actions=(
@@ -74,6 +72,7 @@ AGENT = Agent(
         Action("stop", timeout=30),
         Action("monitor", timeout=20, interval=10, depth=0),
         Action("monitor", timeout=20, interval=30, depth=10),
+        Action("reload-agent", timeout=20),
         Action("validate-all", timeout=20),
         Action("meta-data", timeout=5),
     ),
@@ -88,6 +87,7 @@ class Context:
     run: runs virsh.
     """
 
+    stdout: TextIO
     stderr: TextIO
     service: Callable[[Request], Service] = field(default=lambda request: service_of(request))
     run: Runner = field(default_factory=Runner)
@@ -97,9 +97,7 @@ class Context:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    return run(
-        AGENT, actions(start, stop, monitor, validate_all), lambda out, err: Context(err), argv
-    )
+    return run(AGENT, actions(start, stop, monitor, validate_all, reload_agent), Context, argv)
 
 
 def start(request: Request, context: Context) -> ExitCode:
@@ -107,12 +105,13 @@ def start(request: Request, context: Context) -> ExitCode:
     end = context.monotonic() + min(START_WITHIN, request.timeout - 2)
     _check(request, context.stderr)
     service = context.service(request)
-    _check_installed(service)
+    check_there(service)
     if not service.running():
         service.start(max(1.0, end - context.monotonic()))
+    uri = request.parameters["uri"]
     while True:
         try:
-            _ask(request, context, max(1.0, end - context.monotonic()))
+            ask(context.run, uri, max(1.0, end - context.monotonic()))
             return ExitCode.SUCCESS
         except NotAnsweringError:
             if context.monotonic() + _POLL >= end:
@@ -123,17 +122,22 @@ def start(request: Request, context: Context) -> ExitCode:
 def stop(request: Request, context: Context) -> ExitCode:
     """End libvirt, by force if it hangs. Virtual machines go on."""
     service = context.service(request)
-    if service.installed() or service.running():
+    if not service.missing() or service.running():
         service.stop(max(1.0, request.timeout - 3))
     return ExitCode.SUCCESS
 
 
 def monitor(request: Request, context: Context) -> ExitCode:
     """Whether libvirt runs; from depth 10 on also whether it answers."""
-    if not context.service(request).running():
+    service = context.service(request)
+    if request.by_hand:
+        context.stdout.write(table([("libvirt", *state(service))], request.output_format))
+    if not service.running():
         return ExitCode.NOT_RUNNING
+    if not request.is_probe and (ailing := service.ailing()):
+        raise ActionError(ExitCode.ERR_GENERIC, ailing)
     if request.check_level >= 10 and not request.is_probe:
-        _ask(request, context, request.timeout / 2)
+        ask(context.run, request.parameters["uri"], request.timeout / 2)
     return ExitCode.SUCCESS
 
 
@@ -141,8 +145,14 @@ def validate_all(request: Request, context: Context) -> ExitCode:
     """Level 0: the parameters by themselves. Level 10: also what is installed on this node."""
     _check(request, context.stderr)
     if request.check_level >= 10:
-        _check_installed(context.service(request))
-        _virsh(context, ["--version"], request.timeout / 2)
+        check_there(context.service(request))
+        virsh(context.run, ["--version"], request.timeout / 2)
+    return ExitCode.SUCCESS
+
+
+def reload_agent(request: Request, context: Context) -> ExitCode:
+    """What can be changed while libvirt runs is read anew by each action."""
+    _check(request, context.stderr)
     return ExitCode.SUCCESS
 
 
@@ -151,47 +161,13 @@ def service_of(request: Request) -> Service:
     if unit := wanted_unit(request):
         return ActivatedUnit(unit)
     if "binary" not in request.parameters and SYSTEMD.is_dir():
-        installed = [unit for unit in map(ActivatedUnit, UNITS) if unit.installed()]
+        installed = [unit for unit in map(ActivatedUnit, UNITS) if not unit.missing()]
         if installed:
             return next((unit for unit in installed if unit.enabled()), installed[0])
     config = request.parameters.get("config")
     return direct_process(request, _BINARY, ["--config", config] if config else [])
 
 
-class NotAnsweringError(ActionError):
-    """libvirt runs and gives no answer."""
-
-
-def _ask(request: Request, context: Context, seconds: float) -> None:
-    """One round trip; raises NotAnsweringError when there is no answer within `seconds`.
-
-    Not `version`: it also asks QEMU, whose packages may be in the middle of an upgrade.
-    """
-    uri = request.parameters["uri"]
-    try:
-        _virsh(context, ["--connect", uri, "list", "--name"], seconds)
-    except ClusterToolError as error:
-        raise NotAnsweringError(
-            ExitCode.ERR_GENERIC, f"libvirt runs, but does not answer at {uri}: {error}"
-        ) from error
-
-
-def _virsh(context: Context, arguments: Sequence[str], seconds: float) -> None:
-    try:
-        context.run(["virsh", *arguments], timeout=seconds)
-    except ClusterToolError as error:
-        if error.returncode == 127:
-            raise ActionError(
-                ExitCode.ERR_INSTALLED, "virsh is not installed on this node, or cannot be run"
-            ) from error
-        raise
-
-
 def _check(request: Request, stderr: TextIO) -> None:
     check(AGENT, request, stderr)
     check_service(request)
-
-
-def _check_installed(service: Service) -> None:
-    if not service.installed():
-        raise ActionError(ExitCode.ERR_INSTALLED, "libvirt is not installed on this node")

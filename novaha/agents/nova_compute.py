@@ -14,7 +14,8 @@ from typing import TextIO
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
-from novaha.agents.hold import wait_until_free
+from novaha.agents.hold import record_row, wait_until_free
+from novaha.agents.libvirt import ask as ask_libvirt
 from novaha.agents.nova_parameters import (
     CONFIG,
     CREDENTIALS,
@@ -25,18 +26,28 @@ from novaha.agents.nova_parameters import (
     VERBOSE,
 )
 from novaha.agents.runtime import ActionError, actions, check, run
-from novaha.agents.service import Service, SystemdUnit, find_unit
+from novaha.agents.service import Service
 from novaha.agents.service_parameters import (
     check_service,
+    check_there,
     direct_process,
     service_parameters,
+    state,
     wanted_unit,
 )
-from novaha.contract.ocf import Action, Agent, ExitCode, Request, write_exit_reason
+from novaha.agents.units import SYSTEMD, SystemdUnit, find_unit
+from novaha.contract.names import COMPUTE_UNITS
+from novaha.contract.ocf import Action, Agent, ExitCode, Request, table, write_exit_reason
 from novaha.contract.parameters import Parameter
 from novaha.core.errors import NovahaError
+from novaha.pacemaker.runner import Runner
 
 _BINARY = "/usr/bin/nova-compute"
+
+_AT_BOOT = (
+    "systemd starts nova-compute at boot, before the host's recovery is finished: disable its "
+    "unit (systemctl disable), Pacemaker starts it"
+)
 
 AGENT = Agent(
     name="NovaCompute",
@@ -50,7 +61,9 @@ AGENT = Agent(
     ),
     parameters=(
         *service_parameters(
-            "nova-compute", "nova-compute.service or openstack-nova-compute.service", _BINARY
+            "nova-compute",
+            "the first of " + ", ".join(COMPUTE_UNITS) + " that this node has",
+            _BINARY,
         ),
         Parameter(
             name="config",
@@ -73,6 +86,14 @@ AGENT = Agent(
             ),
         ),
         *CREDENTIALS,
+        Parameter(
+            name="libvirt_uri",
+            default="qemu:///system",
+            shortdesc="libvirt's URI",
+            longdesc="The libvirt that a monitor of depth 20 asks for its virtual machines.",
+            advanced=True,
+            reloadable=True,
+        ),
         NO_SHARED_STORAGE,
         EVACUATION_DELAY,
         DEBUG_FILE,
@@ -82,6 +103,8 @@ AGENT = Agent(
         Action("start", timeout=30),
         Action("stop", timeout=30),
         Action("monitor", timeout=20, interval=10, depth=0),
+        Action("monitor", timeout=20, interval=60, depth=10),
+        Action("reload-agent", timeout=20),
         Action("validate-all", timeout=20),
         Action("meta-data", timeout=5),
     ),
@@ -96,22 +119,22 @@ class Context:
     """What the agent works with.
 
     service: nova-compute as the request describes it; it may look around to find that out.
-    heartbeat: asks Nova; may raise NovahaError.
+    heartbeat: asks Nova; may raise NovahaError. run: runs virsh.
     """
 
+    stdout: TextIO
     stderr: TextIO
     cluster: Cluster = field(default_factory=PacemakerCluster)
     service: Callable[[Request], Service] = field(default=lambda request: service_of(request))
     heartbeat: Heartbeat = field(default=lambda parameters, node: ask_nova(parameters, node))
+    run: Runner = field(default_factory=Runner)
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    return run(
-        AGENT, actions(start, stop, monitor, validate_all), lambda out, err: Context(err), argv
-    )
+    return run(AGENT, actions(start, stop, monitor, validate_all, reload_agent), Context, argv)
 
 
 def start(request: Request, context: Context) -> ExitCode:
@@ -120,8 +143,9 @@ def start(request: Request, context: Context) -> ExitCode:
     _check(request, context.stderr)
     wait_until_free(context.cluster, end - context.monotonic(), context.sleep, context.monotonic)
     service = context.service(request)
-    if not service.installed():
-        raise ActionError(ExitCode.ERR_INSTALLED, "nova-compute is not installed on this node")
+    check_there(service)
+    if service.starts_by_itself():
+        print(f"WARNING: {_AT_BOOT}", file=context.stderr)
     if not service.running():
         service.start(max(1.0, end - context.monotonic() - 2))
     return ExitCode.SUCCESS
@@ -130,33 +154,69 @@ def start(request: Request, context: Context) -> ExitCode:
 def stop(request: Request, context: Context) -> ExitCode:
     """End nova-compute; a planned stop flags nothing and asks nobody."""
     service = context.service(request)
-    if service.installed() or service.running():
+    if not service.missing() or service.running():
         service.stop(max(1.0, request.timeout - 3))
     return ExitCode.SUCCESS
 
 
 def monitor(request: Request, context: Context) -> ExitCode:
-    """Whether nova-compute runs; from depth 10 on also whether Nova sees it.
+    """Whether nova-compute runs; from depth 10 on also whether Nova sees it, from 20 libvirt, too.
 
-    Nova not seeing a nova-compute that runs is "degraded", not a failure: the message bus being
+    What goes wrong beyond nova-compute itself is "degraded", not a failure: the message bus being
     away does that to every host at once, and restarting them all would only make it worse.
     """
-    if not context.service(request).running():
+    service = context.service(request)
+    running = service.running()
+    problems = _problems(request, context) if running and not request.is_probe else []
+    if request.by_hand:
+        rows = [("nova-compute", *state(service)), record_row(context.cluster)]
+        asked = request.check_level >= 10 and running
+        told = "; ".join(problems) or "nothing is wrong" if asked else "asked at check level 10, 20"
+        rows.append(("beyond it", "asked" if asked else "not asked", told))
+        context.stdout.write(table(rows, request.output_format))
+    if not running:
         return ExitCode.NOT_RUNNING
-    if request.check_level < 10 or request.is_probe:
+    if not request.is_probe and (ailing := service.ailing()):
+        raise ActionError(ExitCode.ERR_GENERIC, ailing)
+    if not problems:
         return ExitCode.SUCCESS
+    write_exit_reason(context.stderr, "; ".join(problems), request.secrets)
+    return ExitCode.DEGRADED
+
+
+def _problems(request: Request, context: Context) -> list[str]:
+    """What keeps a nova-compute that runs from being of use, as far as the check level looks."""
+    if request.check_level < 10:
+        return []
+    problems = [_AT_BOOT] if context.service(request).starts_by_itself() else []
+    problems += filter(None, [_unseen(request, context)])
+    if request.check_level >= 20:
+        uri = request.parameters["libvirt_uri"]
+        try:
+            ask_libvirt(context.run, uri, request.timeout / 2)
+        except NovahaError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _unseen(request: Request, context: Context) -> str:
+    """Why Nova does not use this nova-compute, "" if it does or is not asked."""
     if not _has_credentials(request):
         print("DEBUG: no credentials on this node: Nova is not asked", file=context.stderr)
-        return ExitCode.SUCCESS
+        return ""
     node = context.cluster.local_node()
     try:
         problem = context.heartbeat(_for_nova(request), node)
     except NovahaError as error:
-        problem = str(error)
-    if not problem or context.cluster.record(node) is not None:  # not yet back in service
-        return ExitCode.SUCCESS
-    write_exit_reason(context.stderr, problem, request.secrets)
-    return ExitCode.DEGRADED
+        problem = f"Nova cannot be asked about this host: {error}"
+    # with a record, it is not yet back in service
+    return problem if problem and context.cluster.record(node) is None else ""
+
+
+def reload_agent(request: Request, context: Context) -> ExitCode:
+    """What can be changed while nova-compute runs is read anew by each action."""
+    _check(request, context.stderr)
+    return ExitCode.SUCCESS
 
 
 def validate_all(request: Request, context: Context) -> ExitCode:
@@ -164,14 +224,9 @@ def validate_all(request: Request, context: Context) -> ExitCode:
     _check(request, context.stderr)
     if request.check_level >= 10:
         service = context.service(request)
-        if not service.installed():
-            raise ActionError(ExitCode.ERR_INSTALLED, "nova-compute is not installed on this node")
+        check_there(service)
         if service.starts_by_itself():
-            raise ActionError(
-                ExitCode.ERR_INSTALLED,
-                "systemd starts nova-compute at boot, before the host's recovery is finished: "
-                "disable its unit, Pacemaker starts it",
-            )
+            raise ActionError(ExitCode.ERR_INSTALLED, _AT_BOOT)
     return ExitCode.SUCCESS
 
 
@@ -180,8 +235,8 @@ def service_of(request: Request) -> Service:
     if unit := wanted_unit(request):
         return SystemdUnit(unit)
     parameters = request.parameters
-    if "binary" not in parameters and (found := find_unit()):
-        return SystemdUnit(found)
+    if "binary" not in parameters and SYSTEMD.is_dir():
+        return SystemdUnit(find_unit(COMPUTE_UNITS) or COMPUTE_UNITS[0])
     files = [word for file in parameters["config"].split() for word in ("--config-file", file)]
     return direct_process(request, _BINARY, files, parameters.get("user", ""))
 

@@ -15,10 +15,10 @@ from typing import TextIO
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
-from novaha.agents.hold import wait_until_free
+from novaha.agents.hold import record_row, wait_until_free
 from novaha.agents.nova_parameters import EVACUATION_DELAY, NO_SHARED_STORAGE, OLDER_CREDENTIALS
 from novaha.agents.runtime import actions, check, run
-from novaha.contract.ocf import Action, Agent, ExitCode, Request
+from novaha.contract.ocf import Action, Agent, ExitCode, Request, table
 
 AGENT = Agent(
     name="nova-compute-wait",
@@ -45,6 +45,7 @@ AGENT = Agent(
         Action("start", timeout=20),
         Action("stop", timeout=20),
         Action("monitor", timeout=20, interval=10, depth=0),
+        Action("reload-agent", timeout=20),
         Action("validate-all", timeout=20),
         Action("meta-data", timeout=5),
     ),
@@ -55,6 +56,7 @@ AGENT = Agent(
 class Context:
     """What the agent works with."""
 
+    stdout: TextIO
     stderr: TextIO
     cluster: Cluster = field(default_factory=PacemakerCluster)
     sleep: Callable[[float], None] = time.sleep
@@ -63,8 +65,8 @@ class Context:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    handlers = {**actions(start, stop, monitor, validate_all), "notify": notify}
-    return run(AGENT, handlers, lambda out, err: Context(err), argv)
+    handlers = actions(start, stop, monitor, validate_all, reload_agent) | {"notify": notify}
+    return run(AGENT, handlers, Context, argv)
 
 
 def start(request: Request, context: Context) -> ExitCode:
@@ -85,11 +87,21 @@ def stop(request: Request, context: Context) -> ExitCode:
 
 def monitor(request: Request, context: Context) -> ExitCode:
     """Whether the host was let through since it booted."""
-    return ExitCode.SUCCESS if state_file(request).exists() else ExitCode.NOT_RUNNING
+    passed = state_file(request).exists()
+    if request.by_hand:
+        here = ("nova-compute", "let in" if passed else "kept out", str(state_file(request)))
+        context.stdout.write(table([here, record_row(context.cluster)], request.output_format))
+    return ExitCode.SUCCESS if passed else ExitCode.NOT_RUNNING
 
 
 def notify(request: Request, context: Context) -> ExitCode:
     """Nothing; clones with notify=true have always got an answer."""
+    return ExitCode.SUCCESS
+
+
+def reload_agent(request: Request, context: Context) -> ExitCode:
+    """Its parameters mean nothing, so none can be changed for nothing."""
+    check(AGENT, request, context.stderr)
     return ExitCode.SUCCESS
 
 

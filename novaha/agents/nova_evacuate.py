@@ -6,7 +6,7 @@ The process holds no state that matters, so starting, ending and killing it cost
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -20,9 +20,10 @@ from novaha.agents.nova_parameters import (
     VERBOSE,
 )
 from novaha.agents.runtime import ActionError, actions, check, run
-from novaha.contract.ocf import Action, Agent, ExitCode, Request, write_exit_reason
+from novaha.contract.ocf import Action, Agent, ExitCode, Request, Row, table, write_exit_reason
 from novaha.contract.parameters import Parameter
 from novaha.core.errors import RecordError
+from novaha.core.steps import Progress
 from novaha.evacuator import client
 
 ANSWER_WITHIN = 5.0
@@ -30,6 +31,13 @@ ANSWER_WITHIN = 5.0
 
 START_WITHIN = 15.0
 """Most seconds for a start, so that Pacemaker is not kept from fencing for longer."""
+
+_SHOWN = 10
+"""Instances of a host that are shown to who asks; `novaha status` shows all."""
+
+SILENT_AFTER = 60.0
+"""Seconds without an answer of Nova, or of the cluster, after which an operator is told. What is
+restarted or upgraded answers again by then."""
 
 AGENT = Agent(
     name="NovaEvacuate",
@@ -50,6 +58,7 @@ AGENT = Agent(
             name="evacuate_delay",
             type="integer",
             deprecated=True,
+            reloadable=True,
             shortdesc="Not used: the evacuator watches each evacuation instead of waiting",
         ),
     ),
@@ -58,6 +67,7 @@ AGENT = Agent(
         Action("stop", timeout=20),
         Action("monitor", timeout=20, interval=10, depth=0),
         Action("monitor", timeout=20, interval=60, depth=10),
+        Action("reload-agent", timeout=30),
         Action("validate-all", timeout=30),
         Action("meta-data", timeout=5),
     ),
@@ -82,7 +92,10 @@ class Evacuator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the agent works with. check_nova signs in and asks Nova, given the parameters."""
+    """What the agent works with. Both checks are given the parameters.
+
+    check_nova: signs in and asks Nova. check_conf: reads the configuration, and asks nobody.
+    """
 
     stdout: TextIO
     stderr: TextIO
@@ -91,11 +104,14 @@ class Context:
     check_nova: Callable[[Mapping[str, str]], object] = field(
         default=lambda parameters: _check_nova(parameters)
     )
+    check_conf: Callable[[Mapping[str, str]], object] = field(
+        default=lambda parameters: _check_conf(parameters)
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one action and return its exit code."""
-    return run(AGENT, actions(start, stop, monitor, validate_all), Context, argv)
+    return run(AGENT, actions(start, stop, monitor, validate_all, reload_agent), Context, argv)
 
 
 def start(request: Request, context: Context) -> ExitCode:
@@ -107,9 +123,28 @@ def start(request: Request, context: Context) -> ExitCode:
             evacuator.ask("health", timeout=ANSWER_WITHIN)
             return ExitCode.SUCCESS
         _wrapped(evacuator.terminate)  # one that lives and does not answer is of no use
-    within = max(1.0, min(START_WITHIN, request.timeout - 2))
-    _wrapped(lambda: evacuator.launch(_given(request), timeout=within))
+    _launch(request, context)
     return ExitCode.SUCCESS
+
+
+def reload_agent(request: Request, context: Context) -> ExitCode:
+    """Make changed parameters effective: another process takes over, and stays the same resource.
+
+    The one that runs goes on if the new parameters cannot be read. That a process is replaced
+    costs only time, see docs/design.md.
+    """
+    check(AGENT, request, context.stderr)
+    if context.evacuator.pid() is None:
+        raise ActionError(ExitCode.NOT_RUNNING, "the evacuator does not run")
+    context.check_conf(_given(request))
+    _wrapped(context.evacuator.terminate)
+    _launch(request, context)
+    return ExitCode.SUCCESS
+
+
+def _launch(request: Request, context: Context) -> None:
+    within = max(1.0, min(START_WITHIN, request.timeout - 6))
+    _wrapped(lambda: context.evacuator.launch(_given(request), timeout=within))
 
 
 def stop(request: Request, context: Context) -> ExitCode:
@@ -119,9 +154,10 @@ def stop(request: Request, context: Context) -> ExitCode:
 
 
 def monitor(request: Request, context: Context) -> ExitCode:
-    """Whether the evacuator lives and its loop turns; from depth 10 on also whether Nova answers.
+    """Whether the evacuator lives and its loop turns; from depth 10 on also whether it gets on.
 
-    That Nova does not answer is "degraded": another controller would not reach it either.
+    If it does not, because Nova or the cluster has not answered for long, or because a host needs
+    an operator, that is "degraded": another controller would not get any further.
     """
     if context.evacuator.pid() is None:
         return ExitCode.NOT_RUNNING
@@ -135,14 +171,32 @@ def monitor(request: Request, context: Context) -> ExitCode:
             ExitCode.ERR_GENERIC,
             f"the evacuator hangs: its loop has not turned for {age:.0f} s",
         )
+    problems = list(_problems(health))
     if request.by_hand:
-        _show_hosts(context)
+        rows = _rows(health, context)
+        context.stdout.write(table(rows, request.output_format))
+    if not problems or (request.check_level < 10 and not request.by_hand):
+        return ExitCode.SUCCESS
+    write_exit_reason(context.stderr, "; ".join(problems), request.secrets)
+    return ExitCode.DEGRADED
+
+
+def _problems(health: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps the evacuator from its work, and what to do about it."""
     nova = health.get("nova") or {}
-    if request.check_level >= 10 and nova.get("ok") is False:
-        reason = f"Nova does not answer: {nova.get('problem') or 'no reason given'}"
-        write_exit_reason(context.stderr, reason, request.secrets)
-        return ExitCode.DEGRADED
-    return ExitCode.SUCCESS
+    silent = float(nova.get("silent_for", SILENT_AFTER))
+    if nova.get("ok") is False and silent >= SILENT_AFTER:
+        yield (
+            f"Nova has not answered for {silent:.0f} s, recoveries wait for it "
+            f"(novaha doctor --only cloud): {nova.get('problem') or 'no reason given'}"
+        )
+    failing = float(health.get("failing_for", 0.0))
+    if health.get("problem") and failing >= SILENT_AFTER:
+        yield (
+            f"the evacuator has got nowhere for {failing:.0f} s "
+            f"(novaha doctor): {health['problem']}"
+        )
+    yield from health.get("attention", ())
 
 
 def validate_all(request: Request, context: Context) -> ExitCode:
@@ -158,25 +212,38 @@ def _given(request: Request) -> dict[str, str]:
     return {n: request.parameters[n] for n in sorted(request.given) if n in request.parameters}
 
 
-def _show_hosts(context: Context) -> None:
-    """The table that `crm_resource --force-check` has always shown: host and state."""
+def _rows(health: Mapping[str, Any], context: Context) -> Iterator[Row]:
+    """What `crm_resource --force-check` shows: Nova, then each host, as it always has.
+
+    Of a host's instances those that are not settled, and why; not all of many.
+    """
+    nova = health.get("nova") or {}
+    answers = "not asked" if nova.get("ok") is None else "answers" if nova["ok"] else "silent"
+    yield "nova", answers, str(nova.get("problem") or "")
     try:
-        status = context.evacuator.ask("status", timeout=ANSWER_WITHIN)
-        rows = [
-            (str(h["node"]), str(h["state"]), f"{h['settled']} of {h['total']} instances settled")
-            for h in status.get("hosts", [])
-        ]
+        hosts = context.evacuator.ask("status", timeout=ANSWER_WITHIN).get("hosts", [])
+        for host in hosts:
+            detail = f"{host['settled']} of {host['total']} instances settled"
+            why = host.get("detail")
+            yield str(host["node"]), str(host["state"]), f"{detail}; {why}" if why else detail
+            yield from _unsettled(host.get("instances", ()))
+        if not hosts:
+            yield "hosts", "none", "no host is in recovery"
     except (client.EvacuatorError, KeyError):
-        rows = [
-            (node, "unknown", str(record))
-            if isinstance(record, RecordError)
-            else (node, str(record.state), "")
-            for node, record in sorted(context.cluster.records().items())
-        ]
-    if not rows:
-        print("no host is in recovery", file=context.stdout)
-    for node, state, detail in rows:
-        print(f"{node:<24} {state:<10} {detail}".rstrip(), file=context.stdout)
+        for node, record in sorted(context.cluster.records().items()):
+            if isinstance(record, RecordError):
+                yield node, "unknown", str(record)
+            else:
+                yield node, str(record.state), ""
+
+
+def _unsettled(instances: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    left = [i for i in instances if str(i["progress"]) != Progress.SETTLED]
+    for instance in left[:_SHOWN]:
+        name = f"  {instance['name'] or instance['id']}"
+        yield name, str(instance["progress"]), str(instance["detail"])
+    if left[_SHOWN:]:
+        yield f"  {len(left) - _SHOWN} more", "", "novaha status"
 
 
 def _wrapped(action: Callable[[], object]) -> None:
@@ -201,6 +268,12 @@ class LocalEvacuator:
 
     def terminate(self) -> None:
         client.terminate()
+
+
+def _check_conf(parameters: Mapping[str, str]) -> None:
+    from novaha import wiring
+
+    wiring.nova(wiring.conf(parameters))
 
 
 def _check_nova(parameters: Mapping[str, str]) -> None:

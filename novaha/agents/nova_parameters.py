@@ -6,6 +6,8 @@ default would too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from novaha.contract.parameters import Parameter
 
 DEFAULT_CONFIG = "/etc/novaha/novaha.conf"
@@ -13,6 +15,7 @@ DEFAULT_CONFIG = "/etc/novaha/novaha.conf"
 CONFIG = Parameter(
     name="config",
     default=DEFAULT_CONFIG,
+    reloadable=True,
     shortdesc="Configuration file",
     longdesc=(
         "Configuration file with the credentials and everything that can be tuned. It may be "
@@ -22,7 +25,8 @@ CONFIG = Parameter(
 
 _PREFER = "Prefer the configuration file: parameters of a resource are readable in the CIB."
 
-OLDER_CREDENTIALS: tuple[Parameter, ...] = (
+# What says how to reach Nova is read anew where it is needed, so none of it needs a restart.
+_OLDER_CREDENTIALS: tuple[Parameter, ...] = (
     Parameter(
         name="auth_url",
         shortdesc="Keystone URL",
@@ -76,18 +80,22 @@ OLDER_CREDENTIALS: tuple[Parameter, ...] = (
     ),
 )
 
+OLDER_CREDENTIALS = tuple(replace(p, reloadable=True) for p in _OLDER_CREDENTIALS)
+
 CREDENTIALS = (
     *OLDER_CREDENTIALS,
     Parameter(
         name="cacert",
         shortdesc="CA certificates",
         longdesc="File with the certificates of the authorities that are trusted.",
+        reloadable=True,
     ),
 )
 
 NO_SHARED_STORAGE = Parameter(
     name="no_shared_storage",
     type="boolean",
+    reloadable=True,
     deprecated=True,
     shortdesc="Not used: Nova finds out by itself whether storage is shared",
 )
@@ -95,6 +103,7 @@ NO_SHARED_STORAGE = Parameter(
 VERBOSE = Parameter(
     name="verbose",
     type="boolean",
+    reloadable=True,
     default="false",
     shortdesc="Log more",
     longdesc="Log what is observed and decided, not only what is done.",
@@ -105,8 +114,9 @@ NOT_CALLED = "Not used: the agent calls no fence agent"
 EVACUATION_DELAY = Parameter(
     name="evacuation_delay",
     type="integer",
+    reloadable=True,
     deprecated=True,
     shortdesc="Not used: the recovery record says when the host is ready",
 )
 
-DEBUG_FILE = Parameter(name="debug_file", deprecated=True, shortdesc=NOT_CALLED)
+DEBUG_FILE = Parameter(name="debug_file", deprecated=True, reloadable=True, shortdesc=NOT_CALLED)

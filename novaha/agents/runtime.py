@@ -48,6 +48,7 @@ def actions(
     stop: Handler[Context],
     monitor: Handler[Context],
     validate_all: Handler[Context],
+    reload_agent: Handler[Context],
 ) -> dict[str, Handler[Context]]:
     """An agent's actions by name; people know `monitor` as `status`, too."""
     return {
@@ -56,6 +57,7 @@ def actions(
         "monitor": monitor,
         "status": monitor,
         "validate-all": validate_all,
+        "reload-agent": reload_agent,
     }
 
 
@@ -97,6 +99,8 @@ def run(
     if request.action not in handlers:
         ocf.write_exit_reason(err, f"{agent.name} does not know the action '{request.action}'")
         return ExitCode.ERR_UNIMPLEMENTED
+    if request.verbose:
+        _show_steps(request, err)
     handler = handlers[request.action]
     return _carry_out(request, lambda: handler(request, context(out, err)), err)
 
@@ -117,6 +121,13 @@ def _carry_out(request: Request, action: Callable[[], ExitCode], err: TextIO) ->
             print(ocf.redact(line, request.secrets), file=err)
     ocf.write_exit_reason(err, reason, request.secrets)
     return code
+
+
+def _show_steps(request: Request, err: TextIO) -> None:
+    """Every tool that is run, and what came of it."""
+    from novaha.pacemaker import runner
+
+    runner.trace = lambda step: print(f"DEBUG: {ocf.redact(step, request.secrets)}", file=err)
 
 
 @contextmanager

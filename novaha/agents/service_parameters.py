@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from novaha.agents.runtime import ActionError
 from novaha.agents.service import DirectProcess, Service
-from novaha.contract.ocf import Request
+from novaha.contract.ocf import ExitCode, Request
 from novaha.contract.parameters import Parameter, ParameterError
 
 
@@ -21,8 +22,7 @@ def service_parameters(name: str, units: str, binary: str) -> tuple[Parameter, .
             name="unit",
             shortdesc=f"systemd unit of {name}",
             longdesc=(
-                "The systemd unit to start and stop. If neither unit nor binary is set, "
-                f"{units}, where systemd has one."
+                f"The systemd unit to start and stop. If neither unit nor binary is set, {units}."
             ),
         ),
         Parameter(
@@ -56,6 +56,20 @@ def check_service(request: Request) -> None:
     """Raise ParameterError when unit and binary are both set."""
     if request.parameters.get("unit") and request.parameters.get("binary"):
         raise ParameterError("unit", "and binary exclude each other: set one")
+
+
+def check_there(service: Service) -> None:
+    """Raise ActionError when there is nothing to start."""
+    if missing := service.missing():
+        raise ActionError(ExitCode.ERR_INSTALLED, missing)
+
+
+def state(service: Service) -> tuple[str, str]:
+    """What becomes of the service, in a word and in more, for people."""
+    if not service.running():
+        return "stopped", service.missing() or service.describe()
+    ailing = service.ailing()
+    return ("ailing", ailing) if ailing else ("running", service.describe())
 
 
 def wanted_unit(request: Request) -> str:

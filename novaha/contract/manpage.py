@@ -20,6 +20,7 @@ _ACTIONS = {
     "stop": "Stops the resource.",
     "monitor": "Tells whether the resource runs.",
     "notify": "Does nothing.",
+    "reload-agent": "Makes changed parameters effective, those that need no restart.",
     "validate-all": "Checks the parameters; with OCF_CHECK_LEVEL=10 also what is installed.",
     "meta-data": "Prints the agent's description as XML.",
 }

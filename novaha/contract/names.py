@@ -1,4 +1,4 @@
-"""Names that stand in the cluster's configuration. They are persisted: they never change."""
+"""Names that stand in the cluster's configuration, which never change, and on its hosts."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ EVACUATE_AGENT = "NovaEvacuate"
 COMPUTE_AGENT = "NovaCompute"
 PROVIDER = "openstack"
 ALERT = "novaha_alert"
+
+COMPUTE_UNITS = (
+    "nova-compute.service",  # Debian, Ubuntu
+    "openstack-nova-compute.service",  # Red Hat's and SUSE's packages
+    "edpm_nova_compute.service",  # containers: Red Hat's, of today and before, and kolla's
+    "tripleo_nova_compute.service",
+    "kolla-nova_compute-container.service",
+)
+"""Units of systemd by which nova-compute is installed."""

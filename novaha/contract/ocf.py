@@ -22,6 +22,9 @@ DEFAULT_TIMEOUT = 20.0
 
 _REASON_LENGTH = 400
 
+Row = tuple[str, str, str]
+"""For people: what, its state in a word, and more of it."""
+
 
 @unique
 class ExitCode(IntEnum):
@@ -73,6 +76,7 @@ class Request:
     given: the names that the operator set.
     timeout, interval: seconds.
     by_hand: a person asks, by `crm_resource --force-check` and its like.
+    verbose: and wants to see the steps, by its option --verbose.
     """
 
     action: str
@@ -85,13 +89,14 @@ class Request:
     output_format: str = "text"
     clone: int | None = None
     by_hand: bool = False
+    verbose: bool = False
     rsctmp: Path = DEFAULT_RSCTMP
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_probe(self) -> bool:
-        """Whether this only asks if the resource happens to run here."""
-        return self.action == "monitor" and self.interval == 0
+        """Whether Pacemaker only asks if the resource happens to run here."""
+        return self.action == "monitor" and self.interval == 0 and not self.by_hand
 
 
 def parse(agent: Agent, argv: Sequence[str], environ: Mapping[str, str]) -> Request:
@@ -116,6 +121,7 @@ def parse(agent: Agent, argv: Sequence[str], environ: Mapping[str, str]) -> Requ
         output_format=environ.get("OCF_OUTPUT_FORMAT", "text"),
         clone=_integer(environ.get("OCF_RESKEY_CRM_meta_clone", ""), None),
         by_hand=environ.get("PCMK_service") == "crm_resource",
+        verbose="1" in (environ.get("HA_debug"), environ.get("OCF_TRACE_RA")),
         rsctmp=Path(environ.get("HA_RSCTMP") or DEFAULT_RSCTMP),
         secrets=tuple(v for name, v in given.items() if v and declared[name].secret),
     )
@@ -148,6 +154,20 @@ def write_exit_reason(stream: TextIO, text: str, secrets: Iterable[str] = ()) ->
     stream.flush()
 
 
+def table(rows: Iterable[Row], output_format: str) -> str:
+    """What a person asked for, in the format of OCF_OUTPUT_FORMAT: "xml", or else text."""
+    if output_format != "xml":
+        lines = (f"{what:<24} {state:<10} {detail}".rstrip() for what, state, detail in rows)
+        return "".join(f"{line}\n" for line in lines)
+    from xml.sax.saxutils import quoteattr
+
+    items = [
+        f"  <item name={quoteattr(what)} state={quoteattr(state)} detail={quoteattr(detail)}/>\n"
+        for what, state, detail in rows
+    ]
+    return "".join(("<items>\n", *items, "</items>\n"))
+
+
 def metadata(agent: Agent) -> str:
     """The agent's metadata as XML (OCF 1.1)."""
     from xml.sax.saxutils import escape, quoteattr
@@ -166,13 +186,14 @@ def metadata(agent: Agent) -> str:
 def _parameter_xml(parameter: Parameter) -> list[str]:
     from xml.sax.saxutils import escape, quoteattr
 
-    group = f" unique-group={quoteattr(parameter.name)}" if parameter.unique else ""
+    marks = f" unique-group={quoteattr(parameter.name)}" if parameter.unique else ""
+    marks += ' reloadable="1"' if parameter.reloadable else ""
     default = "" if parameter.default is None else f" default={quoteattr(parameter.default)}"
     content = "integer" if parameter.type == "second" else parameter.type
     shortdesc = f"{parameter.shortdesc} (advanced)" if parameter.advanced else parameter.shortdesc
     lines = [
         f"  <parameter name={quoteattr(parameter.name)}"
-        f' required="{int(parameter.required)}"{group}>'
+        f' required="{int(parameter.required)}"{marks}>'
     ]
     if parameter.deprecated:
         replaced = (

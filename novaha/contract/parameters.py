@@ -33,6 +33,7 @@ class Parameter:
         any more).
     advanced: for tuning only; said in the metadata.
     secret: its value is never shown (law 9).
+    reloadable: a change of it takes effect without a restart (reload-agent).
     letter, longopt: the options of a fence agent, without dashes.
     aliases: older names under which a fence agent still takes it on standard input.
     """
@@ -48,6 +49,7 @@ class Parameter:
     replaced_by: str = ""
     advanced: bool = False
     secret: bool = False
+    reloadable: bool = False
     letter: str = ""
     longopt: str = ""
     aliases: tuple[str, ...] = ()

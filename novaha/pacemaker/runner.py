@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from novaha.core.errors import ClusterToolError
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds. The tools answer in some 10 ms; a cluster without quorum or DC takes longer."""
+
+trace: Callable[[str], None] | None = None
+"""Told of each tool that has run, where somebody wants to see the steps."""
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("CIB_file", "CIB_user", "PCMK_", "OCF_RESKEY_CRM_meta_on_node")
@@ -44,6 +49,18 @@ class Runner:
 
         Raises ClusterToolError when the tool is missing, too slow, or exits otherwise.
         """
+        began = time.monotonic()
+        try:
+            result = self._ended(argv, timeout, stdin)
+        except ClusterToolError as error:
+            _tell(argv, str(error.returncode or "no exit code"), began)
+            raise
+        _tell(argv, f"exit code {result.returncode}", began)
+        if result.returncode not in accept:
+            raise ClusterToolError(argv, result.returncode, result.stderr)
+        return result
+
+    def _ended(self, argv: Sequence[str], timeout: float, stdin: bytes | None) -> Result:
         environment = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
         environment |= {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", _PATH) + ":" + _PATH}
         try:
@@ -61,6 +78,9 @@ class Runner:
         except OSError as error:
             raise ClusterToolError(argv, 127, f"cannot be run: {error.strerror}") from None
         stderr = done.stderr.decode("utf-8", "replace")
-        if done.returncode not in accept:
-            raise ClusterToolError(argv, done.returncode, stderr)
         return Result(tuple(argv), done.returncode, done.stdout, stderr)
+
+
+def _tell(argv: Sequence[str], result: str, began: float) -> None:
+    if trace is not None:
+        trace(f"{shlex.join(argv)}: {result}, {1000 * (time.monotonic() - began):.0f} ms")

@@ -133,7 +133,7 @@ def test_a_daemon_that_hangs_is_seen_before_the_time_out(agent, signal, enter) -
     assert time.monotonic() - began < 6
     assert done.returncode == GENERIC
     assert done.stderr == (
-        "ocf-exit-reason:libvirt runs, but does not answer at qemu:///system: "
+        "ocf-exit-reason:libvirt does not answer at qemu:///system: "
         "virsh did not finish in time: killed after 3 s\n"
     )
     assert enter("pgrep", "virsh").stdout == ""

@@ -13,6 +13,8 @@ from novaha.contract import fence, ocf
 
 GOLDEN = Path(__file__).parent / "golden"
 PCS_SCHEMAS = Path("/usr/share/pcs/data")
+FENCE_SCHEMA = Path("/usr/share/cluster/relaxng/metadata.rng")
+"""fence-agents' own (lib/metadata.rng), as its package installs it."""
 
 OCF_AGENTS = {
     "NovaCompute": nova_compute.AGENT,
@@ -42,6 +44,50 @@ def test_metadata_is_as_reviewed(name: str) -> None:
 def test_metadata_is_valid_for_pcs(name: str, schema: str) -> None:
     validator = etree.RelaxNG(file=str(PCS_SCHEMAS / schema))
     validator.assertValid(etree.fromstring(text_of(name).encode()))
+
+
+def test_metadata_is_valid_for_fence_agents() -> None:
+    validator = etree.RelaxNG(file=str(FENCE_SCHEMA))
+    validator.assertValid(etree.fromstring(text_of("fence_compute").encode()))
+
+
+@pytest.mark.parametrize("name", OCF_AGENTS)
+def test_metadata_is_what_ocf_1_1_wants_beyond_pcs(name: str) -> None:
+    """The official schema (OCF-spec, ra/1.1/ra-api.rng) is in no package; pcs' own is laxer."""
+    root = etree.fromstring(text_of(name).encode())
+    order = ["version", "longdesc", "shortdesc", "parameters", "actions"]
+    assert [element.tag for element in root] == order
+    assert root.findtext("version") == "1.1"
+    for parameter in root.iter("parameter"):
+        tags = [element.tag for element in parameter]
+        assert tags in (["longdesc", "shortdesc", "content"], ["deprecated", *tags[1:]])
+        assert set(parameter.attrib) <= {"name", "unique-group", "required", "reloadable"}
+        content = parameter.find("content")
+        assert content is not None
+        assert content.get("type") in ("boolean", "string", "integer")
+    for described in root.iter("longdesc", "shortdesc", "desc"):
+        assert described.get("lang") == "en"
+        assert described.text
+    for action in root.iter("action"):
+        assert set(action.attrib) <= {"name", "timeout", "interval", "depth"}
+        assert action.get("timeout")
+    declared = {action.get("name") for action in root.iter("action")}
+    assert declared >= {"start", "stop", "monitor", "meta-data", "validate-all", "reload-agent"}
+
+
+def test_what_may_be_changed_without_a_restart() -> None:
+    """Where Pacemaker would restart nova-compute for a new password, it asks for reload-agent."""
+    fixed = {
+        name: {p.name for p in agent.parameters if not p.reloadable}
+        for name, agent in OCF_AGENTS.items()
+    }
+    run = {"unit", "binary", "additional_parameters", "pidfile", "log", "config"}
+    assert fixed == {
+        "NovaCompute": run | {"user"},
+        "NovaEvacuate": set(),
+        "nova-compute-wait": set(),
+        "libvirtd": run,
+    }
 
 
 def test_fence_actions() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from novaha import wiring
 from novaha.agents.nova_parameters import DEFAULT_CONFIG
-from novaha.agents.service import SystemdUnit
+from novaha.agents.units import SystemdUnit
 from novaha.cli import configuration, install
 from novaha.cli.doctor import access
 from novaha.cli.doctor.cloud import Outlook
@@ -25,7 +25,7 @@ from novaha.cli.doctor.node import ConfFile, Node, NovaConf, Python
 from novaha.cli.doctor.records import Recoveries
 from novaha.cli.doctor.resources import SECRET, alert_files
 from novaha.cli.install import Directories, InstallError
-from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT
+from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.evacuator import client
@@ -42,7 +42,6 @@ SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 """Where `cibsecret` keeps what the CIB only points to."""
 
 _NOVA_CONF = ("/etc/nova/nova.conf", "/etc/nova/nova-compute.conf")
-_UNITS = ("nova-compute.service", "openstack-nova-compute.service")
 _SYSTEMD = Path("/run/systemd/system")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
@@ -242,7 +241,7 @@ def _boot_units(unit: str, run: Runner) -> tuple[str, ...] | None:
     if not _SYSTEMD.is_dir():
         return None
     enabled = []
-    for name in (unit,) if unit else _UNITS:
+    for name in (unit,) if unit else COMPUTE_UNITS:
         try:
             if SystemdUnit(name, run).starts_by_itself():
                 enabled.append(name)

@@ -95,14 +95,21 @@ class FakeService:
         self.is_installed = installed
         self.up = up
         self.at_boot = False
+        self.ails = ""
         self.calls: list[str] = []
         self.given: list[float] = []
 
-    def installed(self) -> bool:
-        return self.is_installed
+    def missing(self) -> str:
+        return "" if self.is_installed else "it is not installed"
 
     def running(self) -> bool:
         return self.up
+
+    def ailing(self) -> str:
+        return self.ails
+
+    def describe(self) -> str:
+        return "the service"
 
     def starts_by_itself(self) -> bool:
         return self.at_boot
@@ -129,7 +136,13 @@ class FakeEvacuator:
         self.calls: list[str] = []
         self.parameters: Mapping[str, str] = {}
         self.answers: dict[str, dict[str, Any]] = {
-            "health": {"turn_age": 0.5, "nova": {"ok": True, "problem": ""}},
+            "health": {
+                "turn_age": 0.5,
+                "problem": "",
+                "failing_for": 0.0,
+                "nova": {"ok": True, "problem": "", "silent_for": 0.0},
+                "attention": [],
+            },
             "status": {"hosts": []},
         }
         self.launch_error = ""

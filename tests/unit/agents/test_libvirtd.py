@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from novaha.agents import libvirtd
-from novaha.agents.libvirtd import AGENT, Context, NotAnsweringError
+from novaha.agents.libvirt import NotAnsweringError
+from novaha.agents.libvirtd import AGENT, Context
 from novaha.agents.runtime import ActionError
-from novaha.agents.service import ActivatedUnit, DirectProcess
+from novaha.agents.service import DirectProcess
+from novaha.agents.units import ActivatedUnit
 from novaha.contract import ocf
 from novaha.contract.ocf import ExitCode, Request
 from novaha.core.errors import ClusterToolError
@@ -51,6 +53,7 @@ class Setting:
         self.service, self.clock = service, Clock()
         self.virsh = Virsh(self.clock, failures, takes)
         self.context = Context(
+            io.StringIO(),
             io.StringIO(),
             lambda request: service,
             self.virsh,  # type: ignore[arg-type]
@@ -124,7 +127,7 @@ def systemd(monkeypatch, tmp_path: Path) -> dict[str, bool]:
     """The units that systemd knows, and whether they are enabled."""
     units: dict[str, bool] = {}
     monkeypatch.setattr(libvirtd, "SYSTEMD", tmp_path)
-    monkeypatch.setattr(ActivatedUnit, "installed", lambda self: self._unit in units)
+    monkeypatch.setattr(ActivatedUnit, "missing", lambda self: "" if self._unit in units else "no")
     monkeypatch.setattr(ActivatedUnit, "enabled", lambda self: units[self._unit])
     return units
 

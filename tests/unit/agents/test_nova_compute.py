@@ -9,28 +9,46 @@ import pytest
 from novaha.agents import nova_compute
 from novaha.agents.nova_compute import AGENT, Context
 from novaha.agents.runtime import ActionError
-from novaha.agents.service import DirectProcess, SystemdUnit
+from novaha.agents.service import DirectProcess
+from novaha.agents.units import SystemdUnit
 from novaha.contract import ocf
 from novaha.contract.ocf import ExitCode, Request
 from novaha.contract.parameters import ParameterError
 from novaha.core.errors import ClusterToolError, ComputeApiError, RecordError
+from novaha.pacemaker.runner import Result, Runner
 from tests.unit.agents.fakes import Clock, FakeCluster, FakeService, pending, recovered, running
 
 
-def request(action: str, level: int = 0, **parameters: str) -> Request:
+def request(action: str, level: int = 0, by_hand: bool = False, **parameters: str) -> Request:
     environ = {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}
     environ |= {
         "OCF_RESKEY_CRM_meta_timeout": "30000",
         "OCF_RESKEY_CRM_meta_interval": "10000",
         "OCF_CHECK_LEVEL": str(level),
     }
+    environ |= {"PCMK_service": "crm_resource"} if by_hand else {}
     return ocf.parse(AGENT, [action], environ)
+
+
+class Virsh(Runner):
+    """virsh, which answers unless `hangs`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.hangs = False
+
+    def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
+        self.asked.append(" ".join(argv))
+        if self.hangs:
+            raise ClusterToolError(argv, None, f"killed after {timeout:g} s")
+        return Result(tuple(argv), 0, b"", "")
 
 
 class Setting:
     def __init__(self, service: FakeService, cluster: FakeCluster, answer: object = "") -> None:
         self.service, self.cluster, self.clock = service, cluster, Clock()
-        self.stderr = io.StringIO()
+        self.stdout, self.stderr = io.StringIO(), io.StringIO()
+        self.virsh = Virsh()
 
         def heartbeat(parameters, node: str) -> str:
             if isinstance(answer, Exception):
@@ -38,10 +56,12 @@ class Setting:
             return str(answer)
 
         self.context = Context(
+            self.stdout,
             self.stderr,
             cluster,
             lambda request: service,
             heartbeat,
+            self.virsh,
             self.clock.sleep,
             self.clock.monotonic,
         )
@@ -142,6 +162,55 @@ def test_monitor_of_depth_10_without_credentials_asks_nobody() -> None:
     setting = Setting(FakeService(up=True), FakeCluster(), ZeroDivisionError())
     deep = request("monitor", 10, novaha_config="/nonexistent")
     assert nova_compute.monitor(deep, setting.context) is ExitCode.SUCCESS
+
+
+def test_monitor_of_depth_20_asks_libvirt_too() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster())
+    for level, asked in ((10, []), (20, ["virsh --connect qemu:///system list --name"])):
+        deep = request("monitor", level, novaha_config="/nonexistent")
+        assert nova_compute.monitor(deep, setting.context) is ExitCode.SUCCESS
+        assert setting.virsh.asked == asked
+    setting.virsh.hangs = True
+    assert nova_compute.monitor(deep, setting.context) is ExitCode.DEGRADED
+    assert "libvirt does not answer at qemu:///system" in setting.stderr.getvalue()
+
+
+def test_monitor_of_one_that_ends_again_and_again_fails() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster())
+    setting.service.ails = "it ends again and again"
+    with pytest.raises(ActionError, match="again and again") as failure:
+        nova_compute.monitor(request("monitor"), setting.context)
+    assert failure.value.code is ExitCode.ERR_GENERIC
+
+
+@pytest.mark.parametrize(
+    ("up", "record", "level", "words"),
+    [
+        (True, None, 0, ("running", "none", "not asked")),
+        (True, None, 10, ("running", "none", "not heard of")),
+        (False, running("compute-1"), 10, ("stopped", "running", "held", "not asked")),
+    ],
+)
+def test_force_check_shows_process_record_and_what_nova_says(up, record, level, words) -> None:
+    setting = Setting(FakeService(up=up), FakeCluster(compute_1=record), "not heard of")
+    asked = request("monitor", level, by_hand=True, auth_url="http://k")
+    code = nova_compute.monitor(asked, setting.context)
+    expected = ExitCode.DEGRADED if up and level else ExitCode.SUCCESS
+    assert code is (expected if up else ExitCode.NOT_RUNNING)
+    shown = setting.stdout.getvalue()
+    assert [line.split()[0] for line in shown.splitlines()] == ["nova-compute", "record", "beyond"]
+    for word in words:
+        assert word in shown
+
+
+def test_law_4_a_unit_that_starts_at_boot_is_told_of() -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    setting.service.at_boot = True
+    assert nova_compute.start(request("start"), setting.context) is ExitCode.SUCCESS
+    assert "WARNING: systemd starts nova-compute at boot" in setting.stderr.getvalue()
+    deep = request("monitor", 10, novaha_config="/nonexistent")
+    assert nova_compute.monitor(deep, setting.context) is ExitCode.DEGRADED
+    assert "ocf-exit-reason:systemd starts nova-compute at boot" in setting.stderr.getvalue()
 
 
 def test_law_4_a_unit_that_starts_at_boot_is_found_by_validation() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
+from lxml import etree
 
 from novaha.agents import nova_evacuate
 from novaha.agents.nova_evacuate import AGENT, Context
 from novaha.agents.runtime import ActionError
 from novaha.contract import ocf
 from novaha.contract.ocf import ExitCode, Request
+from novaha.core.errors import ConfigError
 from novaha.evacuator.client import HUNG_AFTER
 from tests.unit.agents.fakes import FakeCluster, FakeEvacuator, running
 
@@ -24,7 +27,8 @@ def request(action: str, level: int = 0, by_hand: bool = False, **parameters: st
 
 def context(evacuator: FakeEvacuator, cluster: FakeCluster | None = None) -> Context:
     asked: list[object] = []
-    return Context(io.StringIO(), io.StringIO(), evacuator, cluster or FakeCluster(), asked.append)
+    streams = io.StringIO(), io.StringIO()
+    return Context(*streams, evacuator, cluster or FakeCluster(), asked.append, asked.append)
 
 
 def test_start_passes_on_what_was_given_and_no_default() -> None:
@@ -78,32 +82,104 @@ def test_monitor_of_one_that_does_not_answer_or_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ok", "level", "code"),
+    ("ok", "silent_for", "level", "code"),
     [
-        (False, 0, ExitCode.SUCCESS),
-        (False, 10, ExitCode.DEGRADED),
-        (None, 10, ExitCode.SUCCESS),
-        (True, 10, ExitCode.SUCCESS),
+        (False, 3600.0, 0, ExitCode.SUCCESS),
+        (False, 3600.0, 10, ExitCode.DEGRADED),
+        (False, 5.0, 10, ExitCode.SUCCESS),  # it may be restarting
+        (None, 0.0, 10, ExitCode.SUCCESS),
+        (True, 0.0, 10, ExitCode.SUCCESS),
     ],
 )
-def test_a_nova_that_does_not_answer_is_no_failure(ok, level: int, code: ExitCode) -> None:
+def test_a_nova_that_does_not_answer_for_long_is_degraded(ok, silent_for, level, code) -> None:
     evacuator = FakeEvacuator(up=True)
-    evacuator.answers["health"]["nova"] = {"ok": ok, "problem": "connection refused"}
+    evacuator.answers["health"]["nova"] = {
+        "ok": ok,
+        "problem": "connection refused",
+        "silent_for": silent_for,
+    }
     around = context(evacuator)
     assert nova_evacuate.monitor(request("monitor", level), around) is code
     assert ("connection refused" in around.stderr.getvalue()) is (code is ExitCode.DEGRADED)
 
 
-def test_force_check_shows_the_hosts() -> None:
+@pytest.mark.parametrize(
+    ("health", "reason"),
+    [
+        ({"attention": ["compute-1 is not safe to evacuate"]}, "compute-1 is not safe to evacuate"),
+        (
+            {"problem": "no CIB", "failing_for": 61.0},
+            "got nowhere for 61 s (novaha doctor): no CIB",
+        ),
+        ({"problem": "no CIB", "failing_for": 5.0}, ""),
+    ],
+)
+def test_an_evacuator_that_gets_nowhere_is_degraded(health, reason: str) -> None:
     evacuator = FakeEvacuator(up=True)
-    evacuator.answers["status"] = {
-        "hosts": [{"node": "compute-1", "state": "running", "settled": 3, "total": 12}]
-    }
+    evacuator.answers["health"].update(health)
     around = context(evacuator)
-    nova_evacuate.monitor(request("monitor", by_hand=True), around)
-    shown = around.stdout.getvalue()
-    assert shown.rstrip().endswith("3 of 12 instances settled")
+    code = nova_evacuate.monitor(request("monitor", 10), around)
+    assert code is (ExitCode.DEGRADED if reason else ExitCode.SUCCESS)
+    assert reason in around.stderr.getvalue()
+
+
+def test_an_evacuator_of_before_an_upgrade_tells_less() -> None:
+    evacuator = FakeEvacuator(up=True)
+    evacuator.answers["health"] = {"turn_age": 0.5, "nova": {"ok": False, "problem": "refused"}}
+    assert nova_evacuate.monitor(request("monitor", 10), context(evacuator)) is ExitCode.DEGRADED
+
+
+def instances(count: int) -> list[dict[str, str]]:
+    return [
+        {"id": f"id-{n}", "name": f"vm-{n}", "progress": "waiting", "detail": "no valid host"}
+        for n in range(count)
+    ]
+
+
+def test_force_check_shows_the_hosts_and_why_they_wait() -> None:
+    evacuator = FakeEvacuator(up=True)
+    host = {"node": "compute-1", "state": "running", "settled": 3, "total": 15, "detail": "slow"}
+    evacuator.answers["status"] = {"hosts": [{**host, "instances": instances(12)}]}
+    evacuator.answers["health"]["attention"] = ["make room"]
+    around = context(evacuator)
+    assert nova_evacuate.monitor(request("monitor", by_hand=True), around) is ExitCode.DEGRADED
+    nova, shown, *rest = around.stdout.getvalue().splitlines()
+    assert nova.split() == ["nova", "answers"]
     assert shown.split()[:2] == ["compute-1", "running"]
+    assert shown.endswith("3 of 15 instances settled; slow")
+    assert rest[0].split(maxsplit=2) == ["vm-0", "waiting", "no valid host"]
+    assert rest[10].split() == ["2", "more", "novaha", "status"]
+    assert "make room" in around.stderr.getvalue()
+
+
+def test_force_check_in_xml() -> None:
+    around = context(FakeEvacuator(up=True))
+    asked = replace(request("monitor", by_hand=True), output_format="xml")
+    nova_evacuate.monitor(asked, around)
+    items = etree.fromstring(around.stdout.getvalue())
+    assert [dict(item.attrib)["state"] for item in items] == ["answers", "none"]
+
+
+def test_reload_replaces_the_process_and_keeps_one_that_the_parameters_would_end() -> None:
+    evacuator = FakeEvacuator(up=True)
+    around = context(evacuator)
+    assert nova_evacuate.reload_agent(request("reload-agent", verbose="1"), around) == 0
+    assert evacuator.calls == ["terminate", "launch 15"]
+    assert evacuator.parameters == {"verbose": "1"}
+
+    def wrong(parameters: object) -> None:
+        raise ConfigError("no such file")
+
+    evacuator.calls.clear()
+    with pytest.raises(ConfigError):
+        nova_evacuate.reload_agent(request("reload-agent"), replace(around, check_conf=wrong))
+    assert evacuator.calls == []
+
+
+def test_reload_of_what_does_not_run() -> None:
+    with pytest.raises(ActionError) as failure:
+        nova_evacuate.reload_agent(request("reload-agent"), context(FakeEvacuator()))
+    assert failure.value.code is ExitCode.NOT_RUNNING
 
 
 def test_force_check_falls_back_to_the_records() -> None:
@@ -111,7 +187,7 @@ def test_force_check_falls_back_to_the_records() -> None:
     del evacuator.answers["status"]
     around = context(evacuator, FakeCluster(compute_1=running("compute-1")))
     nova_evacuate.monitor(request("monitor", by_hand=True), around)
-    assert around.stdout.getvalue().split() == ["compute-1", "running"]
+    assert around.stdout.getvalue().split() == ["nova", "answers", "compute-1", "running"]
 
 
 def test_pacemakers_own_monitor_prints_nothing() -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from novaha.agents.runtime import ActionError
-from novaha.agents.service import ActivatedUnit, DirectProcess, ServiceError, SystemdUnit
+from novaha.agents.service import DirectProcess, ServiceError
+from novaha.agents.units import ActivatedUnit, SystemdUnit
 from novaha.pacemaker.runner import Result
 from tests.unit.agents.fakes import Clock
+
+
+def shown(argv, **properties: str) -> Result:
+    """What `systemctl show --property=A,B` prints."""
+    names = argv[2].removeprefix("--property=").split(",")
+    lines = [f"{name}={properties.get(name, '')}\n" for name in names]
+    return Result(tuple(argv), 0, "".join(lines).encode(), "")
 
 
 class Systemd:
@@ -21,12 +29,8 @@ class Systemd:
     def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
         assert argv[0] == "systemctl"
         if argv[1] == "show":
-            name = argv[3].removeprefix("--property=")
-            if name == "ActiveState":
-                text = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-            else:
-                text = self.properties[name]
-            return Result(tuple(argv), 0, f"{text}\n".encode(), "")
+            state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+            return shown(argv, ActiveState=state, **self.properties)
         self.calls.append(" ".join(argv[1:]))
         return Result(tuple(argv), 0, b"", "")
 
@@ -52,6 +56,39 @@ def test_law_8_start_does_not_wait_for_a_unit_that_waits_for_nova() -> None:
 def test_start_that_fails(state: str, sub: str) -> None:
     with pytest.raises(ServiceError, match="journal"):
         unit(Systemd(state, SubState=sub, Result="exit-code")).start(20)
+
+
+def test_start_of_a_unit_that_has_failed_too_often() -> None:
+    systemd = Systemd("failed", "activating", "active", Result="start-limit-hit")
+    unit(systemd).start(20)
+    assert systemd.calls == [
+        "reset-failed nova-compute.service",
+        "--no-block start nova-compute.service",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("load", "says"),
+    [
+        ("not-found", "unit="),
+        ("masked", "systemctl unmask nova-compute.service"),
+        ("bad-setting", "systemctl status nova-compute.service"),
+        ("loaded", ""),
+    ],
+)
+def test_what_is_missing_and_what_to_do(load: str, says: str) -> None:
+    missing = unit(Systemd("inactive", LoadState=load)).missing()
+    assert says in missing
+    assert bool(missing) is bool(says)
+
+
+def test_a_unit_that_ends_again_and_again_is_of_no_use() -> None:
+    crashing = unit(
+        Systemd("activating", SubState="auto-restart", Result="exit-code", NRestarts="7")
+    )
+    assert crashing.running()  # there is something to stop
+    assert "exit-code; systemd has restarted it 7 times" in crashing.ailing()
+    assert unit(Systemd("active")).ailing() == ""
 
 
 def test_stop_kills_what_does_not_end() -> None:
@@ -86,14 +123,13 @@ class Sockets(Systemd):
     def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
         unit = argv[-1]
         if argv[1] == "show":
-            answers = {
-                "ActiveState": self.now[unit],
-                "LoadState": "loaded",
-                "UnitFileState": "enabled" if unit in self.enabled else "disabled",
-                "TriggeredBy": "libvirtd.socket" if unit == "libvirtd.service" else "",
-            }
-            text = answers[argv[3].removeprefix("--property=")]
-            return Result(tuple(argv), 0, f"{text}\n".encode(), "")
+            return shown(
+                argv,
+                ActiveState=self.now[unit],
+                LoadState="loaded",
+                UnitFileState="enabled" if unit in self.enabled else "disabled",
+                TriggeredBy="libvirtd.socket" if unit == "libvirtd.service" else "",
+            )
         self.calls.append(" ".join(argv[1:]))
         if argv[1] == "kill" or not (self.hangs and unit == "libvirtd.service"):
             self.now[unit] = "inactive"

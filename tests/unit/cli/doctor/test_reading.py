@@ -40,9 +40,9 @@ class Tools:
                 if not self.name:
                     raise ClusterToolError(argv, 102, "not connected")
                 return Result((), 0, f"{self.name}\n".encode(), "")
-            case ["systemctl", "show", _, "--property=UnitFileState", unit]:
+            case ["systemctl", "show", _, unit]:
                 state = "enabled" if unit in self.enabled else "disabled"
-                return Result((), 0, state.encode(), "")
+                return Result((), 0, f"UnitFileState={state}\n".encode(), "")
             case [_, "-I", "-c", _]:
                 if not self.python:
                     raise ClusterToolError(argv, 1, "Traceback\nModuleNotFoundError: novaha")
