@@ -62,6 +62,27 @@ def test_a_goal_beside_nothing_cannot_be_judged() -> None:
         reached(case(1.0, goal=Goal(1.0, "older")))
 
 
+def test_every_mark_declares_itself() -> None:
+    found = marks.find()
+    assert found
+    for declared in found.values():
+        assert 1 <= declared.id <= 7
+        assert declared.title
+        assert declared.measured.endswith(".")
+        assert declared.beside.endswith(".")
+        assert declared.mark
+    assert list(found.values()) == sorted(found.values(), key=lambda m: m.id)
+
+
+def test_marks_are_chosen_by_number_or_name_and_no_other() -> None:
+    name, declared = next(iter(marks.find().items()))
+    assert name in marks.choose([name])
+    assert name in marks.choose([str(declared.id)])
+    assert marks.choose([]) == marks.find()
+    with pytest.raises(BenchError, match=f"{declared.id} \\({name}\\)"):
+        marks.choose(["no-such-mark"])
+
+
 def measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *declared: Mark
 ) -> tuple[int, dict[str, object]]:

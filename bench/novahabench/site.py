@@ -1,0 +1,99 @@
+"""A whole site on this machine: a controller's surroundings (world) and a simulated Nova."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from novahabench.machine import ROOT
+from novahabench.mark import BenchError
+from novahabench.world import World
+
+_CONFIG = """\
+[keystone]
+auth_type = v3password
+auth_url = {url}/identity/v3
+username = admin
+password = secret
+user_domain_name = Default
+project_name = admin
+project_domain_name = Default
+region_name = One
+"""
+
+_PID_FILE = Path("/run/novaha/evacuator.pid")
+
+
+class Nova:
+    """A simulated Nova in a process of its own. url: of its Keystone and itself."""
+
+    def __init__(self, world: World, hosts: int, instances: int, spawn_delay: float = 1.5) -> None:
+        sizes = (str(hosts), str(instances), str(spawn_delay))
+        paths = ":".join(str(ROOT / part) for part in ("bench", "lab", "."))
+        argv = [sys.executable, "-m", "novahabench.simnova", *sizes]
+        self._process = world.start("nova", argv, PYTHONPATH=paths)
+        log = world.directory / "nova.log"
+        world.wait("the simulated Nova", lambda: log.read_text().strip().isdigit())
+        self.url = f"http://127.0.0.1:{log.read_text().strip()}"
+        self.config = world.directory / "novaha.conf"
+        self.config.write_text(_CONFIG.format(url=self.url))
+        self.config.chmod(0o600)
+
+    def kill(self) -> None:
+        """It dies."""
+        self._process.kill()
+        self._process.wait()
+
+    def tell(self, what: str, hosts: list[str] | None = None) -> dict[str, Any]:
+        """ "crash" or "boot" hosts, "clear" the counts of requests; "look" does nothing."""
+        data = json.dumps(hosts or []).encode()
+        request = Request(f"{self.url}/_bench/{what}", data, method="POST")  # noqa: S310
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 (our own)
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+class Evacuator:
+    """The evacuator, started and ended by its resource agent."""
+
+    def __init__(self, world: World, config: Path) -> None:
+        self._world = world
+        self.agent = world.resource_agents / "NovaEvacuate"
+        self.environment = {
+            **world.environment,
+            "OCF_RESOURCE_INSTANCE": "nova-evacuate",
+            "OCF_RESKEY_config": str(config),
+            "OCF_RESKEY_CRM_meta_timeout": "20000",
+            "OCF_RESKEY_CRM_meta_interval": "10000",
+        }
+        world.at_end(self.stop)
+        began = world.call([str(self.agent), "start"], self.environment)
+        if began.returncode:
+            raise BenchError(f"the evacuator does not start: {began.stderr.strip()}")
+        self.pid = int(_PID_FILE.read_text())
+
+    def stop(self) -> None:
+        """End it; nothing if it does not run."""
+        self._world.call([str(self.agent), "stop"], self.environment)
+
+    def status(self) -> dict[str, Any]:
+        """What `novaha status` shows."""
+        argv = [str(Path(sys.executable).parent / "novaha"), "status", "--output", "json"]
+        shown = self._world.call(argv)
+        try:
+            found: dict[str, Any] = json.loads(shown.stdout)
+        except ValueError:
+            raise BenchError(f"novaha status: {shown.stderr.strip()}") from None
+        return found
+
+    def wait_for_nova(self) -> None:
+        """Until it has asked Nova once."""
+        end = time.monotonic() + 30
+        while self.status()["evacuator"]["nova"]["ok"] is not True:
+            if time.monotonic() > end:
+                raise BenchError(f"the evacuator does not reach Nova: {self.status()}")
+            time.sleep(0.2)
