@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -79,7 +79,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One evacuation record of Nova; `id` grows with time. created: by Nova's clock."""
+    """One evacuation record of Nova; `id` grows with time.
+
+    created, updated: by Nova's clock.
+    """
 
     id: int
     instance: str
@@ -87,6 +90,7 @@ class Migration:
     destination: str | None
     status: str
     created: datetime | None = None
+    updated: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,8 +226,9 @@ def _running(
     if view.problem or view.service is None:
         return HostReport(view.record, view.host, view.problem or "not read yet"), []
     if view.record.before is None:
-        marks = frozenset() if view.service.forced_down else frozenset({FORCED})
-        steps.append(Prepare(view.node, marks, state_before(view.instances)))
+        force = not view.service.forced_down
+        marks = frozenset({FORCED}) if force else frozenset()
+        steps.append(Prepare(view.node, marks, state_before(view.instances), force))
         return HostReport(view.record, view.host, "preparing"), []
     if not view.service.forced_down:
         steps.append(ForceDown(view.node))

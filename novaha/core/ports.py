@@ -78,6 +78,9 @@ class Compute(Protocol):
 
     def instances_on(self, host: str) -> list[Instance]: ...
 
+    def instances_changed(self, since: datetime) -> list[Instance]:
+        """Those that changed at `since` or later, by Nova's clock; deleted ones may be shown."""
+
     def instance(self, instance: str) -> Instance | None:
         """None when Nova has it no more."""
 
@@ -87,7 +90,7 @@ class Compute(Protocol):
         """The destination of the instance's newest live migration that has not ended."""
 
     def conductor_is_up(self) -> bool:
-        """Whether anybody works on accepted requests."""
+        """Whether anybody worked on accepted requests when `services` was last asked."""
 
     def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
         """What Nova's log of actions tells of the instance's newest evacuation.

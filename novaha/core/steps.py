@@ -23,10 +23,14 @@ class Claim(Step):
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Step):
-    """Note in the record what must be remembered before Nova is touched."""
+    """Note in the record what must be remembered before Nova is touched.
+
+    force_down: tell Nova that the host is down as soon as that is noted, and only then.
+    """
 
     marks: frozenset[str]
     before: Mapping[str, str]
+    force_down: bool = False
 
 
 class Disable(Step):

@@ -76,6 +76,8 @@ class Actor:
                     self._claim(view, memory)
                 case steps.Prepare():
                     self._records.swap(view.record, view.record.prepared(step.marks, step.before))
+                    if step.force_down:
+                        self._tell_nova(steps.ForceDown(step.node), view)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.Restart():

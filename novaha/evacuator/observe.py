@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import (
     DONE,
+    GOING_AWAY,
     IN_FLIGHT,
     REBUILDING,
     ComputeService,
@@ -27,6 +28,12 @@ from novaha.evacuator.memory import HostMemory
 
 _RESTART = 60.0
 """Seconds that nova-compute gets to start and to close its evacuations."""
+
+_MANY = 3
+"""Instances for which one list is less work for Nova than a question each."""
+
+_SKEW = timedelta(seconds=10)
+"""By how much the clocks of Nova's services may differ."""
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
@@ -187,16 +194,19 @@ class Observer:
             return view
         # Instances before migrations: one that leaves the host in between then shows in both,
         # the other way round in neither.
-        instances = tuple(self._compute.instances_on(host))
+        instances = memory.take_listed(self._clock())
+        if instances is None:
+            instances = tuple(self._compute.instances_on(host))
         rows = self._compute.evacuations_from(host)
         now = self._clock()
+        if view.record.before is None:
+            memory.listed = instances, now
         memory.saw_migrations(rows, now)
         for instance in instances:
             if instance.task_state == "migrating" and instance.id not in memory.receivers:
                 memory.receivers[instance.id] = self._compute.receiver(instance.id)
         on_host = {instance.id for instance in instances}
-        for gone in memory.to_look_up(rows, on_host):
-            memory.moved[gone] = self._compute.instance(gone)
+        self._look_up(memory.to_look_up(rows, on_host), newest(rows), memory)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._see_whether_online(view.node, memory, now)
@@ -214,6 +224,21 @@ class Observer:
             failures=dict(memory.failures),
             online_for=None if memory.online_since is None else now - memory.online_since,
         )
+
+    def _look_up(self, gone: set[str], last: Mapping[str, Migration], memory: HostMemory) -> None:
+        """What became of instances that left the host: one list for those that came up together,
+        a question each for what that does not show."""
+        arrived = [
+            row.updated
+            for instance in gone - memory.moved.keys()
+            if (row := last.get(instance)) and row.status == DONE and row.updated
+        ]
+        listed: dict[str, Instance] = {}
+        if len(arrived) >= _MANY:
+            changed = self._compute.instances_changed(min(arrived) - _SKEW)
+            listed = {i.id: i for i in changed if i.vm_state not in GOING_AWAY}
+        for instance in gone:
+            memory.moved[instance] = listed.get(instance) or self._compute.instance(instance)
 
     def _watch(
         self,

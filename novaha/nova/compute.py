@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import novaclient
 import tenacity
@@ -69,6 +70,7 @@ class Nova:
         self._negotiating = threading.Lock()
         self._reader: Any = None
         self._mover: Any = None
+        self._conductor_up: bool | None = None
 
     def version(self) -> str:
         """The version of Nova's API at which it is read, "2.96" for example."""
@@ -76,17 +78,22 @@ class Nova:
             return str(self._reader.api_version.get_string())
 
     def services(self) -> list[ComputeService]:
-        """All nova-compute services."""
+        """All nova-compute services. The conductors come with the same answer."""
         with self._ready("list the compute services"):
-            found = _read(lambda: self._reader.services.list(binary="nova-compute"))
-        return [_service(s) for s in found]
+            found = _read(lambda: self._reader.services.list())
+        self._conductor_up = any(s.binary == "nova-conductor" and s.state == "up" for s in found)
+        return [_service(s) for s in found if s.binary == "nova-compute"]
 
     def instances_on(self, host: str) -> list[Instance]:
         """The instances of all projects that Nova has on `host`."""
-        search = {"all_tenants": 1, "host": host}
         with self._ready(f"list the instances on {host}"):
-            found = _read(lambda: self._reader.servers.list(search_opts=search, limit=-1))
-        return [_instance(s) for s in found]
+            return self._instances(host=host)
+
+    def instances_changed(self, since: datetime) -> list[Instance]:
+        """The instances of all projects that changed at `since` or later, deleted ones too."""
+        text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self._ready(f"list the instances that changed since {text}"):
+            return self._instances(**{"changes-since": text})
 
     def instance(self, instance: str) -> Instance | None:
         """One instance, None when Nova has it no more."""
@@ -125,10 +132,10 @@ class Nova:
         return newest.dest_compute or None
 
     def conductor_is_up(self) -> bool:
-        """Whether Nova has a conductor that is up."""
-        with self._ready("list the conductors"):
-            found = _read(lambda: self._reader.services.list(binary="nova-conductor"))
-        return any(service.state == "up" for service in found)
+        """Whether Nova had a conductor that was up when `services` was last asked."""
+        if self._conductor_up is None:
+            self.services()
+        return bool(self._conductor_up)
 
     def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
         """What the instance's log of actions tells of its newest evacuation.
@@ -218,6 +225,23 @@ class Nova:
         """Let Nova schedule to the service's host."""
         with self._ready(f"enable {service.host}"):
             self._reader.services.enable(service.id)
+
+    def _instances(self, **search: str) -> list[Instance]:
+        """Every page. Nova says whether there is another one: novaclient asks until one is empty,
+        which doubles the requests."""
+        query = {"all_tenants": "1", **search}
+        found: list[Instance] = []
+        while True:
+            url = f"/servers/detail?{urlencode(sorted(query.items()))}"
+            _, page = _read(functools.partial(self._reader.client.get, url))
+            servers = self._reader.servers
+            found += [
+                _instance(servers.resource_class(servers, server, loaded=True))
+                for server in page["servers"]
+            ]
+            if not any(link["rel"] == "next" for link in page.get("servers_links", ())):
+                return found
+            query["marker"] = found[-1].id
 
     def _migrations(self, host: str, before: list[Any]) -> list[Any]:
         found = self._reader.migrations.list(
@@ -327,6 +351,7 @@ def _migration(row: Any) -> Migration:
         destination=row.dest_compute or None,
         status=row.status,
         created=_time(row.created_at),
+        updated=_time(getattr(row, "updated_at", None)),
     )
 
 

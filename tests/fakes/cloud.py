@@ -82,6 +82,7 @@ class Cloud:
     resized_from: where the copy of an instance is whose resize is not confirmed.
     failed_actions: instances whose newest evacuation has an error in their log of actions.
     deleted: how many instances were deleted.
+    changed: when each instance was last changed.
     """
 
     spawn_delay: float = 1.5
@@ -97,6 +98,7 @@ class Cloud:
     resized_from: dict[str, str] = field(default_factory=dict)
     failed_actions: set[str] = field(default_factory=set)
     deleted: int = 0
+    changed: dict[str, float] = field(default_factory=dict)
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: int = 0
     _numbered: int = 0
@@ -203,6 +205,7 @@ class Cloud:
     def set(self, instance: str, **changes: object) -> None:
         if instance in self.instances:
             self.instances[instance] = replace(self.instances[instance], **changes)
+            self.changed[instance] = self.now
 
     def boot_guest(self, instance: str, host: str) -> None:
         where = self.guests[instance]
@@ -231,7 +234,9 @@ class Cloud:
         self._numbered += 1
         number = self._numbered
         created = EPOCH + timedelta(seconds=self.now)
-        self.migrations.append(Migration(number, server.id, server.host, None, "accepted", created))
+        self.migrations.append(
+            Migration(number, server.id, server.host, None, "accepted", created, created)
+        )
         self.set(server.id, task_state="rebuilding")
         flight = Flight(number, server.id, server.host, ends_stopped, wanted)
         self.flights[number] = flight
@@ -323,4 +328,5 @@ class Cloud:
     def _record(self, flight: Flight, **changes: object) -> None:
         for index, row in enumerate(self.migrations):
             if row.id == flight.number:
-                self.migrations[index] = replace(row, **changes)
+                updated = EPOCH + timedelta(seconds=self.now)
+                self.migrations[index] = replace(row, **changes, updated=updated)

@@ -72,6 +72,12 @@ class FakeNova(Cloud):
             return []
         return [i for i in self._lists()[0] if i.host == host]
 
+    def instances_changed(self, since: datetime) -> list[Instance]:
+        if self._meet("instances_changed"):
+            return []
+        moment = (since - EPOCH).total_seconds()
+        return [i for i in self._lists()[0] if self.changed.get(i.id, 0.0) >= moment]
+
     def instance(self, instance: str) -> Instance | None:
         self._meet("instance")
         found = self.instances.get(instance)

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -28,6 +28,9 @@ class Api(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.newest = "2.96"
+        self.conductor = "up"
+        self.instances: list[str] = []
+        self.max_limit = 1000
         self.evacuations: list[dict[str, Any]] = []
         self.evacuate_answers: list[int] = []
         self.actions: list[dict[str, Any]] = []
@@ -85,8 +88,18 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/os-services":
             service = {"id": "s", "host": "compute-1", "binary": "nova-compute", "state": "down"}
             more = {"status": "disabled", "disabled_reason": None, "forced_down": True}
+            more["updated_at"] = "2026-01-01T00:00:00.000000"
+            conductor = {"id": "c", "host": "cloud", "binary": "nova-conductor"}
+            conductor["state"] = self.server.conductor
+            return 200, {"services": [{**service, **more}, {**more, **conductor}]}
+        if path == "/servers/detail":
+            ids = self.server.instances
+            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+            page = ids[start : start + self.server.max_limit]
+            more = [{"rel": "next", "href": "…"}] if len(page) == self.server.max_limit else []
             return 200, {
-                "services": [{**service, **more, "updated_at": "2026-01-01T00:00:00.000000"}]
+                "servers": [{"id": i, "name": i, "OS-EXT-STS:vm_state": "active"} for i in page],
+                **({"servers_links": more} if more else {}),
             }
         return 404, {"itemNotFound": {"code": 404, "message": "Instance could not be found."}}
 
@@ -161,6 +174,36 @@ def test_law_2_evacuations_are_asked_for_without_changes_since(api: Api, nova: N
     (query,) = [query for _, path, _, query in api.asked if "os-migrations" in path]
     assert "changes-since" not in query
     assert query["migration_type"] == "evacuation"
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(1000, 1), (6, 1), (5, 2), (2, 3)])
+def test_every_page_of_the_instances_is_read_and_no_other(
+    api: Api, nova: Nova, limit: int, pages: int
+) -> None:
+    api.instances = [f"instance-{number}" for number in range(5)]
+    api.max_limit = limit
+    assert [i.id for i in nova.instances_on("compute-1")] == api.instances
+    asked = [query for _, path, _, query in api.asked if path.endswith("/servers/detail")]
+    assert len(asked) == pages
+    assert {query["host"] for query in asked} == {"compute-1"}
+    assert {query["all_tenants"] for query in asked} == {"1"}
+
+
+def test_what_changed_is_asked_for_in_novas_time(api: Api, nova: Nova) -> None:
+    api.instances = ["an-instance"]
+    zone = timezone(timedelta(hours=1))
+    (found,) = nova.instances_changed(datetime(2026, 1, 1, 1, 0, 0, 900000, zone))
+    assert found.id == "an-instance"
+    assert api.asked[-1][3]["changes-since"] == "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("state", "up"), [("up", True), ("down", False)])
+def test_the_conductors_come_with_the_services(api: Api, nova: Nova, state: str, up: bool) -> None:
+    api.conductor = state
+    (service,) = nova.services()
+    assert service.host == "compute-1"
+    assert nova.conductor_is_up() is up
+    assert len([path for _, path, _, _ in api.asked if path.endswith("/os-services")]) == 1
 
 
 def test_a_service_as_nova_has_it(api: Api, nova: Nova) -> None:
