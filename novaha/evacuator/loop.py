@@ -13,7 +13,7 @@ from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
-from novaha.core.steps import FINAL, Act, Claim, Evacuate, HostReport
+from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
@@ -23,6 +23,10 @@ from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.observe import Observer
 
 LOG = logging.getLogger(__name__)
+
+
+_REST = 3.0
+"""Pause between two turns with work, as a multiple of the time that reading takes."""
 
 
 class SupersededError(NovahaError):
@@ -68,6 +72,7 @@ class Loop:
         self._clock = clock
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
+        self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
         self.bell = threading.Event()
@@ -116,8 +121,12 @@ class Loop:
         Raises ClusterToolError when the cluster cannot be read, SupersededError.
         """
         now = self._clock()
-        self.notices = self._confirmations.take() + self._adoption.notices
-        records = self._read(now)
+        # Where there is something to do at once, nothing else is asked for before that.
+        records = self._read(now) if self._hurry or self._rung else {}
+        if not records:
+            self.notices = self._confirmations.take() + self._adoption.notices
+            records = self._read(now)
+        self._hurry = False
         if not records:
             self.reports = ()
             self.attention = (*self.notices, *self._unreadable)
@@ -127,6 +136,7 @@ class Loop:
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._memory)
+        cost = self._clock() - now
         hosts = attention(views, self.nova_problem or "")
         self.attention = (*self.notices, *self._unreadable, *hosts)
         self._ask_for_missing_fencings(views)
@@ -140,14 +150,19 @@ class Loop:
         for step in decided.steps:
             if self.stopping.is_set():
                 break
-            again |= self._actor.take(step, by_node[step.node], self._memory[step.node])
+            changed = self._actor.take(step, by_node[step.node], self._memory[step.node])
+            again |= changed and not isinstance(step, Disable)
             self.turned_at = self._clock()
         if again:
+            self._hurry = True
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim) for step in decided.steps)
         if not sent and self._adoption.take():
             return 0.0
-        return self._pace.busy if sent or _busy(views) else self._pace.idle
+        if not sent and not _busy(views):
+            return self._pace.idle
+        # Where Nova is busy, to look at it all the time would only keep it from its work.
+        return max(self._pace.busy, min(self._pace.idle, cost * _REST))
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""

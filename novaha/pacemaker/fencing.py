@@ -17,6 +17,9 @@ _HUMAN = "a human"
 
 _KILLS = frozenset({"off", "reboot"})
 
+_FLAG_DEVICES = "//primitive[@class='stonith'][@type='fence_compute']"
+_LEVELS = "//fencing-topology/fencing-level"
+
 
 @dataclass(frozen=True, slots=True)
 class FenceEvent:
@@ -134,14 +137,13 @@ class FenceHistory:
         Our own device cuts no power. A level of nothing else, or no level at all, in which case
         Pacemaker may pick it alone, "succeeds" on a host that runs.
         """
-        flags = {
-            str(element.get("id"))
-            for element in query(self._run, "//primitive[@class='stonith'][@type='fence_compute']")
-        }
+        # One question for both: it is asked between a fencing and its recovery.
+        found = list(query(self._run, f"{_FLAG_DEVICES} | {_LEVELS}"))
+        flags = {str(element.get("id")) for element in found if element.tag == "primitive"}
         levels = [
             str(level.get("devices", "")).split(",")
-            for level in query(self._run, "//fencing-topology/fencing-level")
-            if _is_for(level, node)
+            for level in found
+            if level.tag == "fencing-level" and _is_for(level, node)
         ]
         if not levels and flags:
             return f"{node} has no fencing level: `novaha setup` shows how to add it"
