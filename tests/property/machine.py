@@ -7,6 +7,7 @@ the end the world is kind, and every recovery must come to its end with every in
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -99,7 +100,7 @@ class Recoveries(RuleBasedStateMachine):
                 if number % 2:
                     self.site.nova.landed.add(instance)
         self.maintained: set[str] = set()
-        self.by_hand: set[str] = set()
+        self.by_hand: dict[str, datetime] = {}
         self.by_hand_at = float("-inf")
 
     # Machines
@@ -212,7 +213,7 @@ class Recoveries(RuleBasedStateMachine):
             chosen = data.draw(st.sampled_from(idle))
             with contextlib.suppress(RefusedError):
                 nova.foreign_evacuate(chosen)
-                self.by_hand.add(chosen)
+                self.by_hand[chosen] = self.site.time
                 self.by_hand_at = nova.now
 
     @rule(host=st.sampled_from(MORTAL[:2]))
@@ -273,7 +274,10 @@ class Recoveries(RuleBasedStateMachine):
             allowed = allowed | {"active", "stopped", "error"}
         untouched = server == made(instance, server.host, form)
         assert untouched or server.vm_state in allowed, f"law 5: {story}"
-        if server.vm_state in ("active", "stopped", "rescued"):
+        # Evacuated by hand from a host that was never fenced, and that was lost: not ours either.
+        asked = self.by_hand.get(instance)
+        ours = asked is None or self.site.fencing.anything_since(server.host, asked)
+        if server.vm_state in ("active", "stopped", "rescued") and (ours or not server.task_state):
             runs = server.vm_state != "stopped"
             wanted = {server.host} if runs else set()
             assert self.site.nova.guests[instance] == wanted, f"law 5: {story}"
