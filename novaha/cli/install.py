@@ -23,6 +23,9 @@ MARK = b"# novaha: "
 ASIDE = Path("/usr/lib/novaha/distrib")
 """Where a distribution's own agent is kept; in the agents' directory it would be listed as one."""
 
+PACKAGE = "novaha-agents"
+"""The distribution's package that brings the agents; what it brought is dpkg's business."""
+
 _SHEBANG_LIMIT = 255  # of the kernel: BINPRM_BUF_SIZE
 
 _MODE = 0o755
@@ -71,6 +74,18 @@ def add_parser(commands: Any) -> None:
             help=f"{what} (default: %(default)s)",
         )
     command.add_argument(
+        "--destdir",
+        type=Path,
+        metavar="DIR",
+        help="put all of it below DIR, for a package or an image; diverts nothing",
+    )
+    command.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the agents' interpreter (default: the one that runs this)",
+    )
+    command.add_argument(
         "--uninstall", action="store_true", help="remove what was installed, and nothing else"
     )
 
@@ -78,14 +93,26 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Install or remove the agents, saying what is done. Raises InstallError."""
     os.umask(0o022)  # Pacemaker runs alerts, and reads metadata, as users other than root
-    directories = Directories(args.ocf_root, args.sbin, args.alerts)
+    wanted = Directories(args.ocf_root, args.sbin, args.alerts)
+    here = args.destdir is None
+    directories, divert = (wanted, Diversion()) if here else below(wanted, args.destdir)
     if args.uninstall:
-        done = uninstall(directories)
+        done = uninstall(directories, divert)
     else:
-        done = install(directories, sources(), interpreter())
+        done = install(directories, sources(), interpreter(args.python, check=here), divert)
     for line in done:
         print(line)
     return 0
+
+
+def below(directories: Directories, destdir: Path) -> tuple[Directories, Diversion]:
+    """The same places in another root, where no dpkg of this machine has a say."""
+
+    def moved(path: Path) -> Path:
+        return destdir / path.relative_to(path.anchor)
+
+    places = Directories(*map(moved, (directories.ocf_root, directories.sbin, directories.alerts)))
+    return places, Diversion(moved(ASIDE), which=lambda name: None, top=destdir)
 
 
 def sources() -> Path:
@@ -101,14 +128,18 @@ def sources() -> Path:
     raise InstallError(f"the agents' files are neither in {checkout} nor in {installed}")
 
 
-def interpreter(python: str = sys.executable) -> str:
+def interpreter(python: str = sys.executable, check: bool = True) -> str:
     """The first line's command: this Python, isolated from users' environments.
+
+    check: whether that Python is this machine's, and must find novaha.
 
     Raises InstallError when novaha is not installed in it.
     """
     command = f"{python} -I"
     if any(c.isspace() for c in python) or len(command) + 3 > _SHEBANG_LIMIT:
         raise InstallError(f"{python} cannot stand in a script's first line; use a shorter path")
+    if not check:
+        return command
     tried = subprocess.run(
         [python, "-I", "-c", "import novaha"],
         cwd="/",
@@ -127,13 +158,17 @@ def interpreter(python: str = sys.executable) -> str:
 def install(
     directories: Directories, source: Path, command: str, divert: Diversion | None = None
 ) -> Iterator[str]:
-    """Write every agent with `command` in its first line; yields what was done, line by line."""
+    """Write every agent with `command` in its first line; yields what was done, line by line.
+
+    Raises InstallError.
+    """
     divert = divert or Diversion()
     for name, target in directories.targets().items():
         content = _with_interpreter((source / name).read_bytes(), command)
         if _is_ours(target) and target.read_bytes() == content and _mode(target) == _MODE:
             yield f"{target}: as it should be"
             continue
+        _not_packaged(target, divert)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not _is_ours(target):
             yield f"{target}: {divert.put_aside(target)}"
@@ -144,15 +179,32 @@ def install(
 
 
 def uninstall(directories: Directories, divert: Diversion | None = None) -> Iterator[str]:
-    """Remove what is ours and bring back what was put aside; yields what was done."""
+    """Remove what is ours and bring back what was put aside; yields what was done.
+
+    Raises InstallError.
+    """
     divert = divert or Diversion()
     for target in directories.targets().values():
-        if not _is_ours(target):
-            yield f"{target}: not ours, left alone" if target.exists() else f"{target}: not there"
+        if target.exists() and not _is_ours(target):
+            yield f"{target}: not ours, left alone"
             continue
-        target.unlink()
+        _not_packaged(target, divert)
+        removed = target.exists()
+        target.unlink(missing_ok=True)
         restored = divert.bring_back(target)
-        yield f"{target}: removed" + (", the distribution's own is back" if restored else "")
+        yield f"{target}: {'removed' if removed else 'not there'}" + (
+            ", the distribution's own is back" if restored else ""
+        )
+        divert.tidy(target.parent)
+    divert.tidy()
+
+
+def _not_packaged(target: Path, divert: Diversion) -> None:
+    if divert.packaged(target):
+        raise InstallError(
+            f"{target} is the package {PACKAGE}'s: 'apt-get install --reinstall {PACKAGE}' puts "
+            f"it right, 'apt-get remove {PACKAGE}' removes it"
+        )
 
 
 class Diversion:
@@ -163,8 +215,10 @@ class Diversion:
         aside: Path = ASIDE,
         run: Runner | None = None,
         which: Callable[[str], str | None] = shutil.which,
+        top: Path = Path("/"),
     ) -> None:
         self._aside = aside
+        self._top = top
         self._run = run or Runner()
         self._dpkg = which("dpkg-divert") is not None
 
@@ -172,7 +226,7 @@ class Diversion:
         """Move the file away so that it can come back; returns what was done."""
         kept = self._kept(target)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        if self._owned_by_dpkg(target):
+        if self._owners(target):
             self._divert("--add", target)
             return f"the distribution's own is kept as {kept}, by dpkg-divert"
         shutil.move(target, kept)
@@ -195,6 +249,21 @@ class Diversion:
             shutil.move(self._kept(target), target)
         return target.exists()
 
+    def packaged(self, target: Path) -> bool:
+        """Whether our own package brought the file."""
+        return PACKAGE in self._owners(target)
+
+    def tidy(self, directory: Path | None = None) -> None:
+        """Remove directories that are empty now, upwards from here, or from what was kept."""
+        here = directory or self._aside
+        while here != self._top:
+            try:
+                here.rmdir()
+            except OSError:  # there is something in it, or it is not there
+                if here.exists():
+                    return
+            here = here.parent
+
     def _kept(self, target: Path) -> Path:
         return self._aside / f"{target.name}.distrib"
 
@@ -207,14 +276,17 @@ class Diversion:
         found = self._run(["dpkg-divert", "--truename", str(target)])
         return found.stdout.decode().strip() == str(self._kept(target))
 
-    def _owned_by_dpkg(self, target: Path) -> bool:
+    def _owners(self, target: Path) -> frozenset[str]:
+        """The packages that have this file; none where there is no dpkg."""
         if not self._dpkg:
-            return False
+            return frozenset()
         try:
-            self._run(["dpkg-query", "--search", str(target)])
+            found = self._run(["dpkg-query", "--search", str(target)]).stdout.decode()
         except ClusterToolError:
-            return False
-        return True
+            return frozenset()
+        lines = (line.partition(": ") for line in found.splitlines())
+        named = [n for n, _, path in lines if path == str(target) and "diversion " not in n]
+        return frozenset(name.strip() for names in named for name in names.split(","))
 
 
 def _with_interpreter(content: bytes, command: str) -> bytes:

@@ -20,7 +20,7 @@ class Dpkg:
     """dpkg-divert and dpkg-query of a system that owns the given files."""
 
     def __init__(self, *owned: Path) -> None:
-        self.owned = {str(path) for path in owned}
+        self.owned = {str(path): "fence-agents" for path in owned}
         self.diverted: dict[str, str] = {}
 
     def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
@@ -29,6 +29,7 @@ class Dpkg:
             case ["dpkg-query", "--search", path]:
                 if path not in self.owned:
                     raise ClusterToolError(argv, 1, "no path found")
+                answer = f"{self.owned[path]}: {path}"
             case ["dpkg-divert", "--truename", path]:
                 answer = self.diverted.get(path, path)
             case ["dpkg-divert", "--local", how, "--divert", kept, "--add", path]:
@@ -93,6 +94,30 @@ def test_an_older_version_of_ours_is_replaced(directories, diversion, dpkg) -> N
     assert dpkg.diverted == {}
 
 
+def test_a_file_of_our_package_is_left_to_dpkg(directories, diversion, dpkg) -> None:
+    installed(directories, diversion)
+    target = directories.targets()["ocf/NovaCompute"]
+    dpkg.owned[str(target)] = "resource-agents, novaha-agents"
+    assert f"{target}: as it should be" in installed(directories, diversion)
+    for attempt in (
+        lambda: install.install(directories, install.sources(), "/usr/bin/python3 -I", diversion),
+        lambda: install.uninstall(directories, diversion),
+    ):
+        with pytest.raises(InstallError, match="apt-get remove novaha-agents"):
+            list(attempt())
+        assert target.read_text().startswith(f"#!{COMMAND}")
+
+
+def test_what_was_kept_comes_back_although_ours_is_gone(directories, diversion) -> None:
+    target = directories.sbin / "fence_compute"
+    target.parent.mkdir()
+    target.write_text("the distribution's own\n")
+    installed(directories, diversion)
+    target.unlink()
+    list(install.uninstall(directories, diversion))
+    assert target.read_text() == "the distribution's own\n"
+
+
 @pytest.mark.parametrize("way", ["diversion", "without_dpkg"])
 def test_a_distributions_agent_is_kept_aside_and_comes_back(directories, request, way) -> None:
     diversion = request.getfixturevalue(way)
@@ -108,7 +133,7 @@ def test_a_distributions_agent_is_kept_aside_and_comes_back(directories, request
 
 
 def test_others_than_root_may_run_them_whatever_the_umask(directories, monkeypatch) -> None:
-    monkeypatch.setattr(install, "interpreter", lambda: COMMAND)
+    monkeypatch.setattr(install, "interpreter", lambda *given, **how: COMMAND)
     before = os.umask(0o077)
     try:
         options = {"ocf-root": "ocf_root", "sbin": "sbin", "alerts": "alerts"}
