@@ -19,10 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-RUN_DIR = Path("/run/novaha")
+from novaha.evacuator import address
+
+RUN_DIR = Path(address.RUN_DIR)
 LOG_DIR = Path("/var/log/novaha")
 PID_FILE = "evacuator.pid"
-SOCKET = "evacuator.sock"
+SOCKET = address.SOCKET
 
 HUNG_AFTER = 180.0
 """Seconds without a turn of the loop after which it counts as hung. A turn may have to sit out

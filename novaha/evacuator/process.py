@@ -20,8 +20,9 @@ from novaha.core.errors import NovahaError
 from novaha.core.situation import Policy
 from novaha.evacuator import status
 from novaha.evacuator.act import Actor
+from novaha.evacuator.address import TURNS
 from novaha.evacuator.adopt import Adoption
-from novaha.evacuator.client import PID_FILE, SOCKET
+from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
@@ -158,7 +159,11 @@ def _serve(loop: Loop, run_dir: Path, node: str) -> None:
             "hosts": [status.host(report) for report in loop.reports],
         }
 
-    Server(run_dir / SOCKET, {"ring": ring, "health": health, "status": answer}).start()
+    def turns() -> dict[str, bool]:
+        return {"turns": time.monotonic() - loop.turned_at <= HUNG_AFTER}
+
+    answers = {TURNS: turns, "ring": ring, "health": health, "status": answer}
+    Server(run_dir / SOCKET, answers).start()
 
 
 def _lock(path: Path) -> IO[str]:

@@ -69,3 +69,25 @@ def test_start_on_a_compute_host(environment, agent: str) -> None:
 def test_alert(environment) -> None:
     assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="node") <= {"novaha"}
     assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="fencing") <= {"novaha"}
+
+
+GLANCE = """
+import sys
+from novaha.agents import glance
+assert not glance.all_is_well(["monitor"], {}, "/nonexistent")
+print("\\n".join(sorted(sys.modules)))
+"""
+
+
+def test_the_monitor_where_all_is_well_loads_next_to_nothing(environment) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", GLANCE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    dear = {"collections", "contextlib", "dataclasses", "enum", "json", "pathlib", "re", "socket"}
+    assert loaded.isdisjoint(dear | {"logging", "subprocess", "threading", "typing", "lxml"})
