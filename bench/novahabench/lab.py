@@ -12,6 +12,9 @@ from novahalab.settings import Settings
 from novahabench.machine import ROOT
 from novahabench.mark import BenchError
 
+_COMPUTES = 5
+"""Compute nodes: four can die at once."""
+
 
 @contextmanager
 def up() -> Iterator[Settings]:
@@ -22,13 +25,13 @@ def up() -> Iterator[Settings]:
     started = not (layout.RUN / "complete").exists()
     try:
         if started:
-            _lab("up")
+            _lab("up", "--computes", str(_COMPUTES))
         yield Settings.load()
     finally:
         if started:
             _lab("down")
 
 
-def _lab(command: str) -> None:
-    if subprocess.run([ROOT / "lab" / "lab", command], check=False).returncode:
-        raise BenchError(f"lab/lab {command} failed; it said why above")
+def _lab(*arguments: str) -> None:
+    if subprocess.run([ROOT / "lab" / "lab", *arguments], check=False).returncode:
+        raise BenchError(f"lab/lab {' '.join(arguments)} failed; it said why above")

@@ -63,7 +63,7 @@ class Mark:
 
     id: its number, 1 to 7; several modules may share one. title: a line. measured, beside: what,
     in a sentence. mark: what is to be reached, in words.
-    lab: whether it needs the lab to be up.
+    lab: whether it needs the lab to be up. long: whether it is left out of a quick run.
     measure: from whether it has to be quick (its share of five minutes for all marks) and Say;
         raises BenchError, or whatever goes wrong.
     """
@@ -75,3 +75,4 @@ class Mark:
     mark: str
     measure: Measure
     lab: bool = False
+    long: bool = False

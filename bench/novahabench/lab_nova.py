@@ -1,0 +1,101 @@
+"""Nova beside the product: its tables as they change, and the same requests by a bare loop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from novahalab.chaos.history import History
+from novahalab.chaos.observe import Database
+from novahalab.cloud.client import Client
+from novahalab.errors import LabError
+
+from novahabench.mark import BenchError
+
+RUNS_AGAIN = "2.94"
+"""From 2.95 on an evacuated instance ends shut off; novaha asks at this one, too."""
+
+_LOOK = 0.2
+
+
+class Arrivals(threading.Thread):
+    """Watches Nova's tables, which costs its API nothing, until all instances are in place.
+
+    instances: vm_state that each shall have, by id. dead: hosts on which none may be.
+    at: when each was first seen in place, seconds of time.time().
+    """
+
+    def __init__(self, instances: dict[str, str], dead: Iterable[str]) -> None:
+        super().__init__(name="arrivals", daemon=True)
+        self._instances = instances
+        self._dead = frozenset(dead)
+        self._ended = threading.Event()
+        self.at: dict[str, float] = {}
+        self.where: dict[str, str | None] = {}
+
+    def run(self) -> None:
+        database = Database()
+        while not self._ended.wait(_LOOK) and len(self.at) < len(self._instances):
+            history = History()
+            try:
+                database.look(history)
+            except LabError:
+                continue
+            now = time.time()
+            for instance, state in self._instances.items():
+                if instance not in history.instances:
+                    continue
+                row = history.instances[instance].spans[-1].value
+                self.where[instance] = row.host
+                if row.host in self._dead or row.task_state or row.vm_state != state:
+                    self.at.pop(instance, None)
+                else:
+                    self.at.setdefault(instance, now)
+        database.stop()
+
+    def wait(self, timeout: float) -> float:
+        """When the last one was in place. Raises BenchError with those that are not."""
+        self.join(timeout)
+        self._ended.set()
+        self.join(10)
+        missing = self._instances.keys() - self.at.keys()
+        if missing:
+            states = ", ".join(f"{i} on {self.where.get(i)}" for i in sorted(missing)[:5])
+            raise BenchError(
+                f"{len(missing)} of {len(self._instances)} instances are not in place after "
+                f"{timeout:.0f} s: {states}"
+            )
+        return max(self.at.values())
+
+
+def evacuate_all(
+    instances: Sequence[str], concurrency: int, client: Client | None = None
+) -> list[float]:
+    """Ask for each once, so many at a time, and do nothing else; when each was answered."""
+    nova = client or Client()
+    nova.token()
+
+    def ask(instance: str) -> float:
+        body: dict[str, object] = {"evacuate": {}}
+        nova.compute("POST", f"/servers/{instance}/action", body, microversion=RUNS_AGAIN)
+        return time.time()
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        return list(pool.map(ask, instances))
+
+
+def older_way(flagged: Callable[[], bool], host: str, interval: float, wait: float) -> float:
+    """As the older agents do: look every `interval` seconds, sign in anew, one after the other.
+
+    wait: seconds before the first look. Returns when the first request was answered.
+    """
+    time.sleep(wait)
+    while not flagged():
+        time.sleep(interval)
+    nova = Client()
+    nova.update_service(host, forced_down=True)
+    instances = [server.id for server in nova.servers(host=host)]
+    answered = evacuate_all(instances, 1, nova)
+    return min(answered)

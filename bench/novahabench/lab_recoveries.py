@@ -1,0 +1,156 @@
+"""Whole recoveries of many instances: by novaha, and by a bare loop that only sends requests.
+
+One host dies with all instances on it, then all others at once with what came to them: so the
+instances are back where they were, and the next one can do the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from novahabench.lab_nova import evacuate_all
+from novahabench.lab_site import Bench, Story
+from novahabench.mark import BenchError, Case, Goal, Mark, Say
+
+NOVAHA = 0
+"""Instead of a number of requests at a time."""
+
+ONE, ALL = "one host", "four hosts at once"
+_MANY = 50
+"""Instances; with more, each recovery takes minutes."""
+
+FLOOR, SINGLE = "floor", "one after the other"
+
+
+@dataclass
+class Run:
+    """One recovery. by: NOVAHA, or how many requests the bare loop has out at a time.
+
+    seconds: until Nova had the last instance in place, from the first accepted request where one
+    host died, from the end of the last fencing where several did. known: until novaha knew.
+    """
+
+    by: int
+    what: str
+    size: int
+    seconds: float
+    known: float = 0.0
+    story: Story | None = None
+
+
+@dataclass
+class Recoveries:
+    """A number of instances, and who brings them back how fast."""
+
+    size: int
+    runs: list[Run] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Boot them, all on the first host."""
+        self.bench = Bench()
+        self.bench.need(5)
+        self.bench.fresh()
+        self.first, *self.others = self.bench.computes[:5]
+        self.instances = self.bench.create(self.size, self.first)
+
+    def cycle(self, by: int) -> None:
+        """Both failures."""
+        self.runs.append(self._run(by, ONE, [self.first]))
+        self.runs.append(self._run(by, ALL, self.others))
+
+    def of(self, by: int, what: str) -> tuple[float, ...]:
+        """The seconds of these runs."""
+        return tuple(run.seconds for run in self.runs if (run.by, run.what) == (by, what))
+
+    def _run(self, by: int, what: str, hosts: list[str]) -> Run:
+        servers = self.bench.site.servers()
+        elsewhere = [i for i in self.instances if servers[i].host not in hosts]
+        if elsewhere:
+            raise BenchError(f"{len(elsewhere)} instances are not on {', '.join(hosts)}")
+        if by == NOVAHA:
+            story = self.bench.recovered(self.instances, *hosts)
+            begun = min(story.accepted) if what == ONE else story.fenced
+            known = story.when("settled", max) - begun
+            return Run(by, what, self.size, story.in_place - begun, known, story)
+        ordered = sorted(self.instances, key=lambda i: (servers[i].host, i))
+        with self.bench.without_novaha(*hosts):
+            with self.bench.watched(self.instances, hosts) as story:
+                crashed = self.bench.crash(*hosts)
+                ended = max(self.bench.fencing(host, crashed).ended for host in hosts)
+                self.bench.force_down(hosts)
+                # From every host in turn, as novaha does.
+                groups = [list(g) for _, g in itertools.groupby(ordered, lambda i: servers[i].host)]
+                turns = itertools.zip_longest(*groups)
+                answered = evacuate_all([i for turn in turns for i in turn if i], by)
+            begun = min(answered) if what == ONE else ended
+        return Run(by, what, self.size, story.in_place - begun)
+
+
+DONE: dict[int, Recoveries] = {}
+"""What this process has measured, by the number of instances."""
+
+
+def measure(
+    size: int, by: Iterable[int], rounds: int, say: Say, whats: Iterable[str] = (ONE, ALL)
+) -> Iterator[Case]:
+    """Alternating, novaha first; a Case for each kind of failure.
+
+    by: the numbers of requests that the bare loop has out at a time.
+    """
+    recoveries = DONE[size] = Recoveries(size)
+    say(f"{size} instances boot")
+    recoveries.begin()
+    by = tuple(by)
+    for number in range(rounds):
+        for who in (NOVAHA, *by):
+            name = f"the bare loop, {who} at a time" if who else "novaha"
+            say(f"round {number + 1} of {rounds}: {size} instances, {name}")
+            recoveries.cycle(who)
+            for run in recoveries.runs[-2:]:
+                say(f"{run.what}: {run.seconds:.1f} s" + f", known {run.known:.1f} s" * (not who))
+    for what in whats:
+        yield _case(recoveries, by, what)
+
+
+def _case(recoveries: Recoveries, by: tuple[int, ...], what: str) -> Case:
+    bare = {who: recoveries.of(who, what) for who in by}
+    best = min(by, key=lambda who: sorted(bare[who])[len(bare[who]) // 2])
+    known = [r.known for r in recoveries.runs if (r.by, r.what) == (NOVAHA, what)]
+    return Case(
+        f"{recoveries.size} instances of {what}",
+        "s",
+        recoveries.of(NOVAHA, what),
+        {FLOOR: bare[best], **({SINGLE: bare[1]} if 1 in bare and best != 1 else {})},
+        Goal(1.1, FLOOR),
+        details={
+            "requests at a time of the floor": best,
+            "bare loop": {str(who): list(samples) for who, samples in bare.items()},
+            "until novaha knew": known,
+        },
+    )
+
+
+def mark(size: int) -> Mark:
+    """The mark for a number of instances."""
+    return Mark(
+        id=2,
+        title=f"Time to recover {size} instances",
+        measured="Of one host: from the first request that Nova accepted until Nova's tables have "
+        "the last instance elsewhere as it was before. Of four hosts at once: from the end of the "
+        "last fencing.",
+        beside="The floor: the same requests by a bare loop that does nothing else, after the same "
+        "failure; with 1 and 8 out at a time, and the better of both. One after the other is how "
+        "the older agents send them.",
+        mark="within 1.1 of the floor, all instances as they were before",
+        measure=lambda _, say: _measure(size, say),
+        lab=True,
+        long=True,
+    )
+
+
+def _measure(size: int, say: Say) -> Iterator[Case]:
+    if size > _MANY:
+        return measure(size, (8,), 1, say)
+    return measure(size, (1, 8), 2, say)

@@ -1,0 +1,7 @@
+"""Mark 2: time to recover, 10 instances."""
+
+from __future__ import annotations
+
+from novahabench.lab_recoveries import mark
+
+MARK = mark(10)

@@ -1,0 +1,165 @@
+"""Mark 5: a second failure during a recovery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from novahalab import cluster, layout, network
+from novahalab.sandbox import Sandbox
+
+from novahabench import lab_logs
+from novahabench.lab_site import Bench
+from novahabench.mark import BenchError, Case, Goal, Mark, Say
+
+_LIMIT = 5.0
+_BLOCKED = 30
+"""Seconds that the start of the older style waits here; the older NovaCompute's may take 600."""
+
+_START_TIMEOUTS = ("15s", "3s")
+"""Of a remote node's connection: the lab's, and the one that is advised."""
+
+_BLOCKING = "blocking-start"
+_AGENT = """\
+#!/bin/sh
+# An agent whose start waits, as the older NovaCompute's does for the end of the evacuation.
+state=/run/blocking-start
+case $1 in
+start) sleep {seconds}; touch $state ;;
+stop) rm -f $state ;;
+monitor) [ -e $state ] || exit 7 ;;
+meta-data) cat <<END
+<?xml version="1.0"?>
+<resource-agent name="Blocking" version="1"><version>1.1</version>
+<longdesc lang="en">Its start waits.</longdesc><shortdesc lang="en">Its start waits.</shortdesc>
+<parameters/><actions><action name="start" timeout="120s"/><action name="stop" timeout="20s"/>
+<action name="monitor" timeout="20s" interval="600s"/><action name="meta-data" timeout="5s"/>
+</actions></resource-agent>
+END
+;;
+esac
+exit 0
+"""
+
+
+def _measure(quick: bool, say: Say) -> Iterator[Case]:
+    bench = Bench()
+    say("the lab is made whole and empty")
+    bench.fresh()
+    first, second = bench.computes[:2]
+    waits: list[float] = []
+    blocked: list[float] = []
+    for number in range(1 if quick else 3):
+        say(f"round {number + 1}: {second} dies while {first} waits for its recovery")
+        waits.append(_while_held(bench, first, second))
+        if not quick or not blocked:
+            say(f"round {number + 1}: {second} dies while a start on {first} waits")
+            blocked.append(_while_blocked(bench, first, second))
+    beside = {"an agent whose start waits 30 s": tuple(blocked)}
+    yield Case("while a host waits to return", "s", tuple(waits), beside, Goal(_LIMIT))
+    samples: dict[str, list[float]] = {timeout: [] for timeout in _START_TIMEOUTS}
+    for number in range(1 if quick else 3):
+        for timeout in _START_TIMEOUTS[-1:] if quick else _START_TIMEOUTS:
+            say(f"round {number + 1}: {second} dies while {first} is tried, for {timeout} at most")
+            samples[timeout].append(_while_tried(bench, first, second, timeout))
+    _start_timeout(bench, first, _START_TIMEOUTS[0])
+    *others, advised = _START_TIMEOUTS
+    yield Case(
+        f"while a host that boots is being tried, for {advised} at most",
+        "s",
+        tuple(samples[advised]),
+        {f"for {other} at most": tuple(samples[other]) for other in others if samples[other]},
+        Goal(_LIMIT),
+    )
+
+
+def _while_held(bench: Bench, first: str, second: str) -> float:
+    instances = bench.create(2, first)
+    bench.site.spawn_delay(40)
+    bench.crash(first)
+    bench.site.wait("its recovery runs", lambda: bench.site.state(first) == "running")
+    bench.site.wait("it is online again", lambda: _online(first))
+    time.sleep(2)
+    if bench.site.state(first) != "running" or bench.site.compute_processes(first):
+        raise BenchError(f"{first} does not wait any more: the machine is too slow for this")
+    took = _seconds_to_fence(bench, second)
+    bench.site.spawn_delay(0)
+    bench.whole()
+    bench.nova.servers_delete(instances)
+    return took
+
+
+def _while_tried(bench: Bench, first: str, second: str, timeout: str) -> float:
+    _start_timeout(bench, first, timeout)
+    network.cut(first, "cluster")
+    crashed = bench.crash(first)
+    bench.fencing(first, crashed)
+    since = time.time()
+    _wait_for_start(bench.logs, first, since)
+    time.sleep(0.3)
+    took = _seconds_to_fence(bench, second)
+    network.heal(first)
+    bench.whole()
+    return took
+
+
+def _while_blocked(bench: Bench, first: str, second: str) -> float:
+    text = _AGENT.format(seconds=_BLOCKED)
+    for name in (*layout.CONTROLLERS, *bench.computes):
+        directory = "/usr/lib/ocf/resource.d/bench"
+        script = f"mkdir -p {directory}; cat > {directory}/Blocking; chmod 755 {directory}/Blocking"
+        Sandbox(name).exec(["sh", "-c", script], input=text)
+    pcs = bench.site.on_any_controller
+    create = ("pcs", "resource", "create", "--disabled", _BLOCKING, "ocf:bench:Blocking")
+    pcs(*create, "op", "start", "timeout=120s")
+    pcs("pcs", "constraint", "location", _BLOCKING, "prefers", f"{first}=INFINITY")
+    since, logs = time.time(), lab_logs.Logs()
+    pcs("pcs", "resource", "enable", _BLOCKING)
+    _wait_for_start(logs, _BLOCKING, since)
+    time.sleep(1)
+    took = _seconds_to_fence(bench, second)
+    bench.whole()
+    pcs("pcs", "resource", "delete", _BLOCKING, "--force")
+    bench.whole()
+    return took
+
+
+def _seconds_to_fence(bench: Bench, host: str) -> float:
+    crashed = bench.crash(host)
+    return bench.fencing(host, crashed).ended - crashed
+
+
+def _start_timeout(bench: Bench, host: str, timeout: str) -> None:
+    options = ("op", "start", f"timeout={timeout}")
+    bench.site.on_any_controller("pcs", "resource", "update", host, *options)
+    bench.whole()
+
+
+def _wait_for_start(logs: lab_logs.Logs, resource: str, since: float) -> None:
+    """Until the cluster begins to start it. Raises BenchError."""
+    timeout = 120.0
+    end = time.time() + timeout
+    while time.time() < end:
+        if lab_logs.starts(logs.pacemaker(), resource, since):
+            return
+        time.sleep(0.1)
+    raise BenchError(f"{resource} was not started within {timeout:.0f} s")
+
+
+def _online(node: str) -> bool:
+    status = cluster.status()
+    return status is not None and status.nodes.get(node) == "online"
+
+
+MARK = Mark(
+    id=5,
+    title="A second failure during a recovery",
+    measured="From the death of a second host until its fencing has ended, by Pacemaker's log, "
+    "while a first one waits to return, and while the first one boots and Pacemaker tries to "
+    "reach it.",
+    beside="An agent in the older style, whose start waits (for 30 s here, for up to 600 s in the "
+    "older NovaCompute).",
+    mark="under 5 s each",
+    measure=_measure,
+    lab=True,
+)
