@@ -24,7 +24,7 @@ class Failures:
         self.bench = Bench()
         self.bench.fresh()
         self.stories: dict[str, list[Story]] = {ALERT: [], POLL: [], OLDER: []}
-        self._instances = self.bench.create(_INSTANCES, self.bench.computes[0], _STOPPED)
+        self._instances: dict[str, str] = {}
 
     def more(self, kind: str, share: float = 0.5) -> Story:
         """One more failure of this kind.
@@ -44,6 +44,10 @@ class Failures:
     def _victim(self) -> tuple[str, dict[str, str]]:
         """The host with most of the instances, and those."""
         servers = self.bench.site.servers()
+        if not self._instances or not self._instances.keys() <= servers.keys():
+            # None yet, or another mark has cleared the lab.
+            self._instances = self.bench.create(_INSTANCES, self.bench.computes[0], _STOPPED)
+            servers = self.bench.site.servers()
         where = Counter(str(servers[i].host) for i in self._instances)
         host, _ = where.most_common(1)[0]
         return host, {i: s for i, s in self._instances.items() if servers[i].host == host}
