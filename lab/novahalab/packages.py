@@ -12,7 +12,7 @@ from novahalab.process import run
 
 CONTRACT_TESTS = (
     *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients"),
-    "man-db",
+    *("man-db", "crmsh", "libxml2-utils", "systemd"),
 )
 """What the contract tests need besides Pacemaker. No guest runs: QEMU itself is not needed."""
 
