@@ -1,0 +1,93 @@
+"""The agents by the tools that operators and clusters use on them: the real ones."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from novaha.agents import fence_compute
+from tests.contract import test_setup
+from tests.contract.test_metadata import OCF_AGENTS
+
+NOVAHA = test_setup.NOVAHA
+sandbox = test_setup.sandbox
+
+CONF = """\
+[keystone]
+auth_type = password
+auth_url = http://127.0.0.1:9/v3
+username = nova
+password = secret-word
+project_name = service
+[evacuator]
+poll_interval = 1
+"""
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, Path]:
+    """A program in nova-compute's place, where its log goes, and a configuration file."""
+    program, conf = tmp_path / "program", tmp_path / "novaha.conf"
+    program.write_text("#!/bin/sh\nwhile :; do sleep 0.2; done\n")
+    program.chmod(0o755)
+    conf.write_text(CONF)
+    conf.chmod(0o640)
+    return {"program": program, "log": tmp_path / "log", "conf": conf}
+
+
+PARAMETERS = {
+    "NovaCompute": ("binary={program}", "log={log}"),
+    "NovaEvacuate": ("config={conf}",),
+    "nova-compute-wait": (),
+    # libvirt's test driver answers by itself: what hangs is tested with a real daemon.
+    "libvirtd": ("binary={program}", "log={log}", "uri=test:///default"),
+}
+
+
+def said(sandbox, commands: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """What each command says, all in one sandbox; they may fail."""
+    lines = [f"echo '## {name}'\n{shlex.join(argv)}" for name, argv in commands.items()]
+    text = sandbox("sh", "-c", "\n".join(["exec 2>&1", *lines, "true"]))
+    parts = [part.partition("\n") for part in text.split("## ")[1:]]
+    return {name: rest for name, _, rest in parts}
+
+
+def test_ocf_tester_finds_what_it_finds_of_pacemakers_own_agents(sandbox, places) -> None:
+    """It knows the DTD of OCF 1.0 only; of OCF 1.1, which test_metadata checks, there is none."""
+    tester = ("env", "OCF_ROOT=/usr/lib/ocf", "ocf-tester", "-n", "some")
+    agents = "/usr/lib/ocf/resource.d"
+    commands = {"Dummy": [*tester, f"{agents}/pacemaker/Dummy"]}
+    for agent, parameters in PARAMETERS.items():
+        options = [word for p in parameters for word in ("-o", p.format(**places))]
+        commands[agent] = [*tester, *options, f"{agents}/openstack/{agent}"]
+    found = {
+        agent: [line for line in lines.splitlines() if line.startswith("* rc=")]
+        for agent, lines in said(sandbox, commands).items()
+    }
+    only = ["* rc=4: Your agent produces meta-data which does not conform to ra-api-1.dtd"]
+    assert found == dict.fromkeys(commands, only)
+
+
+def test_pcs_and_crm_describe_every_parameter(sandbox) -> None:
+    commands: dict[str, list[str]] = {}
+    for agent in OCF_AGENTS:
+        name = f"ocf:openstack:{agent}"
+        commands[f"pcs {agent}"] = ["pcs", "resource", "describe", name, "--full"]
+        commands[f"crm {agent}"] = ["crm", "ra", "info", name]
+    shown = said(sandbox, commands)
+    for agent, described in OCF_AGENTS.items():
+        for text in (shown[f"pcs {agent}"], shown[f"crm {agent}"]):
+            assert described.shortdesc in text
+            for parameter in described.parameters:
+                line = f"\n  {parameter.name}" in text or f"\n{parameter.name} (" in text
+                assert line, f"{parameter.name} is not in:\n{text}"
+
+
+def test_pcs_describes_the_fence_agent(sandbox) -> None:
+    text = sandbox("pcs", "stonith", "describe", "fence_compute")
+    assert fence_compute.AGENT.shortdesc in text
+    assert "\n  plug" in text
+    assert "password" not in text  # it means nothing, and pcs hides what is deprecated
