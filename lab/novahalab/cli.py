@@ -15,16 +15,18 @@ from novahalab.chaos import run as chaos
 from novahalab.errors import LabError
 from novahalab.progress import Progress, console
 from novahalab.sandbox import Sandbox
-from novahalab.settings import Settings
+from novahalab.settings import PRODUCTS, Settings, default_product
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code: 0, 1 with a message on stderr, 2 for wrong usage."""
-    options = _parser().parse_args(argv)
+    command = ""
     try:
+        options = _parser().parse_args(argv)
+        command = f" {options.command}"
         result = options.run(options)
     except LabError as error:
-        console.print(f"[bold red]lab {options.command}:[/] {escape(str(error))}", soft_wrap=True)
+        console.print(f"[bold red]lab{command}:[/] {escape(str(error))}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("[red]interrupted[/]; `lab down` clears what is left")
@@ -44,10 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function)
         return command
 
-    _add_generation(add("install", _install, "install what the lab needs"))
+    command = add("install", _install, "install what the lab needs")
+    _add_generation(command)
+    _add_product(command)
     command = add("up", _up, "start the lab")
     command.add_argument("--computes", type=_computes, default=3, metavar="N")
     _add_generation(command)
+    _add_product(command)
     command.add_argument(
         "--bare", action="store_true", help="the cluster alone: no cloud, no novaha"
     )
@@ -90,6 +95,16 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_product(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--product",
+        choices=PRODUCTS,
+        default=default_product(),
+        help="how novaha is installed: by pip, or as Debian packages "
+        "(default: NOVAHA_LAB_PRODUCT, or wheel)",
+    )
+
+
 def _servers_parser(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("create", help="create instances and wait until they run")
@@ -126,11 +141,11 @@ def _computes(text: str) -> int:
 
 def _install(options: argparse.Namespace) -> None:
     with Progress() as progress:
-        lifecycle.install(options.pacemaker, progress)
+        lifecycle.install(options.pacemaker, options.product, progress)
 
 
 def _up(options: argparse.Namespace) -> None:
-    settings = Settings(options.computes, options.pacemaker, options.bare)
+    settings = Settings(options.computes, options.pacemaker, options.bare, options.product)
     with Progress() as progress, lifecycle.exclusive("run", progress):
         lifecycle.up(settings, progress)
 

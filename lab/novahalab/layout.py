@@ -19,6 +19,7 @@ CLOUD = LAB / "cloud"
 ROOTS = LAB / "roots"
 REMOTE = LAB / "remote"
 PRODUCT = LAB / "product"
+PACKAGES = LAB / "packages"
 WHEELS = LAB / "wheels"
 LAST_LOGS = LAB / "last-logs"
 

@@ -39,7 +39,7 @@ def exclusive(what: str, progress: Progress) -> Iterator[None]:
         yield
 
 
-def install(generation: str, progress: Progress) -> None:
+def install(generation: str, form: str, progress: Progress) -> None:
     """Install all that ``up`` needs; what is there already costs nothing."""
 
     def pacemaker() -> None:
@@ -47,7 +47,7 @@ def install(generation: str, progress: Progress) -> None:
             with progress.step(f"install Pacemaker ({generation})") as step:
                 generations.install(generation, step.say)
         with progress.step("what novaha needs"):
-            product.prepare(generation)
+            product.prepare(generation, form, progress.line)
 
     with exclusive("install", progress):
         side_by_side({"Pacemaker": pacemaker, "OpenStack": lambda: cloud.install(progress)})
@@ -87,7 +87,7 @@ def up(settings: Settings, progress: Progress) -> None:
     if settings.bare:
         generations.install(settings.pacemaker, progress.line)
     else:
-        install(settings.pacemaker, progress)
+        install(settings.pacemaker, settings.product, progress)
     _mount_run()
     settings.save()
     with progress.step("networks and BMCs"):
@@ -106,7 +106,7 @@ def up(settings: Settings, progress: Progress) -> None:
 def _up_with_novaha(settings: Settings, progress: Progress) -> None:
     def the_cluster() -> None:
         with progress.step("novaha"), exclusive("install", progress):
-            layer = product.layer(settings.pacemaker)
+            layer = product.layer(settings.pacemaker, settings.product)
         _cluster(settings, layer, progress)
 
     def the_cloud() -> None:

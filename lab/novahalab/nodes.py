@@ -52,7 +52,7 @@ def prepare(node: str, settings: Settings, product: Path | None) -> None:
         _write(files / "etc/novaha-lab.cib", cluster.cib(settings.compute_nodes), 0o600)
         if product:
             _write(files / "etc/novaha/novaha.conf", NOVAHA_CONF, 0o640)
-    if product:
+    if product and settings.product == "wheel":
         link = files / "usr/local/bin/novaha"
         link.parent.mkdir(parents=True)
         link.symlink_to("/opt/novaha/bin/novaha")

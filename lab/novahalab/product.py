@@ -1,8 +1,9 @@
 """novaha itself, as an overlay layer that all nodes share: built, installed, set up.
 
 The layer holds /opt/novaha (a virtual environment) and what ``novaha install-agents`` puts
-where Pacemaker looks. It is kept as an archive by the hash of the sources, because a layer of a
-native node must lie on another file system than the root that it is put on.
+where Pacemaker looks; or what the Debian packages bring. It is kept as an archive by the hash of
+the sources, because a layer of a native node must lie on another file system than the root that
+it is put on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from novahalab import cloud, cluster, generations, layout
+from novahalab import cloud, cluster, debs, generations, layout
 from novahalab.errors import LabError
 from novahalab.process import run
 from novahalab.sandbox import ENVIRONMENT, Sandbox
@@ -29,18 +30,25 @@ _FILES = ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md",
 _RECIPE = "2"
 
 
-def prepare(generation: str) -> None:
+def prepare(generation: str, form: str, say: Callable[[str], None]) -> None:
     """Build the part of the layer that needs the network, if it is not there.
+
+    form: how novaha is installed, one of settings.PRODUCTS.
 
     Raises CommandError if the packages that novaha depends on cannot be installed.
     """
     if not (layout.SOURCE / "setup.cfg").exists():
         raise LabError(f"no novaha in {layout.SOURCE} to install; `lab up --bare` does without")
-    archive = _dependencies(generation)
+    if form == "packages":
+        debs.prepare(_release(generation), say)
+    archive = _dependencies(generation, form)
     if archive.exists():
         return
     venv = ["/usr/bin/python3", "-m", "venv"]
-    if generation == "native":
+    if form == "packages":
+        install = f"apt-get -q -y --no-install-recommends install {' '.join(generations.LIBRARIES)}"
+        commands = [["sh", "-ec", f"{install} || {{ apt-get -q update; {install}; }}"]]
+    elif generation == "native":
         pip = [f"{PREFIX}/bin/python", "-m", "pip", "install", "--no-cache-dir", "--quiet"]
         commands = [[*venv, PREFIX], [*pip, *_requirements()]]
     else:
@@ -49,13 +57,23 @@ def prepare(generation: str) -> None:
     _build(generation, None, archive, commands)
 
 
-def layer(generation: str) -> Path:
+def layer(generation: str, form: str) -> Path:
     """The overlay layer with today's novaha for this generation, on the lab's own tmpfs.
 
     Raises CommandError if novaha cannot be built or installed.
     """
-    prepare(generation)
-    dependencies = _dependencies(generation)
+    prepare(generation, form, lambda text: None)
+    dependencies = _dependencies(generation, form)
+    make = _from_packages if form == "packages" else _from_wheel
+    archive = make(generation, dependencies)
+    target = layout.RUN / "product"
+    target.mkdir()
+    tar = ["tar", "--extract", "--xattrs", "--xattrs-include=*"]
+    run([*tar, "--file", str(archive), "--directory", str(target)], timeout=60)
+    return target / "layer"
+
+
+def _from_wheel(generation: str, dependencies: Path) -> Path:
     archive = _archive(generation, "novaha", _source_hash(dependencies.name))
     if not archive.exists():
         with tempfile.TemporaryDirectory(prefix="novaha-lab-") as directory:
@@ -66,15 +84,26 @@ def layer(generation: str) -> Path:
                 [f"{PREFIX}/bin/novaha", "install-agents"],
             ]
             _build(generation, dependencies, archive, commands, wheel.parent)
-    target = layout.RUN / "product"
-    target.mkdir()
-    tar = ["tar", "--extract", "--xattrs", "--xattrs-include=*"]
-    run([*tar, "--file", str(archive), "--directory", str(target)], timeout=60)
-    return target / "layer"
+    return archive
 
 
-def _dependencies(generation: str) -> Path:
-    return _archive(generation, "dependencies", _dependencies_hash(generation))
+def _from_packages(generation: str, dependencies: Path) -> Path:
+    built = debs.build(_release(generation))
+    digest = hashlib.sha256(f"{dependencies.name} {built.name}".encode()).hexdigest()
+    archive = _archive(generation, "packages", digest[:16])
+    if not archive.exists():
+        install = ["sh", "-ec", "dpkg --install /tmp/*.deb"]
+        _build(generation, dependencies, archive, [install], built)
+    return archive
+
+
+def _release(generation: str) -> str:
+    return debs.native() if generation == "native" else generation
+
+
+def _dependencies(generation: str, form: str) -> Path:
+    kind = "libraries" if form == "packages" else "dependencies"
+    return _archive(generation, kind, _dependencies_hash(generation, form))
 
 
 def _archive(generation: str, kind: str, digest: str) -> Path:
@@ -99,11 +128,13 @@ def _source_hash(seed: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _dependencies_hash(generation: str) -> str:
+def _dependencies_hash(generation: str, form: str) -> str:
     digest = hashlib.sha256(_RECIPE.encode())
-    if generation == "native":
+    if form == "packages":
+        digest.update("\n".join(generations.LIBRARIES).encode())
+    if generation == "native" and form == "wheel":
         digest.update("\n".join(_requirements()).encode())
-    else:
+    elif generation != "native":
         made = generations.marker(generation).stat().st_mtime_ns
         digest.update(str(made).encode())
     return digest.hexdigest()[:16]
@@ -162,7 +193,7 @@ def _build_wheel(target: Path) -> Path:
 
 def setup(settings: Settings) -> None:
     """Let novaha create its resources in the cluster, as an operator does."""
-    argv = [f"{PREFIX}/bin/novaha", "setup", "--apply"]
+    argv = ["novaha", "setup", "--apply"]
     Sandbox(layout.CONTROLLERS[0]).exec(
         argv, timeout=60 + 5 * settings.computes, log=layout.LOGS / "setup.log"
     )

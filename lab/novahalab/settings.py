@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, field
 
 from novahalab import layout
 from novahalab.errors import LabError
 
+PRODUCTS = ("wheel", "packages")
+
+
+def default_product() -> str:
+    """How novaha is installed when nobody says; chaos and the tests say it by the environment.
+
+    Raises LabError.
+    """
+    product = os.environ.get("NOVAHA_LAB_PRODUCT") or PRODUCTS[0]
+    if product not in PRODUCTS:
+        raise LabError(f"NOVAHA_LAB_PRODUCT={product} is none of {', '.join(PRODUCTS)}")
+    return product
+
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of ``lab up``."""
+    """Options of ``lab up``. product: how novaha is installed, one of PRODUCTS."""
 
     computes: int = 3
     pacemaker: str = "native"
     bare: bool = False
+    product: str = field(default_factory=default_product)
 
     @property
     def compute_nodes(self) -> tuple[str, ...]:
