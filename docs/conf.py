@@ -15,6 +15,7 @@ version = release = __version__
 extensions = ["myst_parser", "reference"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # options and quotes are to be copied
 
 exclude_patterns = ["_ext"]
 

@@ -83,17 +83,19 @@ def commands(text: str, default: str = "controller-1") -> Iterator[Command]:
 
 def _typed(block: Block) -> Iterator[Command]:
     """The commands at prompts, each with the lines that follow it."""
-    typed: list[tuple[str, str, list[str], int]] = []
+    typed: list[tuple[str, list[str], list[str], int]] = []
     for number, line in enumerate(block.text.splitlines(), start=block.line):
         if prompt := _PROMPT.match(line):
-            typed.append((prompt["node"], prompt["command"], [], number))
+            typed.append((prompt["node"], [prompt["command"]], [], number))
         elif not typed:
             raise ValueError(f"line {number}: a block of console begins with a prompt")
+        elif typed[-1][1][-1].endswith("\\") and not typed[-1][2]:
+            typed[-1][1].append(line)
         else:
             typed[-1][2].append(line)
     for node, command, printed, number in typed:
         expected = "\n".join(printed) if printed else None
-        yield Command(node, command, expected, block.mark == "until", number)
+        yield Command(node, "\n".join(command), expected, block.mark == "until", number)
 
 
 def prints(expected: str, printed: str) -> bool:

@@ -289,6 +289,9 @@ def test_the_example_can_be_run() -> None:
     nodes = {"evacuator", *EVERY, *(f"controller-{i}" for i in (1, 2, 3))}
     assert {command.where for command in found} <= nodes | {f"compute-{i}" for i in (1, 2, 3)}
     assert sum(command.expected is not None for command in found) > 8
+    (longest,) = [c for c in found if c.script.startswith("fence_ipmilan")]
+    assert longest.script.endswith("--action=off")
+    assert longest.expected == "Success: Powered OFF"
     for command in found:
         checked = subprocess.run(
             ["bash", "-n"], input=command.script, capture_output=True, text=True, check=False
