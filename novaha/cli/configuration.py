@@ -7,10 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from novaha.contract.names import COMPUTE, FENCE_AGENT, PROVIDER, ROLE
+from novaha.contract.names import COMPUTE, COMPUTE_AGENT, FENCE_AGENT, PROVIDER, ROLE
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
+
+WAIT_AGENT = "nova-compute-wait"
+"""Takes NovaCompute's place where something else starts nova-compute."""
+
+NO_POWER = frozenset({FENCE_AGENT, "fence_evacuate"})
+"""Fence agents that cut no power: ours, and one of the older agents that evacuates by itself."""
 
 _TRUE = frozenset({"true", "on", "yes", "y", "1"})
 
@@ -52,7 +58,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """An OCF resource of ours. `clone`: the id of its clone, "" when it is none.
+    """An OCF resource of ours. `clone`: the id of its clone, or its group's; "" without one.
 
     meta: its meta attributes; what it does not set itself is its clone's or the cluster's default.
     """
@@ -121,14 +127,17 @@ class Configuration:
         """The resource of this agent."""
         return next((r for r in self.resources if r.agent == agent), None)
 
+    def holder(self) -> Resource | None:
+        """The resource that keeps nova-compute down on a host that is held."""
+        return self.resource(COMPUTE_AGENT) or self.resource(WAIT_AGENT)
+
     def levels_of(self, node: str) -> list[Level]:
         """The node's levels, in the order in which they are tried."""
         return sorted((v for v in self.levels if v.target == node), key=lambda v: v.index)
 
     def power_devices(self, node: str) -> list[str]:
         """The devices that cut the node's power: those told to, else those called after it."""
-        ours = {d.id for d in self.devices if d.agent == FENCE_AGENT}
-        others = [d for d in self.devices if d.id not in ours]
+        others = [d for d in self.devices if d.agent not in NO_POWER]
         told = [d.id for d in others if node in d.hosts]
         called = re.compile(rf"(?:^|[-_.]){re.escape(node)}(?:$|[-_.])")
         return told or [d.id for d in others if not d.names_hosts and called.search(d.id)]
@@ -142,8 +151,10 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         for pair in node.iterfind(f"instance_attributes/nvpair[@name='{ROLE}']")
     }
     levels = list(root.iterfind(".//fencing-topology/fencing-level"))
+    # The containers of a bundle are guest nodes, too, and run no instances.
+    bundles = {str(bundle.get("id")) for bundle in root.iterfind(".//resources//bundle")}
     return Configuration(
-        nodes=dict(nodes),
+        nodes={n: kind for n, kind in nodes.items() if re.sub(r"-\d+$", "", n) not in bundles},
         roles=roles,
         devices=tuple(
             Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e), meta(e))
@@ -192,6 +203,8 @@ def meta(element: _Element) -> dict[str, str]:
 def _resources(root: _Element) -> Iterator[Resource]:
     for element in root.iterfind(f".//resources//primitive[@provider='{PROVIDER}']"):
         parent = element.getparent()
+        if parent is not None and parent.tag == "group":
+            parent = parent.getparent()
         clone = str(parent.get("id")) if parent is not None and parent.tag == "clone" else ""
         yield Resource(
             str(element.get("id")),

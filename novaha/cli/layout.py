@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from novaha.cli.configuration import Configuration, Level, LocationRule
+from novaha.cli.configuration import NO_POWER, Configuration, Level, LocationRule
 from novaha.contract.names import (
     ALERT,
     COMPUTE,
@@ -54,9 +54,9 @@ _COMPUTE_OPERATIONS = (
 class LayoutError(NovahaError):
     """The cluster is not one that novaha can be set up in. problems: what to do about it."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], what: str = "set up") -> None:
         self.problems = tuple(problems)
-        super().__init__("\n  ".join(["this cluster cannot be set up yet:", *problems]))
+        super().__init__("\n  ".join([f"this cluster cannot be {what} yet:", *problems]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     if problems:
         raise LayoutError(problems)
     return [
-        *_roles(now, wanted, computes),
+        *roles(now, wanted, computes),
         *_flag_device(now, computes),
         *(step for node in computes for step in levels(now, node)),
         *_evacuate(now, wanted),
@@ -130,7 +130,7 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
     ours = {
         FENCE_ID: now.flag_device(),
         EVACUATE_ID: now.resource(EVACUATE_AGENT),
-        COMPUTE_ID: now.resource(COMPUTE_AGENT),
+        COMPUTE_ID: now.holder(),
     }
     for name, mine in ours.items():
         if mine is None and name in now.ids:
@@ -142,9 +142,9 @@ def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ..
 
     One level a device is what Pacemaker does without levels: the next when one has failed.
     """
-    flag = now.flag_device()
+    powerless = {device.id for device in now.devices if device.agent in NO_POWER}
     levels = [
-        (level.index, tuple(d for d in level.devices if flag is None or d != flag.id))
+        (level.index, tuple(d for d in level.devices if d not in powerless))
         for level in now.levels_of(node)
     ]
     return [level for level in levels if level[1]] or [
@@ -152,9 +152,10 @@ def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ..
     ]
 
 
-def _roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
-    roles = [(n, COMPUTE) for n in computes] + [(n, CONTROLLER) for n in wanted.controllers]
-    for node, role in roles:
+def roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
+    """The attribute that the rules look at."""
+    each = [(n, COMPUTE) for n in computes] + [(n, CONTROLLER) for n in wanted.controllers]
+    for node, role in each:
         if now.roles.get(node) != role:
             yield Step(f"{node} is a {role} node", ("node", "attribute", node, f"{ROLE}={role}"))
 
@@ -235,7 +236,7 @@ def _evacuate(now: Configuration, wanted: Wanted) -> Iterator[Step]:
 
 
 def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
-    resource = now.resource(COMPUTE_AGENT)
+    resource = now.holder()
     name = COMPUTE_ID if resource is None else resource.id
     clone = f"{name}-clone" if resource is None else resource.clone or f"{name}-clone"
     if resource is None:
@@ -248,12 +249,19 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
             ),
         )
     else:
-        yield from _update(resource.id, resource.attributes, wanted.compute)
+        if resource.agent == COMPUTE_AGENT:
+            yield from _update(resource.id, resource.attributes, wanted.compute)
         if not resource.clone:
             yield Step("nova-compute on every compute node", ("resource", "clone", name))
     if resource is None or not resource.clone:
         # Not on the line above: pcs 0.11 and 0.12 disagree about options of a clone there.
         yield Step("each instance by itself", ("resource", "meta", clone, "interleave=true"))
+    yield from placement(now, wanted, clone)
+    yield from hold(now, wanted, clone)
+
+
+def placement(now: Configuration, wanted: Wanted, clone: str) -> Iterator[Step]:
+    """The rules that a clone runs on compute nodes, and is looked for nowhere."""
     yield from _rule(
         now,
         wanted,
@@ -267,6 +275,10 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
         # Pacemaker starts a clone nowhere before it has looked everywhere, on a dead host, too.
         LocationRule(clone, "0", ROLE, "eq", COMPUTE, "never"),
     )
+
+
+def hold(now: Configuration, wanted: Wanted, clone: str) -> Iterator[Step]:
+    """The rule that a clone does not run on a host whose recovery is unfinished."""
     yield from _rule(
         now,
         wanted,

@@ -10,6 +10,7 @@ from enum import IntEnum, unique
 from novaha import __version__
 from novaha.cli import install, operator, setup, status
 from novaha.cli.doctor import command as doctor
+from novaha.cli.migrate import command as migrate
 from novaha.core.errors import NovahaError
 
 
@@ -25,6 +26,7 @@ class ExitCode(IntEnum):
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "install-agents": install.run,
     "setup": setup.run,
+    "migrate": migrate.run,
     "doctor": doctor.run,
     "status": status.run,
     "release": operator.release,
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     status.add_parser(commands)
     setup.add_parser(commands)
+    migrate.add_parser(commands)
     doctor.add_parser(commands)
     install.add_parser(commands)
     operator.add_parsers(commands)

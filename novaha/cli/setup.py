@@ -70,10 +70,10 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     wanted = Wanted(
         computes=tuple(args.compute),
         controllers=tuple(args.controller),
-        evacuate=_parameters(args.evacuate_option),
-        compute=_parameters(args.compute_option),
+        evacuate=parameters(args.evacuate_option),
+        compute=parameters(args.compute_option),
         alert=args.alert,
-        pcs=_pcs_version(run_tool),
+        pcs=pcs_version(run_tool),
     )
     steps = layout.plan(configuration.read(roots[0], known_nodes(run_tool)), wanted)
     if not steps:
@@ -115,9 +115,9 @@ def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
     print("done: the cluster has the new configuration")
 
 
-def _parameters(pairs: Sequence[str]) -> dict[str, str]:
+def parameters(pairs: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE arguments. Raises UsageError, also for secrets (law 9)."""
-    parameters: dict[str, str] = {}
+    given: dict[str, str] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
@@ -127,11 +127,12 @@ def _parameters(pairs: Sequence[str]) -> dict[str, str]:
                 "no passwords on a command line: put them into /etc/novaha/novaha.conf, "
                 "readable by root alone"
             )
-        parameters[name] = value
-    return parameters
+        given[name] = value
+    return given
 
 
-def _pcs_version(run_tool: Runner) -> tuple[int, ...]:
+def pcs_version(run_tool: Runner) -> tuple[int, ...]:
+    """Which pcs is here. Raises ClusterToolError."""
     text = run_tool(["pcs", "--version"], timeout=_PCS_TIMEOUT).stdout.decode().strip()
     numbers = text.split("+")[0].split(".")
     return tuple(int(number) for number in numbers if number.isdigit())

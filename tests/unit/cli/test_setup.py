@@ -15,14 +15,14 @@ from novaha.cli.setup import UsageError
 def test_law_9_no_password_on_a_command_line() -> None:
     for name in ("password", "passwd", "os_password"):
         with pytest.raises(UsageError, match=r"novaha\.conf"):
-            setup._parameters([f"{name}=x"])
+            setup.parameters([f"{name}=x"])
 
 
 def test_parameters() -> None:
-    assert setup._parameters(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    assert setup.parameters(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     for wrong in ("a", "=b"):
         with pytest.raises(UsageError):
-            setup._parameters([wrong])
+            setup.parameters([wrong])
 
 
 def test_the_script_survives_a_shell() -> None:
@@ -44,7 +44,7 @@ def test_setup_ends_with_the_advice_to_run_doctor_and_not_among_its_commands(
 ) -> None:
     monkeypatch.setattr(setup, "query", lambda run, path: [None])
     monkeypatch.setattr(setup, "known_nodes", lambda run: {})
-    monkeypatch.setattr(setup, "_pcs_version", lambda run: (0, 12))
+    monkeypatch.setattr(setup, "pcs_version", lambda run: (0, 12))
     monkeypatch.setattr(setup.configuration, "read", lambda root, nodes: None)
     monkeypatch.setattr(setup.layout, "plan", lambda now, wanted: [Step("t", ("a", "b"))])
     assert main.main(["setup"]) == 0

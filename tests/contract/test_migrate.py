@@ -1,0 +1,195 @@
+"""`novaha migrate` with the real pcs, on the configurations that the older agents' guides make.
+
+In a mount namespace of its own, with the agents as `novaha install-agents` puts them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.contract.test_doctor import LIVE, NOT_BY_SETUP, examined
+from tests.unit.cli.migrate import forms
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Readable by everyone: pcs and Pacemaker's tools run agents' metadata as other users, too.
+PLACE = "/mnt"
+
+SANDBOX = """
+set -e
+umask 022
+mount --make-rprivate /
+mount -t tmpfs none {layers}
+for place in /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
+    upper={layers}$place
+    mkdir -p $upper/upper $upper/work
+    mount -t overlay o -o lowerdir=$place,upperdir=$upper/upper,workdir=$upper/work $place
+done
+mount -t tmpfs -o mode=755 none {PLACE}
+cp -r {venv} {PLACE}/venv
+for part in novaha ocf fence_agents alerts; do cp -r {root}/$part {PLACE}/; done
+echo {PLACE} > $(echo {PLACE}/venv/lib/python3*/site-packages)/novaha-test.pth
+chmod -R a+rX {PLACE}
+{install}
+exec "$@"
+"""
+
+NOVAHA = (f"{PLACE}/venv/bin/python", "-m", "novaha.cli.main")
+
+
+class Sandbox:
+    """Where a cluster's configuration is a file. installed: whether the agents are novaha's."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self._directory = directory
+        self._environment = environment
+        self.cib = directory / "cib.xml"
+        self.installed = True
+
+    def __call__(self, *argv: str, fails: bool = False) -> str:
+        """Run it; what it printed."""
+        layers = self._directory / "layers"
+        layers.mkdir(exist_ok=True)
+        install = shlex.join([*NOVAHA, "install-agents"])
+        script = SANDBOX.format(
+            PLACE=PLACE,
+            layers=shlex.quote(str(layers)),
+            venv=shlex.quote(sys.prefix),
+            root=shlex.quote(str(ROOT)),
+            install=f"cd {PLACE}; {install} >&2; cd ->/dev/null" if self.installed else "",
+        )
+        done = subprocess.run(
+            ["unshare", "--mount", "bash", "-c", script, "sandbox", *argv],
+            env={**self._environment, "HOME": str(self._directory), "PYTHONPATH": PLACE},
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert bool(done.returncode) is fails, done.stdout + done.stderr
+        return done.stderr if fails else done.stdout
+
+    def configured(self) -> bytes:
+        """The configuration, whatever its version."""
+        return etree.tostring(etree.parse(self.cib).find("configuration"), method="c14n")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, environment: dict[str, str]) -> Sandbox:
+    return Sandbox(tmp_path, environment)
+
+
+@pytest.fixture(params=forms.FORMS)
+def form(request: pytest.FixtureRequest, sandbox: Sandbox) -> tuple[str, ...]:
+    """A cluster of each form; the options that its migration needs."""
+    sandbox.cib.write_text(forms.FORMS[request.param])
+    # As cibadmin writes it.
+    sandbox("cibadmin", "--modify", "--allow-create", "--xml-text", "<tags/>", "--scope", "tags")
+    return forms.OPTIONS.get(request.param, ())
+
+
+def test_from_each_form_to_a_healthy_cluster_and_back(
+    sandbox: Sandbox, form: tuple[str, ...], tmp_path: Path
+) -> None:
+    before = sandbox.configured()
+    kept = str(tmp_path / "kept.xml")
+    done = sandbox(*NOVAHA, "migrate", "--apply", "--save", kept, *form)
+    assert f"to go back: novaha migrate --back {kept} --apply" in done
+    assert (tmp_path / "kept.xml").stat().st_mode & 0o7777 == 0o600
+
+    found = examined(sandbox)
+    assert {f["check"] for f in found.get("warning", ())} <= {*NOT_BY_SETUP, "secrets"}
+    assert {f["check"] for f in found["not checked"]} <= LIVE
+    text = sandbox.cib.read_text()
+    for gone in ("unfencing", "fence_evacuate", "record-only", "passwd"):
+        assert gone not in text
+
+    after = sandbox.configured()
+    assert (
+        sandbox(*NOVAHA, "migrate", "--apply", *form) == "everything is migrated: nothing to do\n"
+    )
+    assert sandbox.configured() == after
+    assert sandbox(*NOVAHA, "setup") == "everything is set up: nothing to do\n"
+
+    shown = sandbox(*NOVAHA, "migrate", "--back", kept)
+    assert "<diff" in shown
+    assert sandbox.configured() == after
+    sandbox(*NOVAHA, "migrate", "--back", kept, "--apply")
+    assert sandbox.configured() == before
+    again = sandbox(*NOVAHA, "migrate", "--back", kept, "--apply")
+    assert again == "the configuration is as it was: nothing to do\n"
+
+
+def test_the_printed_script_does_the_same(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.cib.write_text(forms.FENCE_EVACUATE)
+    before = sandbox.configured()
+    script = sandbox(*NOVAHA, "migrate")
+    assert sandbox.configured() == before
+    (tmp_path / "migrate.sh").write_text(script)
+    sandbox("sh", str(tmp_path / "migrate.sh"))
+    assert sandbox(*NOVAHA, "migrate") == "everything is migrated: nothing to do\n"
+
+
+def test_without_our_agents_only_what_the_older_ones_can_do_with_is_done(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Their fence_compute fails without its credentials: no host would be fenced."""
+    sandbox.cib.write_text(forms.SUSE)
+    sandbox.installed = False
+    done = sandbox(*NOVAHA, "migrate", "--apply", "--save", str(tmp_path / "kept"))
+    assert "novaha install-agents" in done
+    assert "run this command again" in done
+    older, now = etree.fromstring(forms.SUSE), etree.parse(sandbox.cib)
+    for path in (".//resources", ".//fencing-topology"):
+        left, before = now.find(path), older.find(path)
+        assert etree.tostring(left, method="c14n") == etree.tostring(before, method="c14n"), path
+    assert now.find(".//alerts/alert") is None
+    assert 'attribute="novaha-hold"' in sandbox.cib.read_text()
+
+
+def test_law_3_no_way_back_while_a_host_is_in_recovery(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.cib.write_text(forms.RED_HAT)
+    kept = str(tmp_path / "kept.xml")
+    sandbox(*NOVAHA, "migrate", "--apply", "--save", kept)
+    sandbox("sh", "-c", "printf 'action=off\\nplug=compute-1\\n' | fence_compute")
+    flagged = sandbox.configured()
+    said = sandbox(*NOVAHA, "migrate", "--back", kept, "--apply", fails=True)
+    assert "compute-1 is in recovery" in said
+    assert sandbox.configured() == flagged
+
+
+def test_law_9_what_is_kept_overwrites_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.cib.write_text(forms.RED_HAT)
+    before = sandbox.configured()
+    (tmp_path / "kept.xml").write_text("something else")
+    said = sandbox(*NOVAHA, "migrate", "--apply", "--save", str(tmp_path / "kept.xml"), fails=True)
+    assert "nothing was changed" in said
+    assert (tmp_path / "kept.xml").read_text() == "something else"
+    assert sandbox.configured() == before
+
+
+def test_json_says_everything(sandbox: Sandbox) -> None:
+    sandbox.cib.write_text(forms.SUSE)
+    document = json.loads(sandbox(*NOVAHA, "migrate", "--output", "json"))
+    assert document["version"] == 1
+    assert document["found"] == [
+        "nova-evacuate (ocf:openstack:NovaEvacuate)",
+        "nova-compute (ocf:openstack:NovaCompute)",
+        "fence-nova (stonith:fence_compute)",
+    ]
+    assert [(p["title"], p["needs_agents"], p["applied"]) for p in document["parts"]] == [
+        ("hold", False, False),
+        ("recovery", True, False),
+        ("older things", True, False),
+    ]
+    assert all(s["command"][0] == "pcs" for p in document["parts"] for s in p["steps"])
+    assert "older-secret" not in json.dumps(document)
+    assert document["kept"] is None
