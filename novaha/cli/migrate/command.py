@@ -165,7 +165,10 @@ def _back(args: argparse.Namespace, root: etree._Element, run_tool: Runner) -> i
         file.write_bytes(patch)
         run_tool(["cibadmin", "--patch", "--xml-file", str(file)], timeout=_TIMEOUT)
     print("done: the cluster has the configuration that it had")
-    print("now put the older agents back, on every node: novaha install-agents --uninstall")
+    print(
+        "now put the older agents back, on every node: novaha install-agents --uninstall, or remove "
+        "the packages"
+    )
     return 0
 
 

@@ -52,14 +52,14 @@ def _before(now: Configuration, older: Older, *, ours: bool) -> Iterator[ForPeop
         yield ForPeople(
             "before",
             "every compute host",
-            "replace the agents"
+            "replace the agents, thus or by the packages"
             + (", and have nova-compute restarted; the instances run on" if restart else ""),
             (INSTALL, *restart),
         )
         yield ForPeople(
             "before",
             "every controller, the one that runs the evacuator last",
-            "replace the agents, then run 'novaha migrate' again",
+            "replace the agents, thus or by the packages; then run 'novaha migrate' again",
             (INSTALL,),
         )
     if older.host_names:
