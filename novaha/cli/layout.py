@@ -37,6 +37,10 @@ _EVACUATE_META = (
 )
 _COMPUTE_META = ("failure-timeout=60s",)
 
+# Its `on` says no as long as the host is held, and Pacemaker carries on with the fencing; it would
+# ask again after a second first, and nobody is told before that is over.
+_ON_RETRIES = "pcmk_on_retries"
+
 # No action may take long: while one runs, Pacemaker fences nobody.
 _EVACUATE_OPERATIONS = (
     *("start", "interval=0s", "timeout=30s"),
@@ -169,6 +173,7 @@ def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
             (
                 *("stonith", "create", FENCE_ID, FENCE_AGENT),
                 *("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(hosts)}"),
+                f"{_ON_RETRIES}=1",
                 *("op", "monitor", "interval=60s", "timeout=20s"),
             ),
         )
@@ -176,6 +181,11 @@ def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
         yield Step(
             f"{device.id} flags the new hosts too",
             ("stonith", "update", device.id, f"pcmk_host_list={' '.join(hosts)}"),
+        )
+    if device is not None and _ON_RETRIES not in device.attributes:
+        yield Step(
+            f"{device.id} is asked once to switch a host on that is held",
+            ("stonith", "update", device.id, f"{_ON_RETRIES}=1"),
         )
 
 

@@ -66,7 +66,7 @@ def test_a_cluster_with_nothing_of_ours() -> None:
         "node attribute compute-1 osprole=compute",
         "node attribute compute-2 osprole=compute",
         "stonith create fence-nova fence_compute pcmk_host_check=static-list "
-        "pcmk_host_list=compute-1 compute-2 op monitor interval=60s timeout=20s",
+        "pcmk_host_list=compute-1 compute-2 pcmk_on_retries=1 op monitor interval=60s timeout=20s",
         "stonith level add 1 compute-1 ipmi-1 fence-nova",
         "stonith level add 1 compute-2 ipmi-2 fence-nova",
         "resource create nova-evacuate ocf:openstack:NovaEvacuate op "
@@ -202,9 +202,10 @@ def test_a_host_that_is_added_later() -> None:
         nodes="<node id='1' uname='compute-1'><instance_attributes id='a'>"
         "<nvpair id='b' name='osprole' value='compute'/></instance_attributes></node>",
     )
-    assert commands(now)[:3] == [
+    assert commands(now)[:4] == [
         "node attribute compute-2 osprole=compute",
         "stonith update flag pcmk_host_list=compute-1 compute-2",
+        "stonith update flag pcmk_on_retries=1",
         "stonith level add 1 compute-2 ipmi-2 flag",
     ]
 
