@@ -9,7 +9,7 @@ from typing import TextIO
 
 from novaha import __version__
 from novaha.agents.libvirt import NotAnsweringError, ask, virsh
-from novaha.agents.runtime import ActionError, actions, check, run
+from novaha.agents.runtime import ActionError, actions, check, checked, run
 from novaha.agents.service import Service
 from novaha.agents.service_parameters import (
     check_service,
@@ -147,7 +147,7 @@ def validate_all(request: Request, context: Context) -> ExitCode:
     if request.check_level >= 10:
         check_there(context.service(request))
         virsh(context.run, ["--version"], request.timeout / 2)
-    return ExitCode.SUCCESS
+    return checked(request, context.stdout, "that libvirt and virsh are here")
 
 
 def reload_agent(request: Request, context: Context) -> ExitCode:

@@ -25,7 +25,7 @@ from novaha.agents.nova_parameters import (
     NOT_CALLED,
     VERBOSE,
 )
-from novaha.agents.runtime import ActionError, actions, check, run
+from novaha.agents.runtime import ActionError, actions, check, checked, run
 from novaha.agents.service import Service
 from novaha.agents.service_parameters import (
     check_service,
@@ -227,7 +227,7 @@ def validate_all(request: Request, context: Context) -> ExitCode:
         check_there(service)
         if service.starts_by_itself():
             raise ActionError(ExitCode.ERR_INSTALLED, _AT_BOOT)
-    return ExitCode.SUCCESS
+    return checked(request, context.stdout, "that nova-compute is here, and Pacemaker's alone")
 
 
 def service_of(request: Request) -> Service:

@@ -17,7 +17,7 @@ from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.hold import record_row, wait_until_free
 from novaha.agents.nova_parameters import EVACUATION_DELAY, NO_SHARED_STORAGE, OLDER_CREDENTIALS
-from novaha.agents.runtime import actions, check, run
+from novaha.agents.runtime import actions, check, checked, run
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, table
 
 AGENT = Agent(
@@ -108,7 +108,7 @@ def reload_agent(request: Request, context: Context) -> ExitCode:
 def validate_all(request: Request, context: Context) -> ExitCode:
     """The parameters by themselves; there is nothing that would have to be installed."""
     check(AGENT, request, context.stderr)
-    return ExitCode.SUCCESS
+    return checked(request, context.stdout)
 
 
 def state_file(request: Request) -> Path:

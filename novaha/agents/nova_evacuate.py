@@ -19,10 +19,10 @@ from novaha.agents.nova_parameters import (
     NO_SHARED_STORAGE,
     VERBOSE,
 )
-from novaha.agents.runtime import ActionError, actions, check, run
+from novaha.agents.runtime import ActionError, actions, check, checked, run
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, Row, table, write_exit_reason
 from novaha.contract.parameters import Parameter
-from novaha.core.errors import RecordError
+from novaha.core.errors import NovahaError, RecordError
 from novaha.core.steps import Progress
 from novaha.evacuator import client
 
@@ -160,6 +160,9 @@ def monitor(request: Request, context: Context) -> ExitCode:
     an operator, that is "degraded": another controller would not get any further.
     """
     if context.evacuator.pid() is None:
+        if request.by_hand:
+            stopped = ("evacuator", "stopped", "Pacemaker runs it on one controller")
+            context.stdout.write(table([stopped, *_records(context)], request.output_format))
         return ExitCode.NOT_RUNNING
     try:
         health = context.evacuator.ask("health", timeout=ANSWER_WITHIN)
@@ -204,7 +207,7 @@ def validate_all(request: Request, context: Context) -> ExitCode:
     check(AGENT, request, context.stderr)
     if request.check_level >= 10:
         context.check_nova(_given(request))
-    return ExitCode.SUCCESS
+    return checked(request, context.stdout, "that Nova answers")
 
 
 def _given(request: Request) -> dict[str, str]:
@@ -230,11 +233,20 @@ def _rows(health: Mapping[str, Any], context: Context) -> Iterator[Row]:
         if not hosts:
             yield "hosts", "none", "no host is in recovery"
     except (client.EvacuatorError, KeyError):
-        for node, record in sorted(context.cluster.records().items()):
-            if isinstance(record, RecordError):
-                yield node, "unknown", str(record)
-            else:
-                yield node, str(record.state), ""
+        yield from _records(context)
+
+
+def _records(context: Context) -> Iterator[Row]:
+    try:
+        records = context.cluster.records()
+    except NovahaError as error:
+        yield "hosts", "unknown", str(error)
+        return
+    for node, record in sorted(records.items()):
+        if isinstance(record, RecordError):
+            yield node, "unknown", str(record)
+        else:
+            yield node, str(record.state), f"fenced {record.fenced:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _unsettled(instances: Sequence[Mapping[str, Any]]) -> Iterator[Row]:

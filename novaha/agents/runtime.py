@@ -73,6 +73,18 @@ def check(agent: Agent, request: Request, stderr: TextIO) -> None:
         print(f"INFO: ignored, means nothing any more: {', '.join(meaningless)}", file=stderr)
 
 
+def checked(request: Request, stdout: TextIO, beyond: str = "") -> ExitCode:
+    """A validation found nothing wrong; a person is told what was looked at.
+
+    beyond: what a check of level 10 looks at besides the parameters, "" when there is no more.
+    """
+    if request.by_hand:
+        deep = f"and {beyond}" if request.check_level >= 10 else f"at check level 10 also {beyond}"
+        row = ("parameters", "valid", deep if beyond else "there is nothing else to check")
+        stdout.write(ocf.table([row], request.output_format))
+    return ExitCode.SUCCESS
+
+
 def run(
     agent: Agent,
     handlers: Mapping[str, Handler[Context]],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from novaha.agents import fence_compute
 from tests.contract import test_setup
@@ -91,3 +92,69 @@ def test_pcs_describes_the_fence_agent(sandbox) -> None:
     assert fence_compute.AGENT.shortdesc in text
     assert "\n  plug" in text
     assert "password" not in text  # it means nothing, and pcs hides what is deprecated
+
+
+def by_hand(sandbox, resource: str, *actions: str) -> dict[str, str]:
+    """What crm_resource says of each action, one after the other."""
+    commands = {
+        action: ["crm_resource", "--resource", resource, *shlex.split(f"--{action}")]
+        for action in actions
+    }
+    return said(sandbox, commands)
+
+
+def configured(sandbox, places) -> None:
+    compute = [p.format(**places) for p in PARAMETERS["NovaCompute"]]
+    given = [f"--evacuate-option=config={places['conf']}"]
+    given += [f"--compute-option={parameter}" for parameter in compute]
+    sandbox(*NOVAHA, "setup", "--apply", *given)
+
+
+def test_what_an_operator_sees_of_the_evacuator(sandbox, places, execute) -> None:
+    configured(sandbox, places)
+    execute("fence_agents/fence_compute", "-o", "off", "-n", "compute-1")
+    shown = by_hand(
+        sandbox,
+        "nova-evacuate",
+        *("validate", "validate=10", "force-check", "force-start"),
+        *("force-check -V", "force-check --output-as=xml", "force-stop"),
+    )
+    assert "returned 0 (ok)\nparameters               valid" in shown["validate"]
+    assert "at check level 10 also that Nova answers" in shown["validate"]
+    assert "returned 1 (error: " in shown["validate=10"]
+    assert "auth/tokens: Connection refused" in shown["validate=10"]
+    assert "evacuator                stopped" in shown["force-check"]
+    assert "compute-1                pending    fenced 2" in shown["force-check"]
+    assert "returned 0 (ok)" in shown["force-start"]
+    assert "nova                     not asked" in shown["force-check -V"]
+    items = etree.fromstring(shown["force-check --output-as=xml"].encode())
+    command = items.findtext(".//command")
+    assert [item.get("name") for item in etree.fromstring(str(command))][:1] == ["nova"]
+    assert "returned 0 (ok)" in shown["force-stop"]
+    assert "secret-word" not in "".join(shown.values())
+
+
+def test_what_an_operator_sees_of_nova_compute(sandbox, places, execute) -> None:
+    configured(sandbox, places)
+    execute("fence_agents/fence_compute", "-o", "off", "-n", "compute-1")
+    shown = by_hand(sandbox, "nova-compute", "force-start", "force-check -V", "force-stop")
+    reason = "recovery of compute-1 is pending, held: nova-compute stays down until it is finished"
+    assert f"returned 1 (error: {reason})" in shown["force-start"]
+    assert "nova-compute             stopped" in shown["force-check -V"]
+    assert f"record                   pending    {reason}" in shown["force-check -V"]
+    assert "DEBUG: cibadmin --query" in shown["force-check -V"]
+    assert "returned 0 (ok)" in shown["force-stop"]
+
+
+def test_pcs_validates_by_the_agent(sandbox, cib) -> None:
+    """As operators do before they create it; the agent says what is wrong, once."""
+    create = ["pcs", "-f", str(cib), "resource", "create", "--agent-validation", "some"]
+    shown = said(
+        sandbox,
+        {
+            "wrong": [*create, "ocf:openstack:NovaEvacuate", "insecure=perhaps"],
+            "right": [*create, "ocf:openstack:NovaEvacuate", "insecure=1", "verbose=yes"],
+        },
+    )
+    assert shown["wrong"].count("parameter insecure: 'perhaps' is neither true nor false") == 1
+    assert "rror" not in shown["right"]

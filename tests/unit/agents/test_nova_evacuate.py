@@ -187,7 +187,9 @@ def test_force_check_falls_back_to_the_records() -> None:
     del evacuator.answers["status"]
     around = context(evacuator, FakeCluster(compute_1=running("compute-1")))
     nova_evacuate.monitor(request("monitor", by_hand=True), around)
-    assert around.stdout.getvalue().split() == ["nova", "answers", "compute-1", "running"]
+    nova, host = around.stdout.getvalue().splitlines()
+    assert nova.split() == ["nova", "answers"]
+    assert host.split() == ["compute-1", "running", "fenced", "2026-01-01", "00:00:00", "UTC"]
 
 
 def test_pacemakers_own_monitor_prints_nothing() -> None:
