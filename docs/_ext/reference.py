@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from keystoneauth1 import loading
 from oslo_config import cfg
@@ -162,12 +163,11 @@ def login(plugin: str) -> str:
 
 def commands() -> str:
     """Every command of `novaha`, as its own help has it."""
-    os.environ.update(COLUMNS="92", NO_COLOR="1")
     top = main.parser()
-    parts = [f"## novaha\n\n```text\n{top.format_help().rstrip()}\n```"]
-    for name, command in subcommands(top).items():
-        parts.append(f"## novaha {name}\n\n```text\n{command.format_help().rstrip()}\n```")
-    return "\n\n".join(parts)
+    named = {"novaha": top} | {f"novaha {name}": c for name, c in subcommands(top).items()}
+    with mock.patch.dict(os.environ, COLUMNS="92", NO_COLOR="1"):  # argparse looks at both
+        helps = {name: command.format_help().rstrip() for name, command in named.items()}
+    return "\n\n".join(f"## {name}\n\n```text\n{text}\n```" for name, text in helps.items())
 
 
 def subcommands(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
