@@ -30,6 +30,9 @@ from novaha.pacemaker.runner import Runner
 
 _SEEN = "novaha-seen-confirmation"
 
+_REMOTES = "//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
+_GUESTS = "//primitive/meta_attributes/nvpair[@name='remote-node']"
+
 _NO_SUCH_OBJECT = 105
 _OK_OR_ABSENT = frozenset({0, _NO_SUCH_OBJECT})
 
@@ -219,15 +222,16 @@ def known_nodes(run: Runner | None = None) -> dict[str, str]:
 
     Also those that never were online: remote nodes are resources, guest nodes a meta attribute.
     """
-    run = run or Runner()
     nodes: dict[str, str] = {}
-    for element in query(run, "//nodes/node"):
-        kind = "remote" if element.get("type") == "remote" else "member"
-        nodes[str(element.get("uname"))] = kind
-    for element in query(run, "//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"):
-        nodes[str(element.get("id"))] = "remote"
-    for element in query(run, "//primitive/meta_attributes/nvpair[@name='remote-node']"):
-        nodes[str(element.get("value"))] = "guest"
+    # One question, for fencing asks it. The answer has the nodes before the resources.
+    for element in query(run or Runner(), f"//nodes/node | {_REMOTES} | {_GUESTS}"):
+        if element.tag == "node":
+            kind = "remote" if element.get("type") == "remote" else "member"
+            nodes[str(element.get("uname"))] = kind
+        elif element.tag == "primitive":
+            nodes[str(element.get("id"))] = "remote"
+        else:
+            nodes[str(element.get("value"))] = "guest"
     return nodes
 
 
