@@ -35,7 +35,12 @@ _EVACUATOR = [
         "busy_interval", default=1.0, min=0.1, help="Seconds between turns while hosts recover."
     ),
     cfg.IntOpt("max_in_flight", default=64, min=1, help="Evacuations under way at once, in all."),
-    cfg.IntOpt("max_requests", default=8, min=1, help="Requests to Nova's API at once."),
+    cfg.IntOpt(
+        "max_requests",
+        default=8,
+        min=1,
+        help="Most requests to Nova's API at once; fewer while it is slow or turns some away.",
+    ),
     cfg.FloatOpt(
         "answer_wait",
         default=90.0,

@@ -20,6 +20,7 @@ from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.throttle import Throttle
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Actor:
         pool: Executor,
         clock: Callable[[], float],
         takeover_wait: float,
+        max_requests: int = 8,
     ) -> None:
         self._records = records
         self._fencing = fencing
@@ -60,6 +62,7 @@ class Actor:
         self._pool = pool
         self._clock = clock
         self._takeover_wait = takeover_wait
+        self._throttle = Throttle(max_requests, clock)
         self._owned: Mapping[str, str] = {}
         self._owned_at = float("-inf")
 
@@ -174,10 +177,11 @@ class Actor:
         self._pool.submit(send)
 
     def _outcome(self, step: steps.Evacuate, fence_id: str) -> tuple[Outcome, str]:
-        if stale := self._stale(step.node, fence_id):
-            return Outcome.NOT_SENT, stale
         try:
-            self._compute.evacuate(step.instance, step.target)
+            with self._throttle.turn():
+                if stale := self._stale(step.node, fence_id):
+                    return Outcome.NOT_SENT, stale
+                self._compute.evacuate(step.instance, step.target)
         except RefusedError as error:
             refused = _for_good(error)
             return (Outcome.REFUSED if refused else Outcome.NOT_SENT), error.detail
@@ -197,12 +201,13 @@ class Actor:
         fence_id = view.record.fence_id
 
         def send() -> None:
-            message = self._stale(step.node, fence_id)
-            if not message:
-                try:
-                    self._compute.act(step.instance, step.action)
-                except NovahaError as error:
-                    message = str(error)
+            try:
+                with self._throttle.turn():
+                    message = self._stale(step.node, fence_id)
+                    if not message:
+                        self._compute.act(step.instance, step.action)
+            except NovahaError as error:
+                message = str(error)
             memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
             self._journal.write(
                 str(step.action), node=step.node, instance=step.instance, message=message

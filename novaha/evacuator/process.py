@@ -94,7 +94,15 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
         fencing=fencing,
         observer=observer,
         actor=Actor(
-            records, fencing, compute, journal, me, senders, time.monotonic, options.takeover_wait
+            records,
+            fencing,
+            compute,
+            journal,
+            me,
+            senders,
+            time.monotonic,
+            options.takeover_wait,
+            options.max_requests,
         ),
         journal=journal,
         confirmations=Confirmations(

@@ -1,0 +1,79 @@
+"""As much at once as Nova answers quickly."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaha.core.pacing import Window
+
+
+def answers(window: Window, count: int, took: float, now: float = 0.0) -> float:
+    """So many answers, one after the other; when the last one came."""
+    for _ in range(count):
+        window.answered(now, now + took)
+        now += took
+    return now
+
+
+def test_it_grows_to_its_limit_and_no_further() -> None:
+    window = Window(8)
+    assert window.size == 4
+    answers(window, 40, 0.1)
+    assert window.size == 8
+
+
+def test_slow_answers_halve_it_once_for_those_sent_together() -> None:
+    window = Window(8)
+    now = answers(window, 40, 0.1)
+    for late in range(8):
+        window.answered(now, now + 1.0 + late / 100)
+    assert window.size == 4
+    window.answered(now + 2, now + 3)
+    assert window.size == 2
+
+
+def test_a_nova_that_is_always_slow_is_not_overloaded() -> None:
+    window = Window(8)
+    answers(window, 40, 3.0)
+    assert window.size == 8
+
+
+def test_what_is_quick_enough_is_never_slow() -> None:
+    window = Window(8)
+    now = answers(window, 40, 0.01)
+    answers(window, 10, 0.4, now)
+    assert window.size == 8
+
+
+def test_turned_away_it_goes_down_to_one_and_comes_back() -> None:
+    window = Window(8)
+    now = 0.0
+    for _ in range(6):
+        window.overloaded(now, now + 0.1)
+        now += 1
+    assert window.size == 1
+    answers(window, 60, 0.1, now)
+    assert window.size == 8
+
+
+def test_a_nova_that_became_slower_for_good_is_believed_in_the_end() -> None:
+    window = Window(8)
+    now = answers(window, 40, 0.2)
+    now = answers(window, 10, 2.0, now)
+    assert window.size == 1
+    answers(window, 200, 2.0, now)
+    assert window.size == 8
+
+
+@given(
+    st.integers(1, 64),
+    st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=100),
+)
+def test_it_stays_within_its_bounds(limit: int, happened: list[tuple[float, bool]]) -> None:
+    window = Window(limit)
+    now = 0.0
+    for took, fine in happened:
+        (window.answered if fine else window.overloaded)(now, now + took)
+        now += took
+        assert 1 <= window.size <= limit
