@@ -107,8 +107,12 @@ def run(
             _push(part, run_tool, quiet=args.output == "json")
     if args.output == "json":
         _print_json(found, parts, by_hand, due if args.apply else [], kept)
+    elif not parts:
+        print("everything is migrated: nothing to do")
+    elif args.apply:
+        _print_done(parts, due, by_hand, kept)
     else:
-        _print_text(parts, by_hand, due if args.apply else None, kept)
+        _print_plan(parts, due, by_hand)
     return 0
 
 
@@ -165,25 +169,20 @@ def _back(args: argparse.Namespace, root: etree._Element, run_tool: Runner) -> i
         file.write_bytes(patch)
         run_tool(["cibadmin", "--patch", "--xml-file", str(file)], timeout=_TIMEOUT)
     print("done: the cluster has the configuration that it had")
-    print(
-        "now put the older agents back, on every node: novaha install-agents --uninstall, or remove "
-        "the packages"
-    )
+    print("now put the older agents back, on every node: novaha install-agents --uninstall")
+    print("or remove the packages")
     return 0
 
 
-def _script(parts: Sequence[Part]) -> list[str]:
-    lines = ["set -e"]
-    for part in parts:
-        lines += [
-            "",
-            f"# {part.title}: {part.why}",
-            f"pcs cluster cib {_FILE}",
-            f"cp {_FILE} {_FILE}.orig",
-            *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in part.steps),
-            f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
-        ]
-    return lines
+def _script(part: Part) -> list[str]:
+    return [
+        "",
+        f"# {part.title}: {part.why}",
+        f"pcs cluster cib {_FILE}",
+        f"cp {_FILE} {_FILE}.orig",
+        *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in part.steps),
+        f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
+    ]
 
 
 def _by_hand(steps: Sequence[ForPeople], when: str) -> list[str]:
@@ -195,36 +194,39 @@ def _by_hand(steps: Sequence[ForPeople], when: str) -> list[str]:
     return [f"{when.upper()}, by hand", *lines] if lines else []
 
 
-def _print_text(
+def _print_plan(parts: Sequence[Part], due: Sequence[Part], by_hand: Sequence[ForPeople]) -> None:
+    """A script of what can be done now; the rest is comments."""
+    lines = [*_comments(_by_hand(by_hand, "before")), "", "set -e"]
+    lines += [line for part in due for line in _script(part)]
+    lines += ["", *_comments(_by_hand(by_hand, "between"))]
+    for part in parts:
+        if part not in due:
+            lines += _comments(_script(part))
+    lines += ["", *_comments(_by_hand(by_hand, "after"))]
+    print("\n".join(lines).strip())
+
+
+def _print_done(
     parts: Sequence[Part],
+    due: Sequence[Part],
     by_hand: Sequence[ForPeople],
-    applied: Sequence[Part] | None,
     kept: Path | None,
 ) -> None:
-    if not parts:
-        print("everything is migrated: nothing to do")
-        return
-    if applied is None:
-        before, after = (_by_hand(by_hand, when) for when in ("before", "after"))
-        lines = [*map(_comment, before), "", *_script(parts), "", *map(_comment, after)]
-        print("\n".join(lines).strip())
-        return
     if kept is not None:
         print(f"done; to go back: novaha migrate --back {kept} --apply")
-    left = len(parts) - len(applied)
-    for when in ("before", "after") if left else ("after",):
-        print("\n".join(_by_hand(by_hand, when)))
-    if left:
-        print(
-            "The rest waits for novaha's agents, which are not on this node yet: first what is to "
-            "be done before, then run this command again."
-        )
+    finished = len(due) == len(parts)
+    for when in ("after",) if finished else ("before", "between", "after"):
+        if lines := _by_hand(by_hand, when):
+            print("\n".join(["", *lines]))
+    if finished:
+        print("\nthen see whether all is well, here and on a compute host: novaha doctor")
     else:
-        print("then see whether all is well, here and on a compute host: novaha doctor")
+        print("\nThe rest waits for novaha's agents, which are not on this node yet: do what is to")
+        print("be done between, then run this command again.")
 
 
-def _comment(line: str) -> str:
-    return f"# {line}"
+def _comments(lines: Sequence[str]) -> list[str]:
+    return [f"# {line.removeprefix('# ')}".rstrip() for line in lines]
 
 
 def _print_json(

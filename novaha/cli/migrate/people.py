@@ -22,8 +22,8 @@ _CREDENTIALS = re.compile(
 class ForPeople:
     """Something to do by hand.
 
-    when: "before" or "after" the commands. where: on which nodes. commands: none where only a
-    person knows.
+    when: "before" the commands, "between" those that the older agents can do with and the others,
+    or "after" them. where: on which nodes. commands: none where only a person knows.
     """
 
     when: str
@@ -39,29 +39,29 @@ def steps(
 
     wanted: the parameters of a NovaCompute that is to be created.
     """
-    found = [*_before(now, older, ours=ours), *_after(now, wanted)]
-    order = {"before": 0, "after": 1}
-    return sorted(found, key=lambda step: order[step.when])
+    return [*_before(older), *([] if ours else _between(now)), *_after(now, wanted)]
 
 
-def _before(now: Configuration, older: Older, *, ours: bool) -> Iterator[ForPeople]:
-    if not ours:
-        compute = now.resource(COMPUTE_AGENT)
-        # The older agent started it past systemd, where ours looks for it.
-        restart = ("pkill -TERM -x nova-compute",) if compute is not None else ()
-        yield ForPeople(
-            "before",
-            "every compute host",
-            "replace the agents, thus or by the packages"
-            + (", and have nova-compute restarted; the instances run on" if restart else ""),
-            (INSTALL, *restart),
-        )
-        yield ForPeople(
-            "before",
-            "every controller, the one that runs the evacuator last",
-            "replace the agents, thus or by the packages; then run 'novaha migrate' again",
-            (INSTALL,),
-        )
+def _between(now: Configuration) -> Iterator[ForPeople]:
+    compute = now.resource(COMPUTE_AGENT)
+    # The older agent started it past systemd, where ours looks for it.
+    restart = ("pkill -TERM -x nova-compute",) if compute is not None else ()
+    yield ForPeople(
+        "between",
+        "every compute host",
+        "replace the agents, thus or by the packages"
+        + (", and have nova-compute restarted; the instances run on" if restart else ""),
+        (INSTALL, *restart),
+    )
+    yield ForPeople(
+        "between",
+        "every controller, the one that runs the evacuator last",
+        "replace the agents, thus or by the packages; then run 'novaha migrate' again",
+        (INSTALL,),
+    )
+
+
+def _before(older: Older) -> Iterator[ForPeople]:
     if older.host_names:
         names = ",".join(f"{node}:{host}" for node, host in sorted(older.host_names.items()))
         yield ForPeople(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from novaha.cli import configuration
+from novaha.cli import configuration, main
 from novaha.cli.configuration import Configuration
 from novaha.cli.layout import LayoutError, Wanted
-from novaha.cli.migrate import older, people
+from novaha.cli.migrate import command, older, people
 from novaha.cli.migrate.older import Older
 from novaha.cli.migrate.plan import NothingOlderError, Part, plan
 from tests.unit.cli.migrate import forms
@@ -202,3 +202,35 @@ def test_law_9_secrets_that_stay_are_told() -> None:
     assert "restarts" not in said(forms.RED_HAT, "credentials of nova-evacuate")
     assert "restarts nova-compute" in said(forms.SUSE, "credentials of nova-compute out")
     assert not [x for f in forms.FORMS.values() for x in by_hand(f, ours=False) if "-secret" in x]
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ours: bool) -> str:
+    root = etree.fromstring(forms.RED_HAT)
+    monkeypatch.setattr(command, "query", lambda run, path: iter([root]))
+    monkeypatch.setattr(command, "known_nodes", lambda run: dict.fromkeys(forms.HOSTS, "remote"))
+    monkeypatch.setattr(command.setup, "pcs_version", lambda run: (0, 11))
+    monkeypatch.setattr(command, "agents_are_ours", lambda: ours)
+    assert main.main(["migrate"]) == 0
+    return capsys.readouterr().out
+
+
+def test_what_needs_our_agents_is_no_command_of_the_script_before_they_are_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The older fence_compute would fence nobody any more without its credentials."""
+    lines = printed(monkeypatch, capsys, ours=False).splitlines()
+    run = [line for line in lines if line and not line.startswith("#")]
+    assert run[0] == "set -e"
+    assert not [line for line in run if "stonith" in line]
+    assert [line for line in lines if line.startswith("# pcs") and "stonith update" in line]
+    order = [n for n, line in enumerate(lines) if "cib-push" in line or "install-agents" in line]
+    assert "cib-push" in lines[order[0]]
+    assert "install-agents" in lines[order[1]]
+
+
+def test_with_our_agents_all_of_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(monkeypatch, capsys, ours=True).splitlines()
+    assert len([line for line in lines if line.startswith("pcs cluster cib-push ")]) == 3
+    assert not [line for line in lines if "install-agents" in line]
