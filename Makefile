@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test lab-test-slow chaos chaos-test soak behaviour clean
+.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak behaviour clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -19,6 +19,9 @@ lab-test: $(VENV)/ready  ## the scenarios, on every Pacemaker generation
 $(VENV)/ready: Makefile
 	tests/prepare $(PYTHON) $(VENV)
 	touch $@
+
+packages-test: $(VENV)/ready  ## Debian packages and RPMs: built, installed, upgraded, removed
+	$(VENV)/bin/tox run -e packages
 
 chaos:  ## an hour of faults on the real thing, judged by the laws: make chaos SEED=1
 	lab/chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
