@@ -97,6 +97,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     if problems:
         raise LayoutError(problems)
     return [
+        *concurrent_fencing(now),
         *roles(now, wanted, computes),
         *_flag_device(now, computes),
         *(step for node in computes for step in levels(now, node)),
@@ -139,6 +140,21 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
     for name, mine in ours.items():
         if mine is None and name in now.ids:
             yield f"something else is called {name} already: rename or remove it"
+
+
+CONCURRENT_FENCING = ("property", "set", "concurrent-fencing=true")
+
+
+def concurrent_fencing(now: Configuration) -> list[Step]:
+    """What lets a rack that fails be fenced at once, and not one host after the other.
+
+    Only where nobody has decided, and on Pacemaker 2, where some builds have it off; from 3.0 on
+    it is on.
+    """
+    old = now.properties.get("dc-version", "").startswith("2.")
+    if not old or "concurrent-fencing" in now.properties:
+        return []
+    return [Step("several dead hosts are fenced at once", CONCURRENT_FENCING)]
 
 
 def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ...]]]:

@@ -161,8 +161,9 @@ class FenceHistory:
         Raises ClusterToolError when Pacemaker refuses.
         """
         action = "reboot"
-        for element in query(self._run, "//crm_config//nvpair[@name='stonith-action']"):
-            action = str(element.get("value"))
+        for name in ("stonith-action", "fencing-action"):  # Pacemaker 3.0.3's name, which wins
+            for element in query(self._run, f"//crm_config//nvpair[@name='{name}']"):
+                action = str(element.get("value"))
         option = "--fence" if action in ("off", "poweroff") else "--reboot"
         self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
 

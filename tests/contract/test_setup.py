@@ -113,3 +113,29 @@ def test_pcs_takes_the_readmes_commands_for_libvirt(sandbox, tmp_path, cib, quer
     assert 'on-fail="fence"' in query("//primitive[@type='libvirtd']//op[@name='start']")
     assert 'first="libvirtd-clone"' in query("//constraints")
     assert 'value="Stopped"' not in query("//resources")
+
+
+def test_law_9_setup_puts_no_password_into_the_cib(sandbox, cib) -> None:
+    for option in ("--evacuate-option", "--compute-option"):
+        sandbox(*NOVAHA, "setup", "--apply", option, "password=secret-word", fails=True)
+    sandbox(*NOVAHA, "setup", "--apply")
+    assert "passw" not in cib.read_text()
+    assert "secret" not in cib.read_text()
+
+
+def test_setup_lets_a_rack_be_fenced_at_once(sandbox, cib, query) -> None:
+    """Unless somebody has decided otherwise: then it is doctor's to warn."""
+    before = cib.read_text()
+    version = (
+        '<crm_config><cluster_property_set id="cib-bootstrap-options">'
+        '<nvpair id="v" name="dc-version" value="2.1.5-a3f44794f94"/>{}'
+        "</cluster_property_set></crm_config>"
+    )
+    cib.write_text(before.replace("<crm_config/>", version.format("")))
+    assert "several dead hosts are fenced at once" in sandbox(*NOVAHA, "setup", "--apply")
+    assert 'value="true"' in query("//crm_config//nvpair[@name='concurrent-fencing']")
+    assert sandbox(*NOVAHA, "setup", "--apply") == "everything is set up: nothing to do\n"
+    off = '<nvpair id="c" name="concurrent-fencing" value="false"/>'
+    cib.write_text(before.replace("<crm_config/>", version.format(off)))
+    sandbox(*NOVAHA, "setup", "--apply")
+    assert 'value="false"' in query("//crm_config//nvpair[@name='concurrent-fencing']")

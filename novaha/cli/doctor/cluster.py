@@ -111,7 +111,8 @@ def controllers_fencing(cluster: Cluster) -> Iterator[Trouble]:
     """A controller that dies and cannot be fenced holds up everything, recoveries too."""
     now = cluster.now
     power = [device for device in now.devices if device.agent != FENCE_AGENT]
-    watchdog = seconds(now.properties.get("stonith-watchdog-timeout", "0"))
+    given = now.properties.get("stonith-watchdog-timeout", "0")  # Pacemaker 3.0.3 renamed it
+    watchdog = seconds(now.properties.get("fencing-watchdog-timeout", given))
     if watchdog or any(not device.names_hosts for device in power):
         return  # what those can fence only they know
     for node, kind in sorted(now.nodes.items()):
@@ -235,19 +236,16 @@ def startup_fencing(cluster: Cluster) -> Iterator[Trouble]:
 
 def concurrent_fencing(cluster: Cluster) -> Iterator[Trouble]:
     """A rack that fails is many hosts to fence."""
-    properties = cluster.now.properties
     if not cluster.now.is_on("concurrent-fencing", default=True):
         detail = "concurrent-fencing=false: of several dead hosts one is fenced after the other"
-    elif "concurrent-fencing" not in properties and properties.get("dc-version", "").startswith(
-        "2."
-    ):
+    elif layout.concurrent_fencing(cluster.now):
         detail = (
             "concurrent-fencing is not set, and off by default in some builds of Pacemaker 2: "
             "of several dead hosts one would be fenced after the other"
         )
     else:
         return
-    yield warning("", detail, "pcs property set concurrent-fencing=true")
+    yield warning("", detail, f"pcs {shlex.join(layout.CONCURRENT_FENCING)}")
 
 
 def managed(cluster: Cluster) -> Iterator[Trouble]:

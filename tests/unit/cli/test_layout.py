@@ -233,3 +233,19 @@ def test_parameters_of_existing_resources_are_updated() -> None:
 def test_nodes_are_in_the_order_people_expect() -> None:
     known = {f"compute-{n}": "remote" for n in (10, 9, 1)}
     assert cluster(known=known).computes() == ["compute-1", "compute-9", "compute-10"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "wanted"),
+    [
+        ({"dc-version": "2.1.5-a3f44794f94"}, True),
+        ({"dc-version": "2.1.5", "concurrent-fencing": "false"}, False),  # somebody's decision
+        ({"dc-version": "2.1.5", "concurrent-fencing": "true"}, False),
+        ({"dc-version": "3.0.0-1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_rack_is_fenced_at_once_where_nobody_decided_otherwise(properties, wanted: bool) -> None:
+    pairs = "".join(f"<nvpair name='{n}' value='{v}'/>" for n, v in properties.items())
+    step = "property set concurrent-fencing=true"
+    assert (step in commands(cluster(properties=pairs))) is wanted

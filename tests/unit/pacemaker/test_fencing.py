@@ -108,3 +108,27 @@ def test_law_1_a_node_is_down_while_it_was_not_reached_since_its_fencing(
     state: str, events: list[str], down: datetime | None
 ) -> None:
     assert FenceHistory(Away(state, *events)).down_since("compute-1") == down
+
+
+@pytest.mark.parametrize(
+    ("properties", "option"),
+    [
+        ({}, "--reboot"),
+        ({"stonith-action": "off"}, "--fence"),
+        ({"fencing-action": "off"}, "--fence"),
+        ({"fencing-action": "reboot", "stonith-action": "off"}, "--reboot"),
+    ],
+)
+def test_a_fencing_is_asked_for_by_the_clusters_own_action(properties, option: str) -> None:
+    """Under its name, or under the one that it has had since Pacemaker 3.0.3, which wins."""
+
+    class Cib(Printed):
+        def __call__(self, argv: Sequence[str], **options: object) -> Result:
+            self.ran.append(argv)
+            name = next((n for n in properties if f"'{n}'" in argv[-1]), "")
+            pair = f'<nvpair name="{name}" value="{properties[name]}"/>' if name else ""
+            return Result(tuple(argv), 0, f"<xpath-query>{pair}</xpath-query>".encode(), "")
+
+    run = Cib()
+    FenceHistory(run).request("compute-1")
+    assert run.ran[-1] == ["stonith_admin", option, "compute-1", "--timeout", "60"]
