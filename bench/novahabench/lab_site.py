@@ -54,7 +54,9 @@ class Story:
 
     def when(self, event: str, choose: Callable[[Iterable[float]], float] = min) -> float:
         """When the first (or what `choose` chooses) entry of this kind was written."""
-        found = [e["at"] for e in self.entries if e["event"] == event and e["node"] in self.hosts]
+        found = [
+            e["at"] for e in self.entries if e["event"] == event and e.get("node") in self.hosts
+        ]
         if not found:
             raise BenchError(f"novaha's journal has no '{event}' of {', '.join(self.hosts)}")
         return float(choose(found))
@@ -152,7 +154,7 @@ class Bench:
         end = time.time() + _LONG
         while time.time() < end:
             story.entries = lab_logs.journal(self.logs.journal(), story.crashed)
-            if {e["node"] for e in story.entries if e["event"] == event} >= {*story.hosts}:
+            if {e.get("node") for e in story.entries if e["event"] == event} >= {*story.hosts}:
                 return
             time.sleep(0.3)
         raise BenchError(f"no '{event}' of {', '.join(story.hosts)} within {_LONG:.0f} s")

@@ -93,9 +93,8 @@ def _while_tried(bench: Bench, first: str, second: str, timeout: str) -> float:
     _start_timeout(bench, first, timeout)
     network.cut(first, "cluster")
     crashed = bench.crash(first)
-    bench.fencing(first, crashed)
-    since = time.time()
-    _wait_for_start(bench.logs, first, since)
+    fenced = bench.fencing(first, crashed)
+    _wait_for_start(bench.logs, first, fenced.ended)
     time.sleep(0.3)
     took = _seconds_to_fence(bench, second)
     network.heal(first)
@@ -110,6 +109,7 @@ def _while_blocked(bench: Bench, first: str, second: str) -> float:
         script = f"mkdir -p {directory}; cat > {directory}/Blocking; chmod 755 {directory}/Blocking"
         Sandbox(name).exec(["sh", "-c", script], input=text)
     pcs = bench.site.on_any_controller
+    bench.site.on(layout.CONTROLLERS[0], "pcs", "resource", "delete", _BLOCKING, check=False)
     create = ("pcs", "resource", "create", "--disabled", _BLOCKING, "ocf:bench:Blocking")
     pcs(*create, "op", "start", "timeout=120s")
     pcs("pcs", "constraint", "location", _BLOCKING, "prefers", f"{first}=INFINITY")
