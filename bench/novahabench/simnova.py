@@ -1,6 +1,6 @@
 """The simulated Nova's API over HTTP, with the Keystone that it takes to reach it.
 
-`python -m novahabench.simnova HOSTS INSTANCES SPAWN_DELAY` prints its port. It speaks what the
+`python -m novahabench.simnova HOSTS INSTANCES SPAWN_DELAY EACH` prints its port. It speaks what the
 product uses: tokens, discovery, paging by marker, filters, microversions; and counts requests.
 """
 
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -44,6 +45,8 @@ class Api:
         kind, handler, arguments = self._route(method, path)
         if kind == "evacuate" and "evacuate" not in body:
             kind = "action"
+        if kind == "servers" and "changes-since" in query:
+            kind = "servers changed"
         if kind == "evacuate":
             time.sleep(_ACCEPTING)
         with self.lock:
@@ -187,6 +190,8 @@ class Api:
             return 200, {"servers": []}
         if "host" in query:
             found = self.nova.on_host(query["host"])
+        elif "changes-since" in query:
+            found = self.nova.changed_since(datetime.fromisoformat(query["changes-since"]))
         else:
             found = sorted(self.nova.table.values(), key=lambda server: server.id)
         if marker := query.get("marker"):
@@ -210,7 +215,7 @@ class Api:
 
     def _migrations(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         rows = sorted(self.nova.evacuations(query["source_compute"]), key=lambda m: -m.id)
-        shown_rows = [migration(row) for row in rows]
+        shown_rows = [migration(self.nova, row) for row in rows]
         if marker := query.get("marker"):
             at = next(i for i, row in enumerate(shown_rows) if row["uuid"] == marker)
             shown_rows = shown_rows[at + 1 :]
@@ -278,8 +283,8 @@ def server(api: Api) -> ThreadingHTTPServer:
 
 def main() -> None:
     """Serve until killed."""
-    hosts, instances, spawn_delay = sys.argv[1:]
-    api = Api(BigNova(int(hosts), int(instances), float(spawn_delay)))
+    hosts, instances, spawn_delay, each = sys.argv[1:]
+    api = Api(BigNova(int(hosts), int(instances), float(spawn_delay), float(each)))
     made = server(api)
     print(made.server_address[1], flush=True)
     made.serve_forever()

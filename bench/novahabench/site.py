@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -29,10 +31,13 @@ _PID_FILE = Path("/run/novaha/evacuator.pid")
 
 
 class Nova:
-    """A simulated Nova in a process of its own. url: of its Keystone and itself."""
+    """A simulated Nova in a process of its own. url: of its Keystone and itself.
 
-    def __init__(self, world: World, hosts: int, instances: int, spawn_delay: float = 1.5) -> None:
-        sizes = (str(hosts), str(instances), str(spawn_delay))
+    each: seconds that it is busy with each evacuation; see BigNova.
+    """
+
+    def __init__(self, world: World, hosts: int, instances: int, each: float = 0.0) -> None:
+        sizes = (str(hosts), str(instances), "1.5", str(each))
         paths = ":".join(str(ROOT / part) for part in ("bench", "lab", "."))
         argv = [sys.executable, "-m", "novahabench.simnova", *sizes]
         self._process = world.start("nova", argv, PYTHONPATH=paths)
@@ -82,7 +87,7 @@ class Evacuator:
 
     def status(self) -> dict[str, Any]:
         """What `novaha status` shows."""
-        argv = [str(Path(sys.executable).parent / "novaha"), "status", "--output", "json"]
+        argv = [str(self._world.novaha), "status", "--output", "json"]
         shown = self._world.call(argv)
         try:
             found: dict[str, Any] = json.loads(shown.stdout)
@@ -92,8 +97,54 @@ class Evacuator:
 
     def wait_for_nova(self) -> None:
         """Until it has asked Nova once."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while self.status()["evacuator"]["nova"]["ok"] is not True:
             if time.monotonic() > end:
                 raise BenchError(f"the evacuator does not reach Nova: {self.status()}")
             time.sleep(0.2)
+
+
+def die(world: World, nova: Nova, hosts: Sequence[str]) -> None:
+    """These hosts lose their power; the fencer works off their levels, our flag among them, and
+    the alert rings. Raises BenchError when one is not fenced."""
+    nova.tell("crash", list(hosts))
+    fencings = [
+        subprocess.Popen(
+            ["stonith_admin", "--reboot", name, "--timeout", "120"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for name in hosts
+    ]
+    for name, fencing in zip(hosts, fencings, strict=True):
+        said, _ = fencing.communicate()
+        if fencing.returncode:
+            raise BenchError(f"{name} could not be fenced: {said.decode().strip()}")
+    world.call([str(world.alert)], {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0"})
+
+
+def wait_for(evacuator: Evacuator, state: str, hosts: Sequence[str], limit: float) -> None:
+    """Until `novaha status` has all of these in this state, "" for no record any more.
+
+    Raises BenchError after `limit` seconds.
+    """
+    end = time.monotonic() + limit
+    while True:
+        states = {found["node"]: found["state"] for found in evacuator.status()["hosts"]}
+        waiting = {name: states.get(name, "") for name in hosts if states.get(name, "") != state}
+        if not waiting:
+            return
+        if time.monotonic() > end:
+            raise BenchError(f"not {state or 'back'} within {limit:g} s: {waiting}")
+        time.sleep(0.5)
+
+
+def check(nova: Nova, hosts: Sequence[str]) -> dict[str, Any]:
+    """What the simulation counted. Raises BenchError unless every instance of these hosts was
+    moved, once."""
+    found = nova.tell("look")
+    left = {name: found["left"].get(name, 0) for name in hosts if found["left"].get(name, 0)}
+    if left or found["twice"]:
+        raise BenchError(f"not moved: {left}; ran twice: {found['twice']}")
+    return found

@@ -37,7 +37,7 @@ _NEW = 0x00020000 | 0x40000000 | 0x08000000 | 0x04000000
 
 _OWN = ("/run", "/dev/shm", "/var/log", "/var/lib/corosync", "/var/lib/pacemaker")  # noqa: S108
 
-_READY = 60.0
+_READY = 240.0
 
 _POWER = """\
 #!/bin/sh
@@ -164,7 +164,8 @@ class World:
 
     def _install(self) -> None:
         """The agents, as an operator installs them, but not into the system's directories."""
-        argv = [str(Path(sys.executable).parent / "novaha"), "install-agents"]
+        self.novaha = Path(sys.executable).parent / "novaha"
+        argv = [str(self.novaha), "install-agents"]
         argv += ["--ocf-root", str(self.directory / "ocf"), "--sbin", str(self.directory / "sbin")]
         argv += ["--alerts", str(self.directory / "alerts")]
         run(argv)
@@ -202,6 +203,16 @@ class World:
         ):
             self.start(name, [str(DAEMONS / name)])
             self.wait(name, partial(_works, question))
+        time.sleep(1)  # the fencer answers once before it reads a large CIB, and not meanwhile
+        self.wait("pacemaker-fenced", partial(_works, ["stonith_admin", "--history", "*"]))
+
+    def lay_over(self, directory: str) -> None:
+        """From now on what is written there is seen in these surroundings only."""
+        upper, work = Path("/run/bench-upper"), Path("/run/bench-work")
+        upper.mkdir()
+        work.mkdir()
+        options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+        run(["mount", "-t", "overlay", "overlay", "-o", options, directory])
 
     def start(self, name: str, argv: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
         """A process that lives as long as these surroundings."""
@@ -283,17 +294,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+_RACK = 40
+
+
 def cib(hosts: int) -> str:
     """The configuration of three controllers and so many compute hosts, as `novaha setup` has it:
-    each a remote node with a power device, and levels of that and our flag."""
+    each a remote node with a fencing level of its rack's power device and our flag."""
     numbers = range(1, hosts + 1)
     members = "".join(f'<node id="{n}" uname="controller-{n}"/>' for n in (1, 2, 3))
+    racks = "".join(_power(n, hosts) for n in range(_rack(1), _rack(hosts) + 1))
     return (
         '<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0"'
         ' admin_epoch="0"><configuration><crm_config/>'
         f"<nodes>{members}{''.join(map(_node, numbers))}</nodes>"
-        '<resources><primitive id="fence-nova" class="stonith" type="fence_compute"/>'
-        f"{''.join(map(_resources, numbers))}</resources><constraints/>"
+        '<resources><primitive id="fence-nova" class="stonith" type="fence_compute">'
+        f'<instance_attributes id="fence-nova-a">{_flag(numbers)}</instance_attributes></primitive>'
+        f"{racks}{''.join(map(_connection, numbers))}</resources><constraints/>"
         f"<fencing-topology>{''.join(map(_level, numbers))}</fencing-topology>"
         "</configuration><status/></cib>\n"
     )
@@ -302,6 +318,10 @@ def cib(hosts: int) -> str:
 def host(number: int) -> str:
     """The name of a compute host, in Pacemaker and in Nova."""
     return f"compute-{number}"
+
+
+def _rack(number: int) -> int:
+    return (number - 1) // _RACK + 1
 
 
 def _node(number: int) -> str:
@@ -314,16 +334,34 @@ def _node(number: int) -> str:
     )
 
 
-def _resources(number: int) -> str:
+def _connection(number: int) -> str:
     name = host(number)
     return (
         f'<primitive id="{name}" class="ocf" provider="pacemaker" type="remote"><operations>'
         f'<op id="{name}-monitor" name="monitor" interval="20s" timeout="15s"/>'
         "</operations></primitive>"
-        f'<primitive id="ipmi-{number}" class="stonith" type="fence_dummy">'
-        f'<instance_attributes id="ipmi-{number}-a">'
-        f'<nvpair id="ipmi-{number}-hosts" name="pcmk_host_list" value="{name}"/>'
-        f'<nvpair id="ipmi-{number}-action" name="pcmk_off_action" value="off"/>'
+    )
+
+
+def _flag(numbers: Iterable[int]) -> str:
+    settings = {
+        "pcmk_host_check": "static-list",
+        "pcmk_host_list": " ".join(map(host, numbers)),
+        "pcmk_on_retries": "1",
+    }
+    return "".join(
+        f'<nvpair id="fence-nova-{name}" name="{name}" value="{value}"/>'
+        for name, value in settings.items()
+    )
+
+
+def _power(rack: int, hosts: int) -> str:
+    first = (rack - 1) * _RACK + 1
+    names = " ".join(host(n) for n in range(first, min(first + _RACK, hosts + 1)))
+    return (
+        f'<primitive id="power-{rack}" class="stonith" type="fence_dummy">'
+        f'<instance_attributes id="power-{rack}-a">'
+        f'<nvpair id="power-{rack}-hosts" name="pcmk_host_list" value="{names}"/>'
         "</instance_attributes></primitive>"
     )
 
@@ -331,5 +369,5 @@ def _resources(number: int) -> str:
 def _level(number: int) -> str:
     return (
         f'<fencing-level id="level-{number}" index="1" target="{host(number)}"'
-        f' devices="ipmi-{number},fence-nova"/>'
+        f' devices="power-{_rack(number)},fence-nova"/>'
     )

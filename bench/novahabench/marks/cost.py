@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from novahabench import older, usage, world
-from novahabench.mark import Case, Goal, Mark, Say
+from novahabench.mark import BenchError, Case, Goal, Mark, Say
 from novahabench.site import Evacuator, Nova
 from novahabench.usage import Command, Cost
 from novahabench.world import World, cib, host
@@ -64,6 +65,7 @@ def _pairs(
     older_evacuate = str(agents.resource_agent("NovaEvacuate"))
     resource = {**theirs, **as_resource, "OCF_RESOURCE_INSTANCE": "older"}
     usage.cost(Command((older_evacuate, "start"), resource))
+    compute = _nova_compute(here, agents)
     fence = str(here.fence_compute)
     older_fence = ("/usr/bin/python3", "-tt", str(agents.fence_compute))
     monitor = f"action=monitor\n{as_lines}"
@@ -77,6 +79,10 @@ def _pairs(
             "novaha": Command((str(evacuator.agent), "meta-data"), ours),
             _OLDER: Command((older_evacuate, "meta-data"), theirs),
         },
+        "NovaCompute monitor": {
+            "novaha": Command((str(here.resource_agents / "NovaCompute"), "monitor"), compute),
+            _OLDER: Command((str(agents.resource_agent("NovaCompute")), "monitor"), resource),
+        },
         "fence_compute monitor": {
             "novaha": Command((fence,), ours, monitor),
             _OLDER: Command(older_fence, theirs, monitor),
@@ -86,6 +92,30 @@ def _pairs(
             _OLDER: Command(older_fence, theirs, metadata),
         },
     }
+
+
+def _nova_compute(here: World, agents: older.Older) -> dict[str, str]:
+    """A stand-in for nova-compute, started by our agent; its environment, which theirs needs
+    nothing of: it looks for a Python program of that name."""
+    program = agents.files / "usr/bin/nova-compute"
+    program.write_text("#!/usr/bin/python3\nimport signal\nsignal.pause()\n")
+    program.chmod(0o755)
+    here.lay_over("/etc")
+    Path("/etc/nova").mkdir(exist_ok=True)
+    Path("/etc/nova/nova.conf").write_text("[DEFAULT]\nmy_ip = 127.0.0.1\n")
+    environment = {
+        **here.environment,
+        "OCF_RESOURCE_INSTANCE": "nova-compute",
+        "OCF_RESKEY_binary": str(program),
+        "OCF_RESKEY_CRM_meta_timeout": "20000",
+        "OCF_RESKEY_CRM_meta_interval": "10000",
+    }
+    agent = str(here.resource_agents / "NovaCompute")
+    here.at_end(lambda: here.call([agent, "stop"], environment))
+    begun = here.call([agent, "start"], environment)
+    if begun.returncode:
+        raise BenchError(f"NovaCompute does not start: {begun.stderr.strip()}")
+    return environment
 
 
 def _cases(

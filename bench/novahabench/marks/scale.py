@@ -1,0 +1,213 @@
+"""Mark 6: a thousand hosts, and a rack of them dying at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from novahabench import usage, world
+from novahabench.mark import Case, Goal, Mark, Say
+from novahabench.site import Evacuator, Nova, check, die, wait_for
+from novahabench.usage import Command
+from novahabench.world import World, cib, host
+
+_EACH = 50
+_SMALL, _LARGE = 100, 1000
+_SIZES = (_SMALL, 300, _LARGE)
+
+_INDEPENDENT = 1.1
+"""What is the same: a tenth more is noise."""
+
+_SETTLE = 5.0
+"""Seconds until the turn that closed the last recovery is over."""
+
+_MEMORY = 256.0
+"""MB that the evacuator may take with a rack dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A site where nothing is to be done. evacuator: CPU seconds a minute. memory: MB.
+
+    status, monitor, off: CPU seconds of a call of novaha status and of fence_compute.
+    """
+
+    evacuator: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    status: list[float] = field(default_factory=list)
+    monitor: list[float] = field(default_factory=list)
+    off: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured. windows: of so many seconds that an idle evacuator is watched."""
+
+    sizes: tuple[int, ...]
+    instances: tuple[int, ...]
+    windows: int
+    seconds: float
+    rack: int
+
+
+_WHOLE = Extent(_SIZES, (0, 5_000), windows=6, seconds=20.0, rack=40)
+_QUICK = Extent((_SMALL, _LARGE), (0,), windows=2, seconds=10.0, rack=4)
+
+
+def measure(quick: bool, say: Say) -> Iterator[Case]:
+    """Idle at several sizes, then a rack that dies; quick: fewer sizes and a smaller rack."""
+    extent = _QUICK if quick else _WHOLE
+    grown: dict[int, Idle] = {}
+    for hosts in extent.sizes[:-1]:
+        idle = partial(_idle, hosts=hosts, numbers=(hosts * _EACH,), extent=extent, say=say)
+        ((_, grown[hosts]),) = world.inside(idle, cib(hosts))
+    largest = partial(_largest, grown=grown, extent=extent, say=say)
+    yield from world.inside(largest, cib(_LARGE))
+
+
+def _largest(here: World, grown: dict[int, Idle], extent: Extent, say: Say) -> Iterator[Case]:
+    numbers = [*extent.instances, _LARGE * _EACH]
+    filled = dict(_idle(here, _LARGE, numbers, extent, say))
+    grown[_LARGE] = filled[_LARGE * _EACH]
+    yield from _growth(grown)
+    yield from _independence(filled)
+    say(f"a rack of {extent.rack} hosts dies")
+    yield from _rack(here, extent.rack)
+
+
+def _idle(
+    here: World, hosts: int, numbers: Sequence[int], extent: Extent, say: Say
+) -> Iterator[tuple[int, Idle]]:
+    """The site with each of these numbers of instances."""
+    for instances in numbers:
+        say(f"idle with {hosts} hosts and {instances} instances")
+        nova = Nova(here, hosts, instances)
+        evacuator = Evacuator(here, nova.config)
+        evacuator.wait_for_nova()
+        idle = Idle()
+        for _ in range(extent.windows):
+            before = usage.used(evacuator.pid)
+            time.sleep(extent.seconds)
+            idle.evacuator.append((usage.used(evacuator.pid) - before) * 60 / extent.seconds)
+            idle.memory.append(usage.resident(evacuator.pid))
+        _calls(here, idle, extent.windows)
+        evacuator.stop()
+        nova.kill()
+        _off(here, host(hosts), idle, extent.windows)
+        yield instances, idle
+
+
+def _calls(here: World, idle: Idle, times: int) -> None:
+    status = Command((str(here.novaha), "status"), here.environment)
+    monitor = Command((str(here.fence_compute),), here.environment, "action=monitor\n")
+    for samples, costs in (
+        (idle.status, usage.alternating({"": status}, times)),
+        (idle.monitor, usage.alternating({"": monitor}, times)),
+    ):
+        samples.extend(round(found.cpu, 6) for found in costs[""])
+
+
+def _off(here: World, name: str, idle: Idle, times: int) -> None:
+    """With no evacuator, which would work on what is flagged."""
+    lines = f"action=off\nnodename={name}\n"
+    off = Command((str(here.fence_compute),), here.environment, lines)
+    idle.off.extend(round(found.cpu, 6) for found in usage.alternating({"": off}, times)[""])
+    flag = f"//instance_attributes[@id='novaha-{name}']"
+    world.run(["cibadmin", "--delete", "--force", "--xpath", flag])
+
+
+_WHAT = {
+    "evacuator": ("evacuator, idle, CPU time a minute", "s"),
+    "memory": ("evacuator, idle, memory", "MB"),
+    "status": ("novaha status, CPU time", "s"),
+    "monitor": ("fence_compute monitor, CPU time", "s"),
+    "off": ("fence_compute off, CPU time", "s"),
+}
+
+
+def _growth(grown: Mapping[int, Idle]) -> Iterator[Case]:
+    """Ten times the hosts may cost ten times as much."""
+    for name, (text, unit) in _WHAT.items():
+        samples = {hosts: tuple(getattr(idle, name)) for hosts, idle in grown.items()}
+        for hosts, found in samples.items():
+            yield Case(f"{text}, {hosts} hosts", unit, found, series=text, size=hosts)
+        beside = f"{_SMALL} hosts"
+        yield Case(
+            f"{text}, {_LARGE} hosts",
+            unit,
+            samples[_LARGE],
+            {beside: samples[_SMALL]},
+            Goal(_LARGE / _SMALL, beside),
+        )
+
+
+def _independence(filled: Mapping[int, Idle]) -> Iterator[Case]:
+    """Instances that are well cost nothing."""
+    text, unit = _WHAT["evacuator"]
+    beside = "no instances"
+    for instances, idle in filled.items():
+        if instances:
+            yield Case(
+                f"{text}, {instances} instances",
+                unit,
+                tuple(idle.evacuator),
+                {beside: tuple(filled[0].evacuator)},
+                Goal(_INDEPENDENT, beside),
+            )
+
+
+def _rack(here: World, rack: int) -> Iterator[Case]:
+    instances = rack * _EACH
+    nova = Nova(here, _LARGE, _LARGE * _EACH)
+    evacuator = Evacuator(here, nova.config)
+    evacuator.wait_for_nova()
+    nova.tell("clear")
+    dead = [host(number) for number in range(1, rack + 1)]
+    before, began = usage.used(evacuator.pid), time.monotonic()
+    die(here, nova, dead)
+    fenced = time.monotonic()
+    wait_for(evacuator, "recovered", dead, 300 + instances)
+    ended = time.monotonic()
+    counted = check(nova, dead)["requests"]
+    of = f"{rack} hosts with {instances} instances die"
+    details = {"requests": counted}
+    yield Case(f"{of}: all fenced and flagged", "s", (round(fenced - began, 3),))
+    yield Case(f"{of}: all recovered", "s", (round(ended - began, 3),), details=details)
+    cpu = usage.used(evacuator.pid) - before
+    yield Case(f"{of}: evacuator, CPU time for each instance", "s", (cpu / instances,))
+    peak = usage.resident(evacuator.pid, peak=True)
+    yield Case(f"{of}: evacuator, most memory", "MB", (peak,), goal=Goal(_MEMORY))
+    beyond = sum(counted.values()) - instances
+    yield Case(f"{of}: requests to Nova beyond one evacuate, for each", "", (beyond / instances,))
+    rate = sum(counted.values()) / (ended - began)
+    yield Case(f"{of}: requests to Nova", "1/s", (rate,))
+    yield from _waiting(nova, evacuator, of)
+    nova.tell("boot", dead)
+    wait_for(evacuator, "", dead, 300)
+
+
+def _waiting(nova: Nova, evacuator: Evacuator, of: str) -> Iterator[Case]:
+    """The hosts are recovered and still off: there is nothing to do about them."""
+    time.sleep(_SETTLE)
+    nova.tell("clear")
+    before, seconds = usage.used(evacuator.pid), 30.0
+    time.sleep(seconds)
+    counted = nova.tell("look")["requests"]
+    rate = sum(counted.values()) / seconds
+    details = {"requests": counted}
+    yield Case(f"{of}: afterwards, still off, requests to Nova", "1/s", (rate,), details=details)
+    cpu = (usage.used(evacuator.pid) - before) * 60 / seconds
+    yield Case(f"{of}: afterwards, still off, evacuator, CPU time a minute", "s", (cpu,))
+
+
+MARK = Mark(
+    id=6,
+    title="Scale",
+    measured="The real evacuator and agents on a real CIB of 1,000 compute hosts and a simulated "
+    "Nova with 50 instances on each: what they cost when nothing happens, and when a rack dies.",
+    beside="the same at a tenth of the hosts, and without instances.",
+    mark="growth at most linear with hosts, none with instances; a rack's recovery in 256 MB",
+    measure=measure,
+)
