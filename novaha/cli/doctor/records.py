@@ -85,8 +85,8 @@ def older(recoveries: Recoveries) -> Iterator[Trouble]:
             continue
         yield error(
             node,
-            f"the older agents flagged it (evacuate={value}) and the evacuator has not adopted that "
-            "within a minute: its instances may not have been recovered",
+            f"the older agents flagged it (evacuate={value}) and the evacuator, which looks each "
+            "minute, has not adopted that: its instances may not have been recovered",
             "novaha status  # tells why\n"
             f"pcs stonith fence {node}  # if its instances are still on it\n"
             f"attrd_updater --delete --name evacuate --node {node}",
