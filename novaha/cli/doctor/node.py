@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 
 from novaha import __version__
@@ -186,33 +187,42 @@ def boot(node: Node) -> Iterator[Trouble]:
             )
 
 
-def host_name(node: Node) -> Iterator[Trouble]:
+def _of_nova_conf(
+    look: Callable[[Node, NovaConf], Iterator[Trouble]],
+) -> Callable[[Node], Iterator[Trouble]]:
+    """A check of what nova-compute is told here, where it is and that can be read."""
+
+    @wraps(look)
+    def check(node: Node) -> Iterator[Trouble]:
+        conf = node.nova_conf
+        if not node.compute or conf is None:
+            yield not_checked("", "this is no compute node" if node.name else _NO_ROLE)
+        elif conf.problem:
+            yield not_checked(conf.path, conf.problem)
+        else:
+            yield from look(node, conf)
+
+    return check
+
+
+@_of_nova_conf
+def host_name(node: Node, conf: NovaConf) -> Iterator[Trouble]:
     """Whether the controllers can tell which host of Nova this node is."""
-    conf = node.nova_conf
-    if not node.compute or conf is None:
-        yield not_checked("", "this is no compute node" if node.name else _NO_ROLE)
-    elif conf.problem:
-        yield not_checked(conf.path, conf.problem)
-    else:
-        try:
-            naming.nova_host(node.name, [conf.host], node.host_names)
-        except UnknownHostError:
-            yield warning(
-                node.name,
-                f"Nova will know this node as {conf.host}: the controllers must be told that",
-                f"in {node.conf_path} on every controller: [nova] host_names = "
-                f"{node.name}:{conf.host}\nor in {conf.path}: [DEFAULT] host = {node.name}",
-            )
+    try:
+        naming.nova_host(node.name, [conf.host], node.host_names)
+    except UnknownHostError:
+        yield warning(
+            node.name,
+            f"Nova will know this node as {conf.host}: the controllers must be told that",
+            f"in {node.conf_path} on every controller: [nova] host_names = "
+            f"{node.name}:{conf.host}\nor in {conf.path}: [DEFAULT] host = {node.name}",
+        )
 
 
-def resume(node: Node) -> Iterator[Trouble]:
+@_of_nova_conf
+def resume(node: Node, conf: NovaConf) -> Iterator[Trouble]:
     """What becomes of instances whose host rebooted by itself."""
-    conf = node.nova_conf
-    if not node.compute or conf is None:
-        yield not_checked("", "this is no compute node" if node.name else _NO_ROLE)
-    elif conf.problem:
-        yield not_checked(conf.path, conf.problem)
-    elif not conf.resumes:
+    if not conf.resumes:
         yield warning(
             conf.path,
             "resume_guests_state_on_host_boot is not true: a host that reboots by itself quicker "

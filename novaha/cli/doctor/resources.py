@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import wraps
 from pathlib import PurePath
 
-from novaha.cli.configuration import Device, LocationRule, Resource
+from novaha.cli.configuration import Configuration, Device, LocationRule, Resource
 from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.layout import COMPUTE_ID, EVACUATE_ID
@@ -97,13 +98,25 @@ def evacuate_placement(cluster: Cluster) -> Iterator[Trouble]:
         yield error(resource.id, "it may be placed on a compute node, and die with it", SETUP)
 
 
-def compute_placement(cluster: Cluster) -> Iterator[Trouble]:
+def _of_the_clone(
+    look: Callable[[Configuration, str], Iterator[Trouble]],
+) -> Callable[[Cluster], Iterator[Trouble]]:
+    """A check of nova-compute's clone, where there is one."""
+
+    @wraps(look)
+    def check(cluster: Cluster) -> Iterator[Trouble]:
+        resource = holder(cluster.now)
+        if resource is None or not resource.clone:
+            yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
+        else:
+            yield from look(cluster.now, resource.clone)
+
+    return check
+
+
+@_of_the_clone
+def compute_placement(now: Configuration, clone: str) -> Iterator[Trouble]:
     """nova-compute has no business on controllers."""
-    now, resource = cluster.now, holder(cluster.now)
-    if resource is None or not resource.clone:
-        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
-        return
-    clone = resource.clone
     exclusive = any(
         rule.resource == clone
         and (rule.attribute, rule.operation, rule.value) == (ROLE, "eq", COMPUTE)
@@ -120,33 +133,28 @@ def compute_placement(cluster: Cluster) -> Iterator[Trouble]:
         yield error(clone, "no rule keeps it to the compute nodes", SETUP)
 
 
-def compute_probes(cluster: Cluster) -> Iterator[Trouble]:
+@_of_the_clone
+def compute_probes(now: Configuration, clone: str) -> Iterator[Trouble]:
     """One dead host must not keep nova-compute from starting on the others."""
-    now, resource = cluster.now, holder(cluster.now)
-    if resource is None or not resource.clone:
-        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
-        return
-    wanted = LocationRule(resource.clone, "0", ROLE, "eq", COMPUTE)
+    wanted = LocationRule(clone, "0", ROLE, "eq", COMPUTE)
     looked_for = {r.discovery for r in now.rules if replace(r, discovery="always") == wanted}
     exclusive = "exclusive" in looked_for  # where two rules differ, that one counts
     if exclusive or "never" not in looked_for:
         remove = "pcs constraint delete ID, of its rule with resource-discovery=exclusive\n"
         yield warning(
-            resource.clone,
+            clone,
             "Pacemaker looks for it on every host before it starts it on one, and for that tries "
             "to reach the dead ones",
             (remove if exclusive else "") + SETUP,
         )
 
 
-def hold_rule(cluster: Cluster) -> Iterator[Trouble]:
+@_of_the_clone
+def hold_rule(now: Configuration, clone: str) -> Iterator[Trouble]:
     """Pacemaker itself must know that a host is held (law 4)."""
-    now, resource = cluster.now, holder(cluster.now)
-    if resource is None or not resource.clone:
-        yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
-    elif not _bound(now.rules, LocationRule(resource.clone, _BANNED, HOLD, "eq", "true")):
+    if not _bound(now.rules, LocationRule(clone, _BANNED, HOLD, "eq", "true")):
         yield error(
-            resource.clone,
+            clone,
             f"no rule on {HOLD}: Pacemaker tries to start it on hosts that are not recovered yet, "
             "and that fails",
             SETUP,
