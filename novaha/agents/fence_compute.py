@@ -6,6 +6,7 @@ else (law 7); what follows from the flag is the evacuator's work.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -55,7 +56,8 @@ class Log:
 
     def __call__(self, text: str) -> None:
         if self._stderr is not None:
-            print(f"{AGENT.name}: {text}", file=self._stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(f"{AGENT.name}: {text}", file=self._stderr, flush=True)
         self._to_file(text)
 
     def debug(self, text: str) -> None:
@@ -69,12 +71,10 @@ class Log:
         if not self._file:
             return
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {AGENT.name}: {text}\n"
-        try:
+        with contextlib.suppress(OSError):  # a full disk must not keep a host from being fenced
             descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        except OSError:
-            return  # a full disk must not keep a host from being fenced
-        with open(descriptor, "a", encoding="utf-8") as file:
-            file.write(line)
+            with open(descriptor, "a", encoding="utf-8") as file:
+                file.write(line)
 
 
 def main(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -126,6 +127,8 @@ def test_an_unknown_target_is_an_error_that_names_the_nodes(execute, lines: str)
         "plug=compute-1.example.org\n",
         "nodename=compute-1\n",
         "plug=/redfish/v1/1\nnodename=compute-1\n",
+        "plug=fd00::1\nnodename=compute-1\n",  # pcmk_host_map=compute-1:fd00::1
+        "plug=COMPUTE-1.EXAMPLE.ORG\nnodename=compute-1\n",
         "plug=compute-2\nnodename=compute-1\nplug=compute-1\n",
         "# plug=compute-2\nnodename=compute-1\n",
     ],
@@ -164,3 +167,27 @@ def test_quiet_and_the_debug_file(execute, tmp_path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert "nobody" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_pacemakers_own_lines(execute, query) -> None:
+    """What pacemaker-fenced of 2.1 and 3 writes to it, whatever the device is configured with."""
+    lines = "action=off\nnodename=compute-1\nplug=compute-1\nport=compute-1\nip=fd00::1\n"
+    done = execute(AGENT, stdin=f"{lines}crm_feature_set=3.16.2\nverbose=1\ndelay=0s\n")
+    assert (done.returncode, done.stdout) == (0, "Success: Powered OFF\n")
+    assert "compute-1 is flagged for recovery" in done.stderr  # verbose
+    assert query(RECORD)
+
+
+def test_off_waits_for_the_delay_that_is_asked_for(execute, query) -> None:
+    began = time.monotonic()
+    assert execute(AGENT, "-o", "off", "-n", "compute-1", "--delay=2").returncode == 0
+    assert time.monotonic() - began >= 2
+    assert query(RECORD)
+
+
+def test_debugging_needs_no_verbose_and_a_full_disk_does_not_keep_it(execute, tmp_path) -> None:
+    log = tmp_path / "debug"
+    assert execute(AGENT, "-o", "off", "-n", "compute-1", "--debug-file", str(log)).returncode == 0
+    assert "compute-1 is flagged for recovery" in log.read_text()
+    done = execute(AGENT, stdin="action=off\nplug=compute-1\ndebug_file=/dev/full\n")
+    assert done.returncode == 0, done.stderr
