@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,27 @@ print("\\n" + json.dumps(sorted(new - set(sys.stdlib_module_names))))
 """
 
 
-def foreign(environment, executable: str, *args: str, **env: str) -> set[str]:
+OWN_RUN = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    """
+mount --make-rprivate /
+for directory in /run /var/log; do mount -t tmpfs none $directory; done
+exec "$@"
+""",
+    "sh",
+)
+"""Where an evacuator may be started and leave what it leaves."""
+
+
+def foreign(
+    environment, executable: str, *args: str, prefix: Sequence[str] = (), **env: str
+) -> set[str]:
     """The packages outside the standard library that the executable loads."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, str(ROOT / executable), *args],
+        [*prefix, sys.executable, "-c", PROBE, str(ROOT / executable), *args],
         env={**environment, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -45,7 +63,11 @@ def foreign(environment, executable: str, *args: str, **env: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "action", ["off", "on", "status", "list", "list-status", "monitor", "metadata", "validate-all"]
+    "action",
+    [
+        *("off", "on", "status", "list", "list-status", "monitor"),
+        *("metadata", "manpage", "validate-all"),
+    ],
 )
 def test_every_action_of_fence_compute(environment, action: str) -> None:
     loaded = foreign(environment, "fence_agents/fence_compute", "-o", action, "-n", "compute-1")
@@ -53,7 +75,7 @@ def test_every_action_of_fence_compute(environment, action: str) -> None:
 
 
 @pytest.mark.parametrize("agent", ["NovaCompute", "NovaEvacuate", "nova-compute-wait", "libvirtd"])
-@pytest.mark.parametrize("action", ["monitor", "stop", "meta-data", "validate-all"])
+@pytest.mark.parametrize("action", ["monitor", "stop", "meta-data", "validate-all", "usage"])
 def test_cheap_actions_of_the_resource_agents_do_without_lxml(
     environment, agent: str, action: str
 ) -> None:
@@ -61,9 +83,26 @@ def test_cheap_actions_of_the_resource_agents_do_without_lxml(
 
 
 @pytest.mark.parametrize("agent", ["NovaCompute", "nova-compute-wait", "libvirtd"])
+def test_reload_and_depth_on_a_compute_host(environment, agent: str) -> None:
+    assert foreign(environment, f"ocf/{agent}", "reload-agent") <= {"novaha"}
+    deep = {"OCF_CHECK_LEVEL": "20", "OCF_RESKEY_CRM_meta_interval": "60000"}
+    assert foreign(environment, f"ocf/{agent}", "monitor", **deep) <= {"novaha"}
+    by_hand = {"PCMK_service": "crm_resource", "HA_debug": "1"}
+    assert foreign(environment, f"ocf/{agent}", "monitor", **by_hand) <= ALLOWED
+
+
+@pytest.mark.parametrize("agent", ["NovaCompute", "nova-compute-wait", "libvirtd"])
 def test_start_on_a_compute_host(environment, agent: str) -> None:
     loaded = foreign(environment, f"ocf/{agent}", "start", OCF_RESKEY_binary="/nonexistent/program")
     assert loaded <= ALLOWED
+
+
+def test_the_evacuators_agent_leaves_novas_libraries_to_the_evacuator(environment) -> None:
+    config = {"OCF_RESKEY_config": "/nonexistent/novaha.conf"}
+    loaded = foreign(environment, "ocf/NovaEvacuate", "start", prefix=OWN_RUN, **config)
+    assert loaded <= {"novaha"}
+    deep = {"OCF_CHECK_LEVEL": "10", "OCF_RESKEY_CRM_meta_interval": "60000"}
+    assert foreign(environment, "ocf/NovaEvacuate", "monitor", **deep) <= {"novaha"}
 
 
 def test_alert(environment) -> None:
