@@ -63,6 +63,11 @@ NO_REASONS = {
     "novaha status",
     "runs as process …",
     "the host is free",
+    "at check level 10 also …",
+    "fenced … UTC",
+    "that Nova answers",
+    "that libvirt and virsh are here",
+    "that nova-compute is here, and Pacemaker's alone",
 }
 """Sentences in the source that nobody reads as a reason."""
 
