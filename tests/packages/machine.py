@@ -14,7 +14,7 @@ from novahalab.roots import Scratch
 
 # What installing and removing any package changes.
 _OF_DPKG = (
-    *("var/lib/dpkg/", "var/lib/apt/", "var/log/", "var/cache/", "var/backups/"),
+    *("var/lib/dpkg/", "var/lib/rpm/", "var/lib/apt/", "var/log/", "var/cache/", "var/backups/"),
     "etc/ld.so.cache",
 )
 _OTHERS = ("dev", "proc", "root", "run", "tmp")

@@ -19,16 +19,19 @@ PROVIDER = "/usr/lib/ocf/resource.d/openstack"
 FENCE = "/usr/sbin/fence_compute"
 ASIDE = "/usr/lib/novaha/distrib"
 AGENTS = (*(f"{PROVIDER}/{agent.name}" for agent in OCF_AGENTS), FENCE)
+ALERT = "/usr/share/pacemaker/alerts/novaha_alert"
 CONF = "[keystone]\nauth_type = none\nendpoint = http://192.0.2.1\n"
 
 
 def assert_ours(machine: Machine) -> None:
     """Every agent is of this version, runs, and doctor is content with it."""
+    for file in (*AGENTS, ALERT):
+        assert machine.text(file).startswith("#!/usr/bin/python3 -I\n# novaha: "), file
     for agent in OCF_AGENTS:
         done = machine.run(f"{PROVIDER}/{agent.name}", "meta-data")
         assert f'<resource-agent name="{agent.name}" version="{__version__}">' in done.stdout
     assert 'name="fence_compute"' in machine.run(FENCE, "-o", "metadata").stdout
-    machine.run("/usr/share/pacemaker/alerts/novaha_alert", CRM_alert_kind="node")
+    machine.run(ALERT, CRM_alert_kind="node")
     assert machine.run("novaha", "--version").stdout == f"novaha {__version__}\n"
     findings = machine.doctor("node")
     for check in ("agents", "python"):
