@@ -6,6 +6,7 @@ The process holds no state that matters, so starting, ending and killing it cost
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
@@ -190,13 +191,13 @@ def _problems(health: Mapping[str, Any]) -> Iterator[str]:
     silent = float(nova.get("silent_for", SILENT_AFTER))
     if nova.get("ok") is False and silent >= SILENT_AFTER:
         yield (
-            f"Nova has not answered for {silent:.0f} s, recoveries wait for it "
+            f"Nova has not answered since {_moment(silent)}, recoveries wait for it "
             f"(novaha doctor --only cloud): {nova.get('problem') or 'no reason given'}"
         )
     failing = float(health.get("failing_for", 0.0))
     if health.get("problem") and failing >= SILENT_AFTER:
         yield (
-            f"the evacuator has got nowhere for {failing:.0f} s "
+            f"the evacuator has got nowhere since {_moment(failing)} "
             f"(novaha doctor): {health['problem']}"
         )
     yield from health.get("attention", ())
@@ -213,6 +214,11 @@ def validate_all(request: Request, context: Context) -> ExitCode:
 def _given(request: Request) -> dict[str, str]:
     """What the operator set, which wins over the configuration file."""
     return {n: request.parameters[n] for n in sorted(request.given) if n in request.parameters}
+
+
+def _moment(ago: float) -> str:
+    """When that was, seconds ago. Pacemaker shows the reason that a state began with, for ever."""
+    return time.strftime("%H:%M UTC", time.gmtime(time.time() - ago))
 
 
 def _rows(health: Mapping[str, Any], context: Context) -> Iterator[Row]:
