@@ -30,6 +30,7 @@ class HostMemory:
     unanswered_at: when Nova last gave no answer to a request about the host itself.
     online_since: since when Pacemaker has had the node online, None while it has not.
     listed: the instances on the host when its recovery was prepared, and when that was read.
+    rows: the evacuations of a recovered host, as they were last read.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
 
@@ -55,6 +56,8 @@ class HostMemory:
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
+    rows: tuple[Migration, ...] | None = None
+    _looked_at: datetime | None = None
     _heartbeat: datetime | None = None
     _beats: int = 0
     _had_unfinished: bool = False
@@ -144,6 +147,20 @@ class HostMemory:
         self._alive = self._alive or self._beats >= _BEATS
         return self._alive
 
+    @property
+    def alive(self) -> bool:
+        """Whether nova-compute was seen to run since the recovery was over."""
+        return self._alive
+
+    def is_silent(self, last_seen: datetime | None, *, online: bool) -> bool:
+        """Whether nothing can have become of the host since it was looked at last.
+
+        Pacemaker has it offline, and Nova has heard nothing of its nova-compute.
+        """
+        silent = not online and not self._alive and last_seen == self._looked_at
+        self._looked_at = last_seen
+        return silent
+
     def saw_closed(self, newest: Iterable[Migration]) -> bool:
         """Whether nova-compute was seen to close its finished evacuations, which it does when
         it starts: the quicker sign of life."""
@@ -176,3 +193,4 @@ class HostMemory:
         self.ended = False
         self.left = None
         self.listed = None
+        self.rows = None

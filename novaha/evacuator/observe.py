@@ -88,6 +88,7 @@ class Observer:
         self._ask_again_at = float("-inf")
         self._open_hosts: frozenset[str] | None = None
         self._last_deleted: str | None = None
+        self._online: frozenset[str] | None = None
 
     def views(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
@@ -99,6 +100,7 @@ class Observer:
         services, problem = self._services(records)
         if services:
             self._look_for_room(services, memory)
+        self._online = self._who_is_online(records, memory)
         return list(
             self._pool.map(
                 lambda record: self._view(record, memory[record.node], services, problem),
@@ -270,7 +272,10 @@ class Observer:
         assert service is not None
         if memory.left is None:
             memory.left = tuple(self._compute.instances_on(host))
-        migrations = tuple(self._compute.evacuations_from(host))
+        silent = memory.is_silent(service.last_seen, online=self._may_be_online(view.node))
+        if memory.rows is None or not silent:
+            memory.rows = tuple(self._compute.evacuations_from(host))
+        migrations = memory.rows
         closed = memory.saw_closed(newest(migrations).values())
         alive = memory.saw_heartbeat(service.last_seen) or closed
         left = memory.left
@@ -295,10 +300,31 @@ class Observer:
 
     def _see_whether_online(self, node: str, memory: HostMemory, now: float) -> None:
         """Only asked when it matters: for a host with instances that found no place."""
-        if not memory.failures or not self._fencing.is_online(node):
+        if self._online is None:
+            return
+        if not memory.failures or node not in self._online:
             memory.online_since = None
         elif memory.online_since is None:
             memory.online_since = now
+
+    def _may_be_online(self, node: str) -> bool:
+        return self._online is None or node in self._online
+
+    def _who_is_online(
+        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
+    ) -> frozenset[str] | None:
+        """Only asked when it matters, and once for all; None when Pacemaker does not say."""
+        waiting = any(
+            memory[node].failures
+            or (record.state is RecoveryState.RECOVERED and not memory[node].alive)
+            for node, record in records.items()
+        )
+        if not waiting:
+            return frozenset()
+        try:
+            return self._fencing.online()
+        except NovahaError:
+            return None
 
     def _look_for_room(
         self, services: Mapping[str, ComputeService], memory: Mapping[str, HostMemory]

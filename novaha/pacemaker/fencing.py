@@ -104,13 +104,17 @@ class FenceHistory:
 
     def is_online(self, node: str) -> bool:
         """Whether Pacemaker has `node` online, its remote connection included."""
+        return node in self.online()
+
+    def online(self) -> frozenset[str]:
+        """The nodes that Pacemaker has online, remote ones by their connection."""
         command = ["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"]
-        return any(
-            element.get("name") == node
-            and element.get("online") == "true"
+        return frozenset(
+            str(element.get("name"))
+            for element in parse(self._run(command).stdout).iterfind("nodes/node")
+            if element.get("online") == "true"
             and element.get("unclean") != "true"
             and element.get("pending") != "true"
-            for element in parse(self._run(command).stdout).iterfind("nodes/node")
         )
 
     def compute_nodes(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -126,6 +126,7 @@ class FakeFencing:
     successes: list[tuple[str, datetime]] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     is_online: Callable[[str], bool] = field(default=lambda node: False)
+    nodes: Callable[[], Iterable[str]] = field(default=tuple)
     on_restart: Callable[[str], None] = field(default=lambda node: None)
     by_hand: dict[str, datetime] = field(default_factory=dict)
     computes: frozenset[str] = frozenset()
@@ -144,6 +145,9 @@ class FakeFencing:
 
     def request(self, node: str) -> None:
         self.requested.append(node)
+
+    def online(self) -> frozenset[str]:
+        return frozenset(filter(lambda node: self.is_online(node), self.nodes()))
 
     def confirmed_by_hand(self) -> dict[str, datetime]:
         return dict(self.by_hand)
@@ -192,7 +196,9 @@ class Site:
         self.nova.on_request = self._watch_request
         self.records = FakeRecords()
         self.flags = FakeOlderFlags()
-        self.fencing = FakeFencing(is_online=lambda node: self.nova.hosts[node].powered)
+        self.fencing = FakeFencing(
+            is_online=lambda node: self.nova.hosts[node].powered, nodes=lambda: self.nova.hosts
+        )
         self.fencing.on_restart = self.nova.start_compute
         self.policy = policy or Policy()
         self.pace = pace
