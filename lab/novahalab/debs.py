@@ -44,7 +44,8 @@ def prepare(release: str, say: Say = lambda text: None) -> None:
     """Make what needs the network, if it is not there. Raises LabError."""
     layer, marker = tools(release), tools(release) / _MARKER
     control = layout.SOURCE / "packaging/debian/control"
-    recipe = hashlib.sha256(control.read_bytes() + " ".join(_CHECKERS).encode()).hexdigest()
+    source, _, _ = control.read_text().partition("\n\n")  # what is built comes after
+    recipe = hashlib.sha256(f"{source} {_CHECKERS}".encode()).hexdigest()
     if marker.exists() and marker.read_text() == recipe:
         return
     layout.PACKAGES.mkdir(parents=True, exist_ok=True)
