@@ -88,8 +88,8 @@ class Compute(Protocol):
 
     def evacuations_from(self, host: str) -> list[Migration]: ...
 
-    def receiver(self, instance: str) -> str | None:
-        """The destination of the instance's newest live migration that has not ended."""
+    def live_migrations_from(self, host: str) -> list[Migration]:
+        """The newest of each instance, where that has not ended."""
 
     def conductor_is_up(self) -> bool:
         """Whether anybody worked on accepted requests when `services` was last asked."""

@@ -204,9 +204,7 @@ class Observer:
         if view.record.before is None:
             memory.listed = instances, now
         memory.saw_migrations(rows, now)
-        for instance in instances:
-            if instance.task_state == "migrating" and instance.id not in memory.receivers:
-                memory.receivers[instance.id] = self._compute.receiver(instance.id)
+        self._find_receivers(view, instances, rows, memory)
         on_host = {instance.id for instance in instances}
         self._look_up(memory.to_look_up(rows, on_host), newest(rows), memory)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
@@ -226,6 +224,41 @@ class Observer:
             failures=dict(memory.failures),
             online_for=None if memory.online_since is None else now - memory.online_since,
         )
+
+    def _find_receivers(
+        self,
+        view: HostView,
+        instances: tuple[Instance, ...],
+        rows: list[Migration],
+        memory: HostMemory,
+    ) -> None:
+        """Where instances may be running that were being migrated live when the host died.
+
+        Nova shows that until the first evacuation is asked for, and forgets it when that fails:
+        who takes over a recovery asks about all of them (law 2).
+        """
+        everyone = {i.id for i in instances}
+        migrating = {i.id for i in instances if i.task_state == "migrating"}
+        taken_over = view.record.before is not None and not memory.receivers
+        unknown = (everyone if taken_over else migrating) - memory.receivers.keys()
+        found = self._receivers(view, rows) if unknown else {}
+        memory.receivers.update({i: found.get(i) for i in unknown})
+        if view.record.before is None:
+            memory.receivers = dict.fromkeys(everyone) | memory.receivers
+
+    def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, str | None]:
+        assert view.host is not None
+        # What was evacuated since has left its live migration behind: Nova never closes that.
+        left = {
+            row.instance: row.id
+            for row in sorted(rows, key=lambda row: row.id)
+            if row.status == DONE or (row.status == "completed" and row.destination)
+        }
+        return {
+            live.instance: live.destination
+            for live in self._compute.live_migrations_from(view.host)
+            if live.id >= left.get(live.instance, live.id)
+        }
 
     def _look_up(self, gone: set[str], last: Mapping[str, Migration], memory: HostMemory) -> None:
         """What became of instances that left the host: one list for those that came up together,

@@ -28,6 +28,7 @@ from novaha.core.model import (
     EvacuationLog,
     Instance,
     Migration,
+    newest,
 )
 from novaha.nova.failures import translated
 
@@ -110,26 +111,14 @@ class Nova:
 
         Asked without `changes-since`: rows just accepted fall out of that (docs/facts).
         """
-        rows: list[Any] = []
         with self._ready(f"list the evacuations from {host}"):
-            while True:
-                page = _read(functools.partial(self._migrations, host, rows))
-                rows += page
-                if len(page) < _PAGE:
-                    return [_migration(row) for row in rows]
+            return self._migrations(host, "evacuation")
 
-    def receiver(self, instance: str) -> str | None:
-        """The destination of the instance's newest live migration, None if that has ended."""
-        with self._ready(f"read the live migrations of {instance}"):
-            rows = _read(
-                lambda: self._reader.migrations.list(
-                    instance_uuid=instance, migration_type="live-migration"
-                )
-            )
-        newest = max(rows, key=lambda row: int(row.id), default=None)
-        if newest is None or newest.status in _ENDED:
-            return None
-        return newest.dest_compute or None
+    def live_migrations_from(self, host: str) -> list[Migration]:
+        """The newest live migration of each instance away from `host`, if that has not ended."""
+        with self._ready(f"list the live migrations from {host}"):
+            rows = newest(self._migrations(host, "live-migration"))
+        return [row for row in rows.values() if row.status not in _ENDED]
 
     def conductor_is_up(self) -> bool:
         """Whether Nova had a conductor that was up when `services` was last asked."""
@@ -243,10 +232,18 @@ class Nova:
                 return found
             query["marker"] = found[-1].id
 
-    def _migrations(self, host: str, before: list[Any]) -> list[Any]:
+    def _migrations(self, host: str, kind: str) -> list[Migration]:
+        rows: list[Any] = []
+        while True:
+            page = _read(functools.partial(self._page, host, kind, rows))
+            rows += page
+            if len(page) < _PAGE:
+                return [_migration(row) for row in rows]
+
+    def _page(self, host: str, kind: str, before: list[Any]) -> list[Any]:
         found = self._reader.migrations.list(
             source_compute=host,
-            migration_type="evacuation",
+            migration_type=kind,
             limit=_PAGE,
             marker=before[-1].uuid if before else None,
         )
@@ -266,8 +263,8 @@ class Nova:
             current = client.Client("2.1", **self._options).versions.get_current()
         if current is None or not getattr(current, "version", ""):
             raise NotSentError("negotiate the version of Nova's API", "Nova tells no microversions")
-        newest = api_versions.APIVersion(current.version)
-        version = min(newest, novaclient.API_MAX_VERSION, _NEWEST)
+        offered = api_versions.APIVersion(current.version)
+        version = min(offered, novaclient.API_MAX_VERSION, _NEWEST)
         if version < _OLDEST:
             raise NotSentError(
                 "negotiate the version of Nova's API",
@@ -277,7 +274,7 @@ class Nova:
         mover = min(version, _RUNS_AGAIN)
         LOG.info(
             "Nova offers up to %s; reading at %s, evacuating at %s",
-            newest.get_string(),
+            offered.get_string(),
             version.get_string(),
             mover.get_string(),
         )

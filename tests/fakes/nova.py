@@ -88,9 +88,13 @@ class FakeNova(Cloud):
             return []
         return [m for m in self._lists()[1] if m.source == host]
 
-    def receiver(self, instance: str) -> str | None:
-        self._meet("receiver")
-        return self.receivers.get(instance)
+    def live_migrations_from(self, host: str) -> list[Migration]:
+        self._meet("live_migrations_from")
+        return [
+            Migration(0, instance, host, receiver, "running")
+            for instance, receiver in self.receivers.items()
+            if self.instances[instance].host == host
+        ]
 
     def conductor_is_up(self) -> bool:
         self._meet("conductor_is_up")

@@ -27,7 +27,7 @@ READS = [
     "instances_on",
     "instance",
     "evacuations_from",
-    "receiver",
+    "live_migrations_from",
     "conductor_is_up",
     "evacuation_failed",
 ]

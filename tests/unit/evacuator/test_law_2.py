@@ -28,6 +28,26 @@ def test_law_2_a_lost_answer_is_not_sent_again() -> None:
     assert len(site.nova.requests) == 1
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1, 2, 5, 20])
+def test_law_2_a_new_evacuator_knows_where_a_live_migration_may_have_arrived(
+    seconds: float,
+) -> None:
+    """The first try found no room there, and Nova shows no task any more."""
+    site = site_with(running=1)
+    site.nova.add_instance("moving", "compute-1", form="migrating")
+    receiver = site.nova.receivers["moving"] = "compute-2"
+    site.nova.landed.add("moving")
+    site.nova.hosts[receiver].room = 0
+    site.fence("compute-1")
+    site.pass_time(seconds)
+    site.start_evacuator()
+    site.pass_time(300)
+    assert site.nova.guests["moving"] <= {receiver}
+    site.nova.hosts[receiver].room = 10
+    site.run_until(lambda: recovered(site))
+    assert site.nova.instances["moving"].host == receiver
+
+
 def test_law_2_an_unknown_answer_without_a_trace_waits_long_before_a_second_try() -> None:
     site = site_with(running=1)
     site.nova.faults["evacuate"] = [UnknownOutcomeError("evacuate", "500")]

@@ -176,6 +176,22 @@ def test_law_2_evacuations_are_asked_for_without_changes_since(api: Api, nova: N
     assert query["migration_type"] == "evacuation"
 
 
+def test_law_2_the_newest_live_migrations_that_have_not_ended(api: Api, nova: Nova) -> None:
+    def live(number: int, instance: str, status: str) -> dict[str, Any]:
+        return row(number, status) | {"instance_uuid": instance}
+
+    api.evacuations = [
+        live(1, "ended-since", "running"),
+        live(2, "ended-since", "completed"),
+        live(3, "under-way", "error"),
+        live(4, "under-way", "running"),
+    ]
+    (found,) = nova.live_migrations_from("compute-1")
+    assert (found.instance, found.id, found.destination) == ("under-way", 4, "compute-2")
+    (query,) = [query for _, path, _, query in api.asked if "os-migrations" in path]
+    assert query["migration_type"] == "live-migration"
+
+
 @pytest.mark.parametrize(("limit", "pages"), [(1000, 1), (6, 1), (5, 2), (2, 3)])
 def test_every_page_of_the_instances_is_read_and_no_other(
     api: Api, nova: Nova, limit: int, pages: int
