@@ -86,6 +86,15 @@ class Machine:
                 directories[:] = [d for d in directories if d not in _OTHERS]
         return found
 
+    def changes(self, before: dict[str, tuple[str, int, int, str]]) -> dict[str, str]:
+        """What differs from an earlier tree."""
+        now = self.tree()
+        return {
+            name: f"was {before.get(name)}, is {now.get(name)}"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        }
+
     def doctor(self, *only: str) -> dict[str, list[dict[str, Any]]]:
         """doctor's findings by the name of their check."""
         said = self.run("novaha", "doctor", "--output", "json", "--only", *only, check=False)
