@@ -197,7 +197,11 @@ class Api:
         if marker := query.get("marker"):
             found = [server for server in found if server.id > marker]
         limit = min(_PAGE, int(query.get("limit", _PAGE)))
-        return 200, {"servers": [shown(server) for server in found[:limit]]}
+        page: dict[str, Any] = {"servers": [shown(server) for server in found[:limit]]}
+        if len(found) > limit:
+            href = f"{self.base}/compute/v2.1/servers/detail?marker={found[limit - 1].id}"
+            page["servers_links"] = [{"rel": "next", "href": href}]
+        return 200, page
 
     def _server(self, instance: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if instance not in self.nova.table:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from novaha.pacemaker.cib import RecordStore
 from novahabench.machine import ROOT
 from novahabench.mark import BenchError
 from novahabench.world import World
@@ -110,7 +111,7 @@ def die(world: World, nova: Nova, hosts: Sequence[str]) -> None:
     nova.tell("crash", list(hosts))
     fencings = [
         subprocess.Popen(
-            ["stonith_admin", "--reboot", name, "--timeout", "120"],
+            ["stonith_admin", "--reboot", name, "--timeout", "300"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -124,20 +125,23 @@ def die(world: World, nova: Nova, hosts: Sequence[str]) -> None:
     world.call([str(world.alert)], {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0"})
 
 
-def wait_for(evacuator: Evacuator, state: str, hosts: Sequence[str], limit: float) -> None:
-    """Until `novaha status` has all of these in this state, "" for no record any more.
+def wait_for(state: str, hosts: Sequence[str], limit: float) -> None:
+    """Until the records of all of these have this state, "" for no record any more.
 
-    Raises BenchError after `limit` seconds.
+    The CIB is asked and not the evacuator, whose time may be what is measured. Raises BenchError
+    after `limit` seconds.
     """
     end = time.monotonic() + limit
+    records = RecordStore()
     while True:
-        states = {found["node"]: found["state"] for found in evacuator.status()["hosts"]}
+        found = records.read_all()
+        states = {name: str(getattr(record, "state", record)) for name, record in found.items()}
         waiting = {name: states.get(name, "") for name in hosts if states.get(name, "") != state}
         if not waiting:
             return
         if time.monotonic() > end:
             raise BenchError(f"not {state or 'back'} within {limit:g} s: {waiting}")
-        time.sleep(0.5)
+        time.sleep(0.25)
 
 
 def check(nova: Nova, hosts: Sequence[str]) -> dict[str, Any]:

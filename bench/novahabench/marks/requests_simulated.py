@@ -31,7 +31,7 @@ def _measure(here: World, instances: int) -> Iterator[Case]:
     nova.tell("clear")
     dead = [host(1)]
     die(here, nova, dead)
-    wait_for(evacuator, "recovered", dead, 60 + instances)
+    wait_for("recovered", dead, 60 + instances)
     counted = check(nova, dead)["requests"]
     evacuations = counted.pop("evacuate")
     details = {"instances": instances, "evacuate": evacuations, **counted}

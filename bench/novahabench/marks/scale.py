@@ -135,7 +135,7 @@ def _growth(grown: Mapping[int, Idle]) -> Iterator[Case]:
             yield Case(f"{text}, {hosts} hosts", unit, found, series=text, size=hosts)
         beside = f"{_SMALL} hosts"
         yield Case(
-            f"{text}, {_LARGE} hosts",
+            f"{text}, from {_SMALL} to {_LARGE} hosts",
             unit,
             samples[_LARGE],
             {beside: samples[_SMALL]},
@@ -168,7 +168,7 @@ def _rack(here: World, rack: int) -> Iterator[Case]:
     before, began = usage.used(evacuator.pid), time.monotonic()
     die(here, nova, dead)
     fenced = time.monotonic()
-    wait_for(evacuator, "recovered", dead, 300 + instances)
+    wait_for("recovered", dead, 300 + instances)
     ended = time.monotonic()
     counted = check(nova, dead)["requests"]
     of = f"{rack} hosts with {instances} instances die"
@@ -185,7 +185,7 @@ def _rack(here: World, rack: int) -> Iterator[Case]:
     yield Case(f"{of}: requests to Nova", "1/s", (rate,))
     yield from _waiting(nova, evacuator, of)
     nova.tell("boot", dead)
-    wait_for(evacuator, "", dead, 300)
+    wait_for("", dead, 300)
 
 
 def _waiting(nova: Nova, evacuator: Evacuator, of: str) -> Iterator[Case]:
