@@ -18,6 +18,7 @@ from tests.packages.machine import Machine
 RELEASE = "trixie"
 # python3's own directories, as they are where a distribution builds.
 AS_A_DISTRIBUTION = {"DEB_PYTHON_INSTALL_LAYOUT": "deb"}
+PROVIDER = "/usr/lib/ocf/resource.d/openstack"
 CONTESTED = ("NovaEvacuate.7", "nova-compute-wait.7", "fence_compute.8")
 
 
@@ -51,6 +52,23 @@ def machine(layers: list[Path], built: Path) -> Iterator[Machine]:
     with Scratch(layers, debs.log(RELEASE)) as root:
         shutil.copytree(built, root.path("/root/rpms"))
         yield Machine(root)
+
+
+def rpms(machine: Machine) -> list[str]:
+    """The names of ours on the machine."""
+    return [f"/root/rpms/{rpm.name}" for rpm in machine.path("/root/rpms").iterdir()]
+
+
+def older_agents(machine: Machine, version: str) -> str:
+    """A package resource-agents that has an agent of the same name; its file on the machine."""
+    text = f"theirs, {version}"
+    machine.path("/root/theirs.spec").write_text(
+        "Name: resource-agents\nSummary: s\nLicense: l\nBuildArch: noarch\nRelease: 1\n"
+        f"Version: {version}\n%description\nd\n%install\nmkdir -p %{{buildroot}}{PROVIDER}\n"
+        f"echo '{text}' >%{{buildroot}}{PROVIDER}/NovaEvacuate\n%files\n{PROVIDER}/NovaEvacuate\n"
+    )
+    machine.run("rpmbuild", "-bb", "--define", "_topdir /root/theirs", "/root/theirs.spec")
+    return f"/root/theirs/RPMS/noarch/resource-agents-{version}-1.noarch.rpm"
 
 
 def asked(machine: Machine, question: str, package: str) -> set[str]:
@@ -94,17 +112,40 @@ def test_what_it_needs(machine: Machine) -> None:
 
 def test_installed_and_removed(machine: Machine) -> None:
     """The scriptlets, with an older agent of the same name in the way."""
-    older = machine.path("/usr/lib/ocf/resource.d/openstack/NovaEvacuate")
+    older = machine.path(f"{PROVIDER}/NovaEvacuate")
     older.parent.mkdir(parents=True)
     older.write_text("#!/bin/sh\n# the older agent\n")
     machine.path("/usr/share/licenses").mkdir()  # of the package filesystem
     machine.run("rpm", "--initdb")
     before = machine.tree()
-    rpms = [f"/root/rpms/{rpm.name}" for rpm in machine.path("/root/rpms").iterdir()]
-    machine.run("rpm", "--install", "--nodeps", *rpms)
+    machine.run("rpm", "--install", "--nodeps", *rpms(machine))
     for agent in OCF_AGENTS:
-        done = machine.run(f"/usr/lib/ocf/resource.d/openstack/{agent.name}", "meta-data")
+        done = machine.run(f"{PROVIDER}/{agent.name}", "meta-data")
         assert f'version="{__version__}"' in done.stdout
     assert 'name="fence_compute"' in machine.run("/usr/sbin/fence_compute", "-o", "metadata").stdout
     machine.run("rpm", "--erase", "--nodeps", "novaha-agents", "python3-novaha")
     assert machine.changes(before) == {}
+
+
+def test_a_package_with_the_same_agent_comes_is_upgraded_and_goes(machine: Machine) -> None:
+    """The triggers: ours stays in place, theirs is kept as it is now."""
+    agent, kept = f"{PROVIDER}/NovaEvacuate", "/usr/lib/novaha/distrib/NovaEvacuate.distrib"
+    first, second = older_agents(machine, "1"), older_agents(machine, "2")
+    machine.path("/usr/share/licenses").mkdir()
+    machine.run("rpm", "--initdb")
+    before = machine.tree()
+
+    machine.run("rpm", "--install", "--nodeps", *rpms(machine))
+    for rpm, version in ((first, "1"), (second, "2")):
+        machine.run("rpm", "--upgrade", rpm)
+        assert "# novaha: " in machine.text(agent)
+        assert machine.text(kept) == f"theirs, {version}\n"
+    machine.run("rpm", "--erase", "resource-agents")
+    assert "# novaha: " in machine.text(agent)
+    assert not machine.path(kept).exists()
+
+    machine.run("rpm", "--install", first)
+    machine.run("rpm", "--erase", "--nodeps", "novaha-agents", "python3-novaha")
+    assert machine.text(agent) == "theirs, 1\n"
+    machine.run("rpm", "--erase", "resource-agents")
+    assert machine.changes(before).keys() <= {PROVIDER[1:], "usr/lib/ocf/resource.d", "usr/lib/ocf"}
