@@ -30,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.packages)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _umask() -> Iterator[None]:
+    """Roots have users of their own, whatever the umask of this machine's is."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session", params=RELEASES)
 def release(request: pytest.FixtureRequest) -> str:
     return str(request.param)
