@@ -32,9 +32,15 @@ install -m 755 {agents}/ocf/* /usr/lib/ocf/resource.d/openstack/
 install -m 755 {agents}/fence_agents/* /usr/sbin/
 for directory in {PLACE} /run /var/log; do mount -t tmpfs -o mode=755 none $directory; done
 mkdir /var/log/crmsh
-cp -r {venv} {PLACE}/venv
+mkdir {PLACE}/venv
+if [ -n "$(find {venv} ! -type l ! -perm -o=r -print -quit)" ]; then
+    cp -rT {venv} {PLACE}/venv
+    chmod -R a+rX {PLACE}/venv
+else
+    mount --bind -o ro {venv} {PLACE}/venv
+fi
 cp -r {package} {PLACE}/novaha
-chmod -R a+rX {PLACE}
+chmod -R a+rX {PLACE}/novaha
 exec "$@"
 """
 
