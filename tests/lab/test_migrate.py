@@ -98,6 +98,8 @@ pcs cluster cib older.xml
 cp older.xml older.xml.orig
 pcs="pcs -f older.xml"
 $pcs alert remove novaha-alert
+# As director has it: else everything asks for unfencing once a device promises it.
+$pcs resource defaults update requires=fencing
 for rule in {rules}; do $pcs constraint delete $rule; done
 $pcs constraint location nova-compute-clone rule resource-discovery=exclusive score=0 \
     osprole eq compute

@@ -71,6 +71,12 @@ def plan(now: Configuration, older: Older, wanted: Wanted) -> list[Part]:
             ours=False,
         ),
         Part(
+            "unfencing",
+            "before anything of the fence device changes, for that would have every host unfenced, "
+            "and nova-compute restarted",
+            tuple(_unfencing(now, older)),
+        ),
+        Part(
             "recovery",
             "every fenced host is flagged in the CIB, and the evacuator is woken at once",
             (*missing, *_evacuate(now, older), *_holder(now)),
@@ -150,7 +156,8 @@ def _holder(now: Configuration) -> Iterator[Step]:
         yield Step(f"{resource.id}: a start that was refused is tried again", command)
 
 
-def _older_things(now: Configuration, older: Older) -> Iterator[Step]:
+def _unfencing(now: Configuration, older: Older) -> Iterator[Step]:
+    """The evacuator lets a host in again; Pacemaker need not ask for it."""
     for name in older.triggers:
         yield Step(f"{name}: nothing is unfenced any more", ("resource", "delete", name))
     for name in older.requires:
@@ -158,6 +165,10 @@ def _older_things(now: Configuration, older: Older) -> Iterator[Step]:
     flag = now.flag_device()
     if flag is not None and older.provides:
         yield Step(f"{flag.id}: nor promises it", ("stonith", "meta", flag.id, "provides="))
+
+
+def _older_things(now: Configuration, older: Older) -> Iterator[Step]:
+    flag = now.flag_device()
     if flag is not None and older.flag_parameters:
         unset = (f"{name}=" for name in older.flag_parameters)
         title = f"{flag.id}: needs neither Keystone nor Nova"

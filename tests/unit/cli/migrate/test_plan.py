@@ -33,7 +33,7 @@ def commands(part: Part) -> list[str]:
 
 def test_red_hats_form() -> None:
     found = parts(forms.RED_HAT)
-    assert list(found) == ["hold", "recovery", "older things"]
+    assert list(found) == ["hold", "unfencing", "recovery", "older things"]
     wait, unit = "nova-compute-checkevacuate-clone", "nova-compute-clone"
     rules = [
         "rule resource-discovery=never score=-INFINITY osprole ne compute",
@@ -52,11 +52,21 @@ def test_red_hats_form() -> None:
     assert "resource op delete nova-evacuate-monitor-interval-60s" in recovery
     assert "resource op add nova-evacuate monitor interval=10s timeout=20s" in recovery
     assert "resource meta nova-compute-checkevacuate failure-timeout=60s" in recovery
-    assert commands(found["older things"]) == [
+    assert commands(found["unfencing"]) == [
         "resource delete compute-unfence-trigger",
         "stonith meta fence-nova provides=",
+    ]
+    assert commands(found["older things"]) == [
         "stonith update fence-nova auth-url= login= passwd= tenant-name= record-only=",
     ]
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_the_fence_device_is_not_changed_while_it_promises_unfencing(form: str) -> None:
+    """Pacemaker would unfence every host anew, and restart nova-compute (measured)."""
+    titles = list(found := parts(forms.FORMS[form], **UNIT))
+    for title in titles[: titles.index("unfencing") + 1] if "unfencing" in titles else ():
+        assert not [c for c in commands(found[title]) if c.startswith("stonith update")]
 
 
 def test_directors_form_needs_to_know_how_nova_compute_is_started() -> None:
@@ -232,5 +242,5 @@ def test_with_our_agents_all_of_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = printed(monkeypatch, capsys, ours=True).splitlines()
-    assert len([line for line in lines if line.startswith("pcs cluster cib-push ")]) == 3
+    assert len([line for line in lines if line.startswith("pcs cluster cib-push ")]) == 4
     assert not [line for line in lines if "install-agents" in line]
