@@ -125,14 +125,12 @@ def _overlaps(history: History, earlier: Evacuation, later: Evacuation) -> str:
     # Both rows in one snapshot of the database: the earlier one certainly had not ended before.
     if now is None or now.status not in IN_FLIGHT:
         return ""
-    where = now.destination
-    if where is None:
-        request = _request(history, earlier)
-        if request is None or not request.host:
-            return ""  # no host ever took it up: it could bring nothing up anywhere
-        if request.over is not None and request.over <= later.created:
-            return ""
-        where = request.host
+    request = _request(history, earlier)
+    if request is not None and request.over is not None and request.over <= later.created:
+        return ""  # its row may stay as it is for ever
+    where = now.destination or (request.host if request else "")
+    if not where:
+        return ""  # no host ever took it up: it could bring nothing up anywhere
     dead = [
         f
         for f in history.fencings

@@ -165,6 +165,12 @@ def test_law_2_a_first_evacuation_whose_row_names_no_destination(
     assert broken(good) == ({2} if accused else set())
 
 
+def test_law_2_a_first_evacuation_that_failed_and_whose_row_stays(good: History) -> None:
+    second(good, Moving("accepted", "compute-2"))
+    good.requests["vm-1"] = [Taken(103.0, "compute-2", over=109.0)]
+    assert broken(good) == set()
+
+
 def test_law_2_its_unnamed_destination_had_been_fenced(good: History) -> None:
     """The destination took it up, and died before Nova's row named it."""
     second(good, Moving("accepted", None))
