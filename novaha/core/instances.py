@@ -91,7 +91,7 @@ class Judge:
         newest = self._newest.get(instance_id)
         if instance.task_state in model.REBUILDING:
             return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
-        over = self._log(instance_id).over
+        over = self._log(instance_id).over or self._stands_still(instance_id)
         if newest is not None and newest.status in model.IN_FLIGHT and not over:
             return _say(instance, Progress.MOVING, newest.status, instance.host)
         wanted = model.RESTORED_BY.get(self._before.get(instance_id, model.ACTIVE))
@@ -139,17 +139,23 @@ class Judge:
         instance's task tells even where the migration says otherwise: a source that comes back
         too early writes `completed` over an evacuation that goes on.
         """
-        unchanged = self._view.unchanged_for.get(instance.id, 0.0)
         unfinished = newest is not None and newest.status in (*model.IN_FLIGHT, model.DONE)
-        if newest is not None and newest.destination in self._overview.dead:
+        if newest is not None and self._died(newest):
             if newest.status != model.DONE:
                 return False
-            return unchanged < _ARRIVAL
+            return self._view.unchanged_for.get(instance.id, 0.0) < _ARRIVAL
         if not unfinished and instance.task_state not in model.REBUILDING:
             return False
         log = self._log(instance.id)
         never_begun = log.untaken and self._overview.still_for >= self._policy.answer_wait
-        return not log.over and not never_begun and unchanged < self._policy.stuck_after
+        return not log.over and not never_begun and not self._stands_still(instance.id)
+
+    def _stands_still(self, instance: str) -> bool:
+        return self._view.unchanged_for.get(instance, 0.0) >= self._policy.stuck_after
+
+    def _died(self, evacuation: Migration) -> bool:
+        """Whether its destination has gone down since, so that nothing comes of it any more."""
+        return evacuation.destination in self._overview.dead or evacuation.id in self._view.lost
 
     def _pinned(self, instance: Instance) -> str | None:
         """The one living host on which the instance may be running already."""
@@ -159,7 +165,7 @@ class Judge:
             )
             destination = migration.destination
             mine = migration.instance == instance.id and self._is_ours(migration) and unfinished
-            if mine and destination and destination not in self._overview.dead:
+            if mine and destination and not self._died(migration):
                 return destination
         receiver = self._view.receivers.get(instance.id)
         return None if receiver in self._overview.dead else receiver

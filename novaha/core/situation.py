@@ -105,6 +105,7 @@ class HostView:
         None for one that Nova no longer has.
     migrations: the evacuations away from this host.
     receivers: for instances that were being migrated live when the host died, where to.
+    lost: ids of unfinished evacuations whose destination was fenced since and may be back.
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
@@ -130,6 +131,7 @@ class HostView:
     moved: Mapping[str, Instance | None] = field(default_factory=dict)
     migrations: tuple[Migration, ...] = ()
     receivers: Mapping[str, str] = field(default_factory=dict)
+    lost: frozenset[int] = frozenset()
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     nudges: Mapping[str, Nudge] = field(default_factory=dict)
     done_since: Mapping[str, float] = field(default_factory=dict)

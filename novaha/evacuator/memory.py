@@ -23,7 +23,8 @@ class HostMemory:
     """One flagged host, as long as it has a record.
 
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
-    receivers: where instances were going that were being migrated live, None for nowhere.
+    receivers: the live migrations of instances that were being migrated, None for the others.
+    lost: ids of migrations of either kind whose destination was fenced since.
     logs: what Nova's log of actions tells of evacuations that stand still now.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     restarted_at: when nova-compute was last restarted on request.
@@ -38,7 +39,8 @@ class HostMemory:
     quiet_until: float = 0.0
     attempts: dict[str, Attempt] = field(default_factory=dict)
     nudges: dict[str, Nudge] = field(default_factory=dict)
-    receivers: dict[str, str | None] = field(default_factory=dict)
+    receivers: dict[str, Migration | None] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
     online_since: float | None = None
     restarted_at: float = float("-inf")
     unanswered_at: float = float("-inf")
@@ -152,12 +154,12 @@ class HostMemory:
         """Whether nova-compute was seen to run since the recovery was over."""
         return self._alive
 
-    def is_silent(self, last_seen: datetime | None, *, online: bool) -> bool:
+    def is_silent(self, last_seen: datetime | None, *, off: bool) -> bool:
         """Whether nothing can have become of the host since it was looked at last.
 
-        Pacemaker has it offline, and Nova has heard nothing of its nova-compute.
+        off: Pacemaker has not reached it since its fencing. last_seen: nor has Nova heard of it.
         """
-        silent = not online and not self._alive and last_seen == self._looked_at
+        silent = off and not self._alive and last_seen == self._looked_at
         self._looked_at = last_seen
         return silent
 

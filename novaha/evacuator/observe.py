@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -89,6 +90,7 @@ class Observer:
         self._open_hosts: frozenset[str] | None = None
         self._last_deleted: str | None = None
         self._online: frozenset[str] | None = None
+        self._off: frozenset[str] = frozenset()
 
     def views(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
@@ -100,7 +102,7 @@ class Observer:
         services, problem = self._services(records)
         if services:
             self._look_for_room(services, memory)
-        self._online = self._who_is_online(records, memory)
+        self._look_who_is_back(records, memory)
         return list(
             self._pool.map(
                 lambda record: self._view(record, memory[record.node], services, problem),
@@ -170,7 +172,7 @@ class Observer:
         try:
             if record.state is RecoveryState.RECOVERED:
                 return self._recovered(view, host, memory)
-            return self._running(view, host, memory) if view.mine else view
+            return self._running(view, host, frozenset(services), memory) if view.mine else view
         except ComputeApiError as error:
             self.nova_problem = str(error)
             return replace(view, problem=f"Nova cannot be asked: {error}")
@@ -189,7 +191,9 @@ class Observer:
             return replace(view, fence_confirmed=True)
         return replace(view, unproven=unproven)
 
-    def _running(self, view: HostView, host: str, memory: HostMemory) -> HostView:
+    def _running(
+        self, view: HostView, host: str, hosts: frozenset[str], memory: HostMemory
+    ) -> HostView:
         service = view.service
         assert service is not None
         if view.record.before is not None and not service.forced_down:
@@ -210,6 +214,7 @@ class Observer:
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._see_whether_online(view.node, memory, now)
+        self._find_lost(rows, hosts, memory)
         return replace(
             view,
             instances=instances,
@@ -217,7 +222,12 @@ class Observer:
             moved=moved,
             attempts=dict(memory.attempts),
             nudges=dict(memory.nudges),
-            receivers={i: to for i, to in memory.receivers.items() if to is not None},
+            receivers={
+                i: live.destination
+                for i, live in memory.receivers.items()
+                if live is not None and live.destination and live.id not in memory.lost
+            },
+            lost=frozenset(memory.lost),
             unchanged_for=memory.unchanged_for,
             logs=dict(memory.logs),
             done_since=dict(memory.done_since),
@@ -246,7 +256,7 @@ class Observer:
         if view.record.before is None:
             memory.receivers = dict.fromkeys(everyone) | memory.receivers
 
-    def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, str | None]:
+    def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, Migration]:
         assert view.host is not None
         # What was evacuated since has left its live migration behind: Nova never closes that.
         left = {
@@ -255,10 +265,49 @@ class Observer:
             if row.status == DONE or (row.status == "completed" and row.destination)
         }
         return {
-            live.instance: live.destination
+            live.instance: live
             for live in self._compute.live_migrations_from(view.host)
             if live.id >= left.get(live.instance, live.id)
         }
+
+    def _find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
+        """Which migrations died with a destination that is back: nothing in Nova tells.
+
+        By Pacemaker's clock and Nova's: a host takes longer to return than they may differ
+        (`novaha doctor`). Only asked about what a newer request has overtaken, or stands still.
+        """
+        last = {row.id for row in newest(rows).values()}
+        still = {i for i, seconds in memory.unchanged_for.items() if seconds >= self._lost_after}
+        doubtful = [live for live in memory.receivers.values() if live is not None]
+        doubtful += [
+            row
+            for row in memory.with_destinations(rows)
+            if row.status in (*IN_FLIGHT, "completed")
+            and (row.id not in last or row.instance in still)
+        ]
+        doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]
+        if not doubtful:
+            return
+        nodes = self._nodes(hosts)
+        for row in doubtful:
+            node = nodes.get(row.destination or "")
+            if node and row.created and self._was_fenced(node, row.created):
+                memory.lost.add(row.id)
+
+    def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
+        """Pacemaker's names of compute nodes, by Nova's."""
+        found = {}
+        for node in self._fencing.compute_nodes():
+            with contextlib.suppress(NovahaError):
+                found[self._names.host(node, hosts)] = node
+        return found
+
+    def _was_fenced(self, node: str, since: datetime) -> bool:
+        by_hand = self._fencing.confirmed_by_hand().get(node)
+        if by_hand is not None and by_hand >= since:
+            return True
+        proven = not self._fencing.without_power_device(node)
+        return proven and self._fencing.confirmed_since(node, since)
 
     def _look_up(self, gone: set[str], last: Mapping[str, Migration], memory: HostMemory) -> None:
         """What became of instances that left the host: one list for those that came up together,
@@ -305,7 +354,7 @@ class Observer:
         assert service is not None
         if memory.left is None:
             memory.left = tuple(self._compute.instances_on(host))
-        silent = memory.is_silent(service.last_seen, online=self._may_be_online(view.node))
+        silent = memory.is_silent(service.last_seen, off=view.node in self._off)
         if memory.rows is None or not silent:
             memory.rows = tuple(self._compute.evacuations_from(host))
         migrations = memory.rows
@@ -340,22 +389,23 @@ class Observer:
         elif memory.online_since is None:
             memory.online_since = now
 
-    def _may_be_online(self, node: str) -> bool:
-        return self._online is None or node in self._online
-
-    def _who_is_online(
+    def _look_who_is_back(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
-    ) -> frozenset[str] | None:
-        """Only asked when it matters, and once for all; None when Pacemaker does not say."""
-        waiting = any(
-            memory[node].failures
-            or (record.state is RecoveryState.RECOVERED and not memory[node].alive)
+    ) -> None:
+        """Only asked where it matters, and once for all hosts."""
+        failed = any(memory[node].failures for node in records)
+        self._online = self._told(self._fencing.online) if failed else frozenset()
+        awaited = any(
+            record.state is RecoveryState.RECOVERED and not memory[node].alive
             for node, record in records.items()
         )
-        if not waiting:
-            return frozenset()
+        self._off = (self._told(self._fencing.still_off) if awaited else None) or frozenset()
+
+    @staticmethod
+    def _told(question: Callable[[], frozenset[str]]) -> frozenset[str] | None:
+        """None when Pacemaker does not say."""
         try:
-            return self._fencing.online()
+            return question()
         except NovahaError:
             return None
 

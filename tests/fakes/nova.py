@@ -91,9 +91,9 @@ class FakeNova(Cloud):
     def live_migrations_from(self, host: str) -> list[Migration]:
         self._meet("live_migrations_from")
         return [
-            Migration(0, instance, host, receiver, "running")
+            Migration(0, instance, host, receiver, "running", EPOCH)
             for instance, receiver in self.receivers.items()
-            if self.instances[instance].host == host
+            if instance in self.instances and self.instances[instance].host == host
         ]
 
     def conductor_is_up(self) -> bool:

@@ -48,6 +48,25 @@ def test_law_2_a_new_evacuator_knows_where_a_live_migration_may_have_arrived(
     assert site.nova.instances["moving"].host == receiver
 
 
+def test_law_2_an_evacuation_that_died_with_a_host_that_is_back_binds_nobody() -> None:
+    """It was fenced since: nothing runs there, and Nova may find there what never ran."""
+    site = site_with(running=1)
+    site.fencing.computes = frozenset(site.nova.hosts)
+    site.nova.spawn_delay = 5
+    site.nova.hosts["compute-3"].room = 0
+    site.fence("compute-1")
+    site.pass_time(4)
+    site.fence("compute-2")  # half-way
+    site.pass_time(20)
+    site.run_until(lambda: site.boot("compute-2"))
+    site.run_until(lambda: site.records.read("compute-2") is None)
+    site.start_evacuator()
+    site.nova.hosts["compute-2"].room = 0
+    site.nova.hosts["compute-3"].room = 10
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
 def test_law_2_an_unknown_answer_without_a_trace_waits_long_before_a_second_try() -> None:
     site = site_with(running=1)
     site.nova.faults["evacuate"] = [UnknownOutcomeError("evacuate", "500")]

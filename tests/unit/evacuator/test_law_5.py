@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from novaha.core.model import Migration
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from tests.fakes.faults import Empty
@@ -112,6 +113,18 @@ def test_law_5_what_is_settled_stays_so_beside_an_orphan_record() -> None:
     site.nova.failed_actions.add(first.instance)  # its newest action is over
     site.run_until(lambda: recovered(site), limit=200)
     assert_moved(site)
+
+
+def test_law_5_settled_although_its_newest_record_never_ends() -> None:
+    """Of two requests Nova carried out one, and left the record of the other as it was."""
+    site = site_with(running=1)
+    site.fence("compute-1")
+    site.run_until(lambda: site.nova.instances["run-0"].host != "compute-1")
+    created = site.nova.migrations[-1].created
+    site.nova.migrations.append(
+        Migration(99, "run-0", "compute-1", "compute-2", "pre-migrating", created)
+    )
+    site.run_until(lambda: recovered(site), limit=4000)
 
 
 def test_law_5_deleted_meanwhile_is_settled() -> None:
