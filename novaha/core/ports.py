@@ -51,6 +51,9 @@ class Fencing(Protocol):
 
     def online(self) -> frozenset[str]: ...
 
+    def still_off(self) -> frozenset[str]:
+        """The nodes that were fenced and surely not reached since."""
+
     def confirmed_by_hand(self) -> Mapping[str, datetime]: ...
 
     def compute_nodes(self) -> frozenset[str]: ...

@@ -102,6 +102,14 @@ class FenceHistory:
         noted = datetime.fromtimestamp(max(moments), UTC)
         return max((moment for moment in known if moment is not None), default=noted)
 
+    def still_off(self) -> frozenset[str]:
+        """The remote and guest nodes that were fenced and have not been reached since.
+
+        From the CIB, as `down_since`: with a thousand nodes crm_mon works for long.
+        """
+        fenced = "//status/node_state[@node_fenced and @node_fenced != '0']"
+        return frozenset(str(element.get("uname")) for element in query(self._run, fenced))
+
     def is_online(self, node: str) -> bool:
         """Whether Pacemaker has `node` online, its remote connection included."""
         return node in self.online()

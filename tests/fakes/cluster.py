@@ -149,6 +149,9 @@ class FakeFencing:
     def online(self) -> frozenset[str]:
         return frozenset(filter(lambda node: self.is_online(node), self.nodes()))
 
+    def still_off(self) -> frozenset[str]:
+        return frozenset(self.nodes()) - self.online()
+
     def confirmed_by_hand(self) -> dict[str, datetime]:
         return dict(self.by_hand)
 

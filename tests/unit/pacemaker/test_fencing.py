@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,25 @@ def test_a_fencing_is_asked_for_by_the_clusters_own_action(properties, option: s
     run = Cib()
     FenceHistory(run).request("compute-1")
     assert run.ran[-1] == ["stonith_admin", option, "compute-1", "--timeout", "60"]
+
+
+def test_nodes_that_were_not_reached_since_their_fencing_are_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real cibadmin, which searches the status as it does in a cluster."""
+    states = {"compute-1": ' node_fenced="1795219873"', "compute-2": ' node_fenced="0"'}
+    states |= {"compute-3": "", "compute-4": ' node_fenced="1795219874"'}
+    nodes = "".join(
+        f'<node_state id="{name}" uname="{name}" remote_node="true"{fenced}/>'
+        for name, fenced in states.items()
+    )
+    file = tmp_path / "cib.xml"
+    file.write_text(
+        '<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0"'
+        ' admin_epoch="0"><configuration><crm_config/><nodes/><resources/><constraints/>'
+        f"</configuration><status>{nodes}</status></cib>"
+    )
+    monkeypatch.setenv("CIB_file", str(file))
+    assert FenceHistory().still_off() == {"compute-1", "compute-4"}
+    file.write_text(file.read_text().replace(nodes, ""))
+    assert FenceHistory().still_off() == frozenset()
