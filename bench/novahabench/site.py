@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from novaha.pacemaker.cib import RecordStore
 from novahabench.machine import ROOT
 from novahabench.mark import BenchError
-from novahabench.world import World
+from novahabench.world import World, run
 
 _CONFIG = """\
 [keystone]
@@ -122,6 +122,11 @@ def die(world: World, nova: Nova, hosts: Sequence[str]) -> None:
         said, _ = fencing.communicate()
         if fencing.returncode:
             raise BenchError(f"{name} could not be fenced: {said.decode().strip()}")
+    for name in hosts:  # as the controller daemon does, which is not here
+        fenced = f'remote_node="true" node_fenced="{time.time():.0f}"'
+        state = f'<node_state id="{name}" uname="{name}" {fenced}/>'
+        modify = ["cibadmin", "--modify", "--allow-create", "--scope", "status"]
+        run([*modify, "--xml-text", state])
     world.call([str(world.alert)], {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0"})
 
 

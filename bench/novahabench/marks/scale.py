@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from novaha.evacuator import client
 from novahabench import usage, world
 from novahabench.mark import Case, Goal, Mark, Say
 from novahabench.site import Evacuator, Nova, check, die, wait_for
@@ -29,12 +30,14 @@ _MEMORY = 256.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A site where nothing is to be done. evacuator: CPU seconds a minute. memory: MB.
+    """A site where nothing is to be done. memory: of the evacuator, MB.
 
+    turn: CPU seconds of a turn of the evacuator with all that it starts; minute: of a minute.
     status, monitor, off: CPU seconds of a call of novaha status and of fence_compute.
     """
 
-    evacuator: list[float] = field(default_factory=list)
+    turn: list[float] = field(default_factory=list)
+    minute: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     status: list[float] = field(default_factory=list)
     monitor: list[float] = field(default_factory=list)
@@ -43,17 +46,21 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is measured. windows: of so many seconds that an idle evacuator is watched."""
+    """How much is measured. times: how often. minute: the seconds of one."""
 
     sizes: tuple[int, ...]
     instances: tuple[int, ...]
-    windows: int
-    seconds: float
+    times: int
+    minute: float
     rack: int
 
 
-_WHOLE = Extent(_SIZES, (0, 5_000), windows=6, seconds=20.0, rack=40)
-_QUICK = Extent((_SMALL, _LARGE), (0,), windows=2, seconds=10.0, rack=4)
+_WHOLE = Extent(_SIZES, (0, 5_000), times=10, minute=60.0, rack=40)
+_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, minute=10.0, rack=4)
+
+_TURNS = 20
+_TURN = 0.4
+"""Seconds that a turn with nothing to do is over in."""
 
 
 def measure(quick: bool, say: Say) -> Iterator[Case]:
@@ -74,7 +81,7 @@ def _largest(here: World, grown: dict[int, Idle], extent: Extent, say: Say) -> I
     yield from _growth(grown)
     yield from _independence(filled)
     say(f"a rack of {extent.rack} hosts dies")
-    yield from _rack(here, extent.rack)
+    yield from _rack(here, extent)
 
 
 def _idle(
@@ -87,16 +94,26 @@ def _idle(
         evacuator = Evacuator(here, nova.config)
         evacuator.wait_for_nova()
         idle = Idle()
-        for _ in range(extent.windows):
-            before = usage.used(evacuator.pid)
-            time.sleep(extent.seconds)
-            idle.evacuator.append((usage.used(evacuator.pid) - before) * 60 / extent.seconds)
+        for _ in range(extent.times):
+            idle.turn.append(_turns(evacuator) / _TURNS)
             idle.memory.append(usage.resident(evacuator.pid))
-        _calls(here, idle, extent.windows)
+        before = usage.used(evacuator.pid)
+        time.sleep(extent.minute)
+        idle.minute.append((usage.used(evacuator.pid) - before) * 60 / extent.minute)
+        _calls(here, idle, extent.times)
         evacuator.stop()
         nova.kill()
-        _off(here, host(hosts), idle, extent.windows)
+        _off(here, host(hosts), idle, extent.times)
         yield instances, idle
+
+
+def _turns(evacuator: Evacuator) -> float:
+    """CPU seconds of some turns; each time the bell rings it takes one."""
+    before = usage.used(evacuator.pid)
+    for _ in range(_TURNS):
+        client.ring()
+        time.sleep(_TURN)
+    return usage.used(evacuator.pid) - before
 
 
 def _calls(here: World, idle: Idle, times: int) -> None:
@@ -119,8 +136,9 @@ def _off(here: World, name: str, idle: Idle, times: int) -> None:
 
 
 _WHAT = {
-    "evacuator": ("evacuator, idle, CPU time a minute", "s"),
-    "memory": ("evacuator, idle, memory", "MB"),
+    "turn": ("a turn of the idle evacuator, CPU time", "s"),
+    "minute": ("a minute of the idle evacuator, CPU time", "s"),
+    "memory": ("the idle evacuator, memory", "MB"),
     "status": ("novaha status, CPU time", "s"),
     "monitor": ("fence_compute monitor, CPU time", "s"),
     "off": ("fence_compute off, CPU time", "s"),
@@ -145,20 +163,21 @@ def _growth(grown: Mapping[int, Idle]) -> Iterator[Case]:
 
 def _independence(filled: Mapping[int, Idle]) -> Iterator[Case]:
     """Instances that are well cost nothing."""
-    text, unit = _WHAT["evacuator"]
+    text, unit = _WHAT["turn"]
     beside = "no instances"
     for instances, idle in filled.items():
         if instances:
             yield Case(
                 f"{text}, {instances} instances",
                 unit,
-                tuple(idle.evacuator),
-                {beside: tuple(filled[0].evacuator)},
+                tuple(idle.turn),
+                {beside: tuple(filled[0].turn)},
                 Goal(_INDEPENDENT, beside),
             )
 
 
-def _rack(here: World, rack: int) -> Iterator[Case]:
+def _rack(here: World, extent: Extent) -> Iterator[Case]:
+    rack = extent.rack
     instances = rack * _EACH
     nova = Nova(here, _LARGE, _LARGE * _EACH)
     evacuator = Evacuator(here, nova.config)
@@ -183,16 +202,16 @@ def _rack(here: World, rack: int) -> Iterator[Case]:
     yield Case(f"{of}: requests to Nova beyond one evacuate, for each", "", (beyond / instances,))
     rate = sum(counted.values()) / (ended - began)
     yield Case(f"{of}: requests to Nova", "1/s", (rate,))
-    yield from _waiting(nova, evacuator, of)
+    yield from _waiting(nova, evacuator, of, extent.minute)
     nova.tell("boot", dead)
     wait_for("", dead, 300)
 
 
-def _waiting(nova: Nova, evacuator: Evacuator, of: str) -> Iterator[Case]:
+def _waiting(nova: Nova, evacuator: Evacuator, of: str, seconds: float) -> Iterator[Case]:
     """The hosts are recovered and still off: there is nothing to do about them."""
     time.sleep(_SETTLE)
     nova.tell("clear")
-    before, seconds = usage.used(evacuator.pid), 30.0
+    before = usage.used(evacuator.pid)
     time.sleep(seconds)
     counted = nova.tell("look")["requests"]
     rate = sum(counted.values()) / seconds
