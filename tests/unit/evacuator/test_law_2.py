@@ -57,11 +57,11 @@ def test_law_2_an_evacuation_that_died_with_a_host_that_is_back_binds_nobody() -
     site.fence("compute-1")
     site.pass_time(4)
     site.fence("compute-2")  # half-way
+    site.nova.hosts["compute-2"].room = 0
     site.pass_time(20)
     site.run_until(lambda: site.boot("compute-2"))
     site.run_until(lambda: site.records.read("compute-2") is None)
     site.start_evacuator()
-    site.nova.hosts["compute-2"].room = 0
     site.nova.hosts["compute-3"].room = 10
     site.run_until(lambda: recovered(site))
     assert_moved(site)
