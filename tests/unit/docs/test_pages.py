@@ -294,9 +294,9 @@ def test_the_example_can_be_run() -> None:
     nodes = {"evacuator", *EVERY, *(f"controller-{i}" for i in (1, 2, 3))}
     assert {command.where for command in found} <= nodes | {f"compute-{i}" for i in (1, 2, 3)}
     assert sum(command.expected is not None for command in found) > 8
-    (longest,) = [c for c in found if c.script.startswith("fence_ipmilan")]
-    assert longest.script.endswith("--action=off")
-    assert longest.expected == "Success: Powered OFF"
+    (two_lines,) = [c for c in found if "ipmitool" in c.script]
+    assert two_lines.script.endswith("chassis power off")
+    assert two_lines.expected == "Chassis Power Control: Down/Off"
     for command in found:
         checked = subprocess.run(
             ["bash", "-n"], input=command.script, capture_output=True, text=True, check=False
@@ -306,8 +306,10 @@ def test_the_example_can_be_run() -> None:
 
 def test_the_example_keeps_secrets_out_of_arguments() -> None:
     """Law 9, also for those who copy."""
-    for arguments in (*typed(EXAMPLE, "pcs"), *typed(EXAMPLE, "fence_ipmilan")):
-        assert not [a for a in arguments if re.match(r"-{0,2}passw(or)?d=|-p$", a)]
+    given = list(typed(EXAMPLE, "pcs"))
+    assert any("password_script=" in argument for words in given for argument in words)
+    for arguments in (*given, *(c.script.split() for c in commands(EXAMPLE) if "ipmi" in c.script)):
+        assert not [a for a in arguments if re.match(r"-{0,2}passw(or)?d=|-P$", a)]
 
 
 @pytest.mark.parametrize(
