@@ -37,6 +37,9 @@ _NEW = 0x00020000 | 0x40000000 | 0x08000000 | 0x04000000
 
 _OWN = ("/run", "/dev/shm", "/var/log", "/var/lib/corosync", "/var/lib/pacemaker")  # noqa: S108
 
+_TOOLS = ("corosync", "cibadmin", "stonith_admin", "unshare")
+"""If one is missing, the lab's installer brings them all."""
+
 _READY = 240.0
 
 _POWER = """\
@@ -87,6 +90,8 @@ def inside(measure: Callable[[World], Iterable[T]], cib: str) -> Iterator[T]:
     """
     if os.geteuid() != 0:
         raise BenchError("it makes namespaces: run it as root")
+    if any(shutil.which(tool, path=SYSTEM_PATH) is None for tool in _TOOLS):
+        run([str(ROOT / "lab" / "lab"), "install"], timeout=1800)
     # A thread has namespaces of its own, and so has what it starts.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(_leave).result()
@@ -175,9 +180,11 @@ class World:
         power = self.directory / "power"
         power.write_text(_POWER)
         power.chmod(0o755)
-        for ours, place in ((self.fence_compute, "fence_compute"), (power, "fence_dummy")):
-            # Where the fencer looks; seen in these surroundings only.
-            run(["mount", "--bind", str(ours), f"/usr/sbin/{place}"])
+        self.lay_over("/usr/sbin")  # where the fencer looks
+        for ours, name in ((self.fence_compute, "fence_compute"), (power, "fence_dummy")):
+            place = Path("/usr/sbin") / name
+            place.unlink(missing_ok=True)
+            shutil.copy(ours, place)
 
     def _pacemaker(self) -> None:
         home, logs = Path("/var/lib/pacemaker"), Path("/var/log/pacemaker")
@@ -208,8 +215,9 @@ class World:
 
     def lay_over(self, directory: str) -> None:
         """From now on what is written there is seen in these surroundings only."""
-        upper, work = Path("/run/bench-upper"), Path("/run/bench-work")
-        upper.mkdir()
+        name = directory.strip("/").replace("/", "-")
+        upper, work = Path(f"/run/bench-{name}/upper"), Path(f"/run/bench-{name}/work")
+        upper.mkdir(parents=True)
         work.mkdir()
         options = f"lowerdir={directory},upperdir={upper},workdir={work}"
         run(["mount", "-t", "overlay", "overlay", "-o", options, directory])
