@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
+from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.memory import HostMemory
 
 _RESTART = 60.0
@@ -80,6 +80,7 @@ class Observer:
         self._pool = pool
         self._clock = clock
         self._lost_after = lost_after
+        self._destinations = Destinations(compute, fencing, names.host, lost_after)
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
         self.left_disabled: list[ComputeService] = []
@@ -208,13 +209,13 @@ class Observer:
         if view.record.before is None:
             memory.listed = instances, now
         memory.saw_migrations(rows, now)
-        self._find_receivers(view, instances, rows, memory)
+        self._destinations.find_receivers(view, instances, rows, memory)
         on_host = {instance.id for instance in instances}
         self._look_up(memory.to_look_up(rows, on_host), newest(rows), memory)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._see_whether_online(view.node, memory, now)
-        self._find_lost(rows, hosts, memory)
+        self._destinations.find_lost(rows, hosts, memory)
         return replace(
             view,
             instances=instances,
@@ -234,80 +235,6 @@ class Observer:
             failures=dict(memory.failures),
             online_for=None if memory.online_since is None else now - memory.online_since,
         )
-
-    def _find_receivers(
-        self,
-        view: HostView,
-        instances: tuple[Instance, ...],
-        rows: list[Migration],
-        memory: HostMemory,
-    ) -> None:
-        """Where instances may be running that were being migrated live when the host died.
-
-        Nova shows that until the first evacuation is asked for, and forgets it when that fails:
-        who takes over a recovery asks about all of them (law 2).
-        """
-        everyone = {i.id for i in instances}
-        migrating = {i.id for i in instances if i.task_state == "migrating"}
-        taken_over = view.record.before is not None and not memory.receivers
-        unknown = (everyone if taken_over else migrating) - memory.receivers.keys()
-        found = self._receivers(view, rows) if unknown else {}
-        memory.receivers.update({i: found.get(i) for i in unknown})
-        if view.record.before is None:
-            memory.receivers = dict.fromkeys(everyone) | memory.receivers
-
-    def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, Migration]:
-        assert view.host is not None
-        # What was evacuated since has left its live migration behind: Nova never closes that.
-        left = {
-            row.instance: row.id
-            for row in sorted(rows, key=lambda row: row.id)
-            if row.status == DONE or (row.status == "completed" and row.destination)
-        }
-        return {
-            live.instance: live
-            for live in self._compute.live_migrations_from(view.host)
-            if live.id >= left.get(live.instance, live.id)
-        }
-
-    def _find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
-        """Which migrations died with a destination that is back: nothing in Nova tells.
-
-        By Pacemaker's clock and Nova's: a host takes longer to return than they may differ
-        (`novaha doctor`). Only asked about what a newer request has overtaken, or stands still.
-        """
-        last = {row.id for row in newest(rows).values()}
-        still = {i for i, seconds in memory.unchanged_for.items() if seconds >= self._lost_after}
-        doubtful = [live for live in memory.receivers.values() if live is not None]
-        doubtful += [
-            row
-            for row in memory.with_destinations(rows)
-            if row.status in (*IN_FLIGHT, "completed")
-            and (row.id not in last or row.instance in still)
-        ]
-        doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]
-        if not doubtful:
-            return
-        nodes = self._nodes(hosts)
-        for row in doubtful:
-            node = nodes.get(row.destination or "")
-            if node and row.created and self._was_fenced(node, row.created):
-                memory.lost.add(row.id)
-
-    def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
-        """Pacemaker's names of compute nodes, by Nova's."""
-        found = {}
-        for node in self._fencing.compute_nodes():
-            with contextlib.suppress(NovahaError):
-                found[self._names.host(node, hosts)] = node
-        return found
-
-    def _was_fenced(self, node: str, since: datetime) -> bool:
-        by_hand = self._fencing.confirmed_by_hand().get(node)
-        if by_hand is not None and by_hand >= since:
-            return True
-        proven = not self._fencing.without_power_device(node)
-        return proven and self._fencing.confirmed_since(node, since)
 
     def _look_up(self, gone: set[str], last: Mapping[str, Migration], memory: HostMemory) -> None:
         """What became of instances that left the host: one list for those that came up together,

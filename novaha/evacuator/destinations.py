@@ -1,0 +1,107 @@
+"""Where instances may be running already, and where they cannot be any more (law 2)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+
+from novaha.core.errors import NovahaError
+from novaha.core.model import DONE, IN_FLIGHT, Instance, Migration, newest
+from novaha.core.ports import Compute, Fencing
+from novaha.core.situation import HostView
+from novaha.evacuator.memory import HostMemory
+
+
+class Destinations:
+    """Keeps a host's memory of its migrations' destinations up to date.
+
+    host: Nova's name of a node, given those of all hosts; raises NovahaError.
+    lost_after: seconds without progress after which an evacuation is doubted.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        fencing: Fencing,
+        host: Callable[[str, frozenset[str]], str],
+        lost_after: float,
+    ) -> None:
+        self._compute = compute
+        self._fencing = fencing
+        self._host = host
+        self._lost_after = lost_after
+
+    def find_receivers(
+        self,
+        view: HostView,
+        instances: tuple[Instance, ...],
+        rows: list[Migration],
+        memory: HostMemory,
+    ) -> None:
+        """Where instances may be running that were being migrated live when the host died.
+
+        Nova shows that until the first evacuation is asked for, and forgets it when that fails:
+        who takes over a recovery asks about all of them (law 2).
+        """
+        everyone = {i.id for i in instances}
+        migrating = {i.id for i in instances if i.task_state == "migrating"}
+        taken_over = view.record.before is not None and not memory.receivers
+        unknown = (everyone if taken_over else migrating) - memory.receivers.keys()
+        found = self._receivers(view, rows) if unknown else {}
+        memory.receivers.update({i: found.get(i) for i in unknown})
+        if view.record.before is None:
+            memory.receivers = dict.fromkeys(everyone) | memory.receivers
+
+    def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, Migration]:
+        assert view.host is not None
+        # What was evacuated since has left its live migration behind: Nova never closes that.
+        left = {
+            row.instance: row.id
+            for row in sorted(rows, key=lambda row: row.id)
+            if row.status == DONE or (row.status == "completed" and row.destination)
+        }
+        return {
+            live.instance: live
+            for live in self._compute.live_migrations_from(view.host)
+            if live.id >= left.get(live.instance, live.id)
+        }
+
+    def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
+        """Which migrations died with a destination that is back: nothing in Nova tells.
+
+        By Pacemaker's clock and Nova's: a host takes longer to return than they may differ
+        (`novaha doctor`). Only asked about what a newer request has overtaken, or stands still.
+        """
+        last = {row.id for row in newest(rows).values()}
+        still = {i for i, seconds in memory.unchanged_for.items() if seconds >= self._lost_after}
+        doubtful = [live for live in memory.receivers.values() if live is not None]
+        doubtful += [
+            row
+            for row in memory.with_destinations(rows)
+            if row.status in (*IN_FLIGHT, "completed")
+            and (row.id not in last or row.instance in still)
+        ]
+        doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]
+        if not doubtful:
+            return
+        nodes = self._nodes(hosts)
+        for row in doubtful:
+            node = nodes.get(row.destination or "")
+            if node and row.created and self._was_fenced(node, row.created):
+                memory.lost.add(row.id)
+
+    def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
+        """Pacemaker's names of compute nodes, by Nova's."""
+        found = {}
+        for node in self._fencing.compute_nodes():
+            with contextlib.suppress(NovahaError):
+                found[self._host(node, hosts)] = node
+        return found
+
+    def _was_fenced(self, node: str, since: datetime) -> bool:
+        by_hand = self._fencing.confirmed_by_hand().get(node)
+        if by_hand is not None and by_hand >= since:
+            return True
+        proven = not self._fencing.without_power_device(node)
+        return proven and self._fencing.confirmed_since(node, since)
