@@ -1,13 +1,11 @@
 """How much to ask of Nova at once: as much as it answers quickly, and less as soon as it does not.
 
-Additive increase, multiplicative decrease, as in TCP's congestion control (RFC 5681, section 3.1).
-Pure: it knows no clock and no threads.
+Slow start, additive increase and multiplicative decrease, as in TCP's congestion control (RFC
+5681, section 3.1). The first request goes alone: several would only wait for each other, and
+nobody knows yet what this Nova can take. Pure: it knows no clock and no threads.
 """
 
 from __future__ import annotations
-
-_FIRST = 4.0
-"""Requests at once, to begin with."""
 
 _FINE = 0.5
 """Seconds: an answer within them never counts as slow."""
@@ -24,7 +22,8 @@ class Window:
 
     def __init__(self, limit: int) -> None:
         self._limit = float(limit)
-        self._size = min(self._limit, _FIRST)
+        self._size = 1.0
+        self._started = False
         self._quickest = float("inf")
         self._halved_at = float("-inf")
 
@@ -41,10 +40,13 @@ class Window:
         if slow:
             self.overloaded(sent, now)
         else:
-            self._size = min(self._limit, self._size + 1 / self._size)
+            more = 1 / self._size if self._started else 1.0
+            self._size = min(self._limit, self._size + more)
+            self._started = self._started or self._size == self._limit
 
     def overloaded(self, sent: float, now: float) -> None:
         """It was turned away, or got no proper answer. Those that were sent together count once."""
         if sent >= self._halved_at:
             self._size = max(1.0, self._size / 2)
             self._halved_at = now
+            self._started = True

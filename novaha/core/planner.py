@@ -13,7 +13,7 @@ from novaha.core import model
 from novaha.core.instances import Judge, Judgement, state_before
 from novaha.core.record import FORCED, Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Overview, Policy
+from novaha.core.situation import HostView, Outcome, Overview, Policy
 from novaha.core.steps import (
     FINAL,
     UNMOVED,
@@ -97,8 +97,10 @@ def plan(
             steps.append(Complete(view.node, unmoved))
     candidates.sort(key=lambda candidate: candidate[0])  # stable: shut off instances last
     room = max(0, policy.max_in_flight - under_way)
-    steps += [evacuate for _, evacuate in candidates[:room]]
-    steps += [Disable(view.node) for view in ordered if _to_disable(view)]
+    asked = [evacuate for _, evacuate in candidates[:room]]
+    steps += asked
+    busy = {evacuate.node for evacuate in asked}
+    steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
     return Plan(tuple(steps), tuple(reports), frozenset(ended))
 
 
@@ -267,7 +269,10 @@ def _released(judgement: Judgement, view: HostView) -> Judgement:
 
 
 def _to_disable(view: HostView) -> bool:
-    """Only once it is forced down: Nova asks a nova-compute that it believes up, and waits."""
+    """Only once it is forced down: Nova asks a nova-compute that it believes up, and waits.
+
+    And after the evacuations: it matters only when the host is back.
+    """
     service = view.service
     return (
         view.mine
@@ -277,6 +282,7 @@ def _to_disable(view: HostView) -> bool:
         and service is not None
         and service.forced_down
         and service.enabled
+        and not any(attempt.outcome is Outcome.SENDING for attempt in view.attempts.values())
     )
 
 

@@ -15,6 +15,8 @@ from tests.unit.evacuator.sites import assert_moved, recovered, site_with
 
 def test_no_more_at_once_than_the_window_has_room_for() -> None:
     throttle = Throttle(2, lambda: 0.0)
+    with throttle.turn():
+        pass
     inside = threading.Semaphore(0)
     most: list[int] = []
     out: list[int] = []
