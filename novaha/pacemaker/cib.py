@@ -55,8 +55,7 @@ class RecordStore:
 
         Raises RecordError when it makes no sense, ClusterToolError when the CIB cannot be read.
         """
-        path = f"//nodes/node[@uname={_quoted(node)}][{_own_set()}]"
-        found = dict(self._records(self._query(path))).get(node)
+        found = self._look(node)[0]
         if isinstance(found, RecordError):
             raise found
         return found
@@ -83,14 +82,13 @@ class RecordStore:
         while True:
             fence_id = str(uuid4())
             now = (fenced or datetime.now(UTC)).replace(microsecond=0)
+            old, entry = self._look(node)
             try:
-                old = self.read(node)
-            except RecordError:
-                old = None  # nonsense in the CIB never keeps a host from being flagged
-            try:
-                if old is None:
+                # Nonsense in the CIB never keeps a host from being flagged.
+                if old is None or isinstance(old, RecordError):
                     new = first_record(node, fence_id, now, unproven=unproven)
-                    self._write_first(new.adopt() if adopted else new)
+                    new = new.adopt() if adopted else new
+                    self._write_node(node, entry, _attribute_set(new))
                 else:
                     new = old.fence_again(fence_id, now, unproven=unproven)
                     self.swap(old, new.adopt() if adopted else new)
@@ -146,13 +144,17 @@ class RecordStore:
         owner = f"novaha-seen-{set_id(node)}"
         attributes = etree.Element("instance_attributes", id=owner)
         etree.SubElement(attributes, "nvpair", id=f"{owner}-at", name=_SEEN, value=moment)
-        self._write_node(node, attributes)
+        self._write_node(node, self._look(node)[1], attributes)
 
-    def _write_first(self, record: Record) -> None:
-        self._write_node(record.node, _attribute_set(record))
+    def _look(self, node: str) -> tuple[Record | RecordError | None, etree._Element | None]:
+        """The record of `node`, and the node's entry, which a remote node may not have yet."""
+        entries = list(self._query(f"//nodes/node[@uname={_quoted(node)}]"))
+        return dict(self._records(iter(entries))).get(node), entries[0] if entries else None
 
-    def _write_node(self, name: str, attributes: etree._Element) -> None:
-        node = self._node_element(name)
+    def _write_node(
+        self, name: str, entry: etree._Element | None, attributes: etree._Element
+    ) -> None:
+        node = self._node_element(name, entry)
         node.append(attributes)
         self._run(
             [
@@ -166,10 +168,10 @@ class RecordStore:
             ]
         )
 
-    def _node_element(self, node: str) -> etree._Element:
-        """The node's entry without its content; a remote node may not have one yet."""
-        for element in self._query(f"//nodes/node[@uname={_quoted(node)}]"):
-            return etree.Element("node", {str(k): str(v) for k, v in element.attrib.items()})
+    def _node_element(self, node: str, entry: etree._Element | None) -> etree._Element:
+        """The node's entry without its content, or a first one."""
+        if entry is not None:
+            return etree.Element("node", {str(k): str(v) for k, v in entry.attrib.items()})
         known = known_nodes(self._run)
         if node not in known:
             raise UnknownNodeError(node, known)
