@@ -23,7 +23,10 @@ CONFIG = Parameter(
     ),
 )
 
-_PREFER = "Prefer the configuration file: parameters of a resource are readable in the CIB."
+_PREFER = (
+    "Prefer the configuration file: parameters of a resource are readable in the CIB, unless "
+    "cibsecret(8) keeps them."
+)
 
 # What says how to reach Nova is read anew where it is needed, so none of it needs a restart.
 _OLDER_CREDENTIALS: tuple[Parameter, ...] = (
