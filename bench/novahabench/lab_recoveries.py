@@ -144,13 +144,13 @@ def mark(size: int) -> Mark:
         "failure; with 1 and 8 out at a time, and the better of both. One after the other is how "
         "the older agents send them.",
         mark="within 1.1 of the floor, all instances as they were before",
-        measure=lambda _, say: _measure(size, say),
+        measure=lambda quick, say: _measure(size, quick, say),
         lab=True,
         long=True,
     )
 
 
-def _measure(size: int, say: Say) -> Iterator[Case]:
-    if size > _MANY:
+def _measure(size: int, quick: bool, say: Say) -> Iterator[Case]:
+    if quick or size > _MANY:
         return measure(size, (8,), 1, say)
     return measure(size, (1, 8), 2, say)

@@ -63,7 +63,8 @@ class Mark:
 
     id: its number, 1 to 7; several modules may share one. title: a line. measured, beside: what,
     in a sentence. mark: what is to be reached, in words.
-    lab: whether it needs the lab to be up. long: whether it is left out of a quick run.
+    lab: whether it needs the lab to be up. long: whether it is left out of a quick run,
+        unless it is asked for by its name.
     measure: from whether it has to be quick (its share of five minutes for all marks) and Say;
         raises BenchError, or whatever goes wrong.
     """

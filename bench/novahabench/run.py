@@ -24,7 +24,12 @@ from novahabench.stats import ratio, reached, summary
 
 def run(only: Iterable[str], *, quick: bool, json_file: Path | None) -> int:
     """Measure; 0 when every mark was reached, else 1. Raises BenchError, LabError."""
-    chosen = {n: m for n, m in marks.choose(only).items() if not (quick and m.long)}
+    named = set(only)
+    chosen = {
+        name: mark
+        for name, mark in marks.choose(named).items()
+        if not (quick and mark.long) or name in named
+    }
     about = {
         "began": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "quick": quick,
