@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from novaha.core.errors import NovahaError, RecordError
@@ -13,7 +13,7 @@ from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
-from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport
+from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport, Step
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
@@ -27,6 +27,10 @@ LOG = logging.getLogger(__name__)
 
 _REST = 3.0
 """Pause between two turns with work, as a multiple of the time that reading takes."""
+
+
+_AT_ONCE = 2.0
+"""Seconds of steps after which is looked again."""
 
 
 class SupersededError(NovahaError):
@@ -72,6 +76,7 @@ class Loop:
         self._clock = clock
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
+        self._behind: set[str] = set()
         self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
@@ -146,14 +151,7 @@ class Loop:
         by_node = {view.node: view for view in views}
         for node, memory in self._memory.items():
             memory.ended = node in decided.ended
-        again = False
-        for step in decided.steps:
-            if self.stopping.is_set():
-                break
-            changed = self._actor.take(step, by_node[step.node], self._memory[step.node])
-            again |= changed and not isinstance(step, Disable)
-            self.turned_at = self._clock()
-        if again:
+        if self._take(decided.steps, by_node):
             self._hurry = True
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim) for step in decided.steps)
@@ -163,6 +161,35 @@ class Loop:
             return self._pace.idle
         # Where Nova is busy, to look at it all the time would only keep it from its work.
         return max(self._pace.busy, min(self._pace.idle, cost * _REST))
+
+    def _take(self, steps: Sequence[Step], views: Mapping[str, HostView]) -> bool:
+        """Take the steps; whether to look again at once.
+
+        Requests first, they only go to the pool. What waits for an answer, a write to the CIB for
+        one, waits here: when a rack dies, the first hosts' instances are not to wait for the last
+        host's record, and what was read is not to get old before requests are made of it. What is
+        left over is planned anew; a host with which nothing succeeds keeps nobody waiting.
+        """
+        requests = [step for step in steps if isinstance(step, Evacuate | Act)]
+        others = [step for step in steps if not isinstance(step, Evacuate | Act)]
+        others.sort(key=lambda step: step.node in self._behind)  # stable
+        again = False
+        end = self._clock() + _AT_ONCE
+        for step in (*requests, *others):
+            if self.stopping.is_set():
+                break
+            if self._clock() >= end:
+                return True
+            changed = self._actor.take(step, views[step.node], self._memory[step.node])
+            self.turned_at = self._clock()
+            if isinstance(step, Evacuate | Act):
+                continue
+            if changed:
+                self._behind.discard(step.node)
+            else:
+                self._behind.add(step.node)
+            again |= changed and not isinstance(step, Disable)
+        return again
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""
@@ -177,6 +204,7 @@ class Loop:
             records[node] = record
         for gone in self._memory.keys() - records.keys():
             del self._memory[gone]
+            self._behind.discard(gone)
             self._fence_ids.pop(gone, None)
         for node, record in records.items():
             memory = self._memory.setdefault(node, HostMemory(first_seen=now))

@@ -1,0 +1,56 @@
+"""Many hosts at once, on a cluster that is slow to write and a Nova that is slow to answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from novaha.core.record import Record
+from tests.fakes.cluster import Site
+from tests.fakes.faults import Late
+from tests.unit.evacuator.sites import recovered
+
+RACK = [f"compute-{number}" for number in range(1, 21)]
+WRITE = 1.0
+"""Seconds that a change of the CIB takes."""
+
+
+@pytest.fixture
+def site() -> Site:
+    """A rack of hosts with two instances each, and others; every write takes its time."""
+    site = Site(hosts=len(RACK) + 3)
+    for host in RACK:
+        for number in range(2):
+            site.nova.add_instance(f"run-{host}-{number}", host)
+    swap = site.records.swap
+
+    def slow(old: Record, new: Record) -> None:
+        site.nova.advance(WRITE)
+        swap(old, new)
+
+    site.records.swap = slow  # type: ignore[method-assign]
+    return site
+
+
+def test_the_first_instances_do_not_wait_for_the_last_hosts_record(site: Site) -> None:
+    for host in RACK:
+        site.fence(host)
+    site.run_until(lambda: bool(site.nova.requests))
+    assert site.nova.requests[0][0] < len(RACK) * WRITE / 2
+    site.run_until(lambda: all(recovered(site, host) for host in RACK))
+    assert len(site.nova.requests) == 2 * len(RACK)
+
+
+def test_a_host_with_which_nothing_succeeds_keeps_nobody_waiting(site: Site) -> None:
+    unanswered = site.nova.set_forced_down
+
+    def never(service, forced_down: bool) -> None:
+        if service.host == RACK[0]:
+            site.nova.advance(30)
+            site.nova.faults["set_forced_down"] = [Late(1e9)]
+        unanswered(service, forced_down)
+
+    site.nova.set_forced_down = never  # type: ignore[method-assign]
+    for host in RACK:
+        site.fence(host)
+    site.run_until(lambda: all(recovered(site, host) for host in RACK[1:]), 1800)
+    assert not recovered(site, RACK[0])
