@@ -1,4 +1,4 @@
-"""Mark 6: a thousand hosts, and a rack of them dying at once."""
+"""Mark 6: what novaha costs at a thousand hosts when nothing happens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from novaha.evacuator import client
 from novahabench import usage, world
 from novahabench.mark import Case, Goal, Mark, Say
-from novahabench.site import Evacuator, Nova, check, die, wait_for
+from novahabench.site import Evacuator, Nova
 from novahabench.usage import Command
 from novahabench.world import World, cib, host
 
@@ -20,12 +20,6 @@ _SIZES = (_SMALL, 300, _LARGE)
 
 _INDEPENDENT = 1.1
 """What is the same: a tenth more is noise."""
-
-_SETTLE = 5.0
-"""Seconds until the turn that closed the last recovery is over."""
-
-_MEMORY = 256.0
-"""MB that the evacuator may take with a rack dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +46,10 @@ class Extent:
     instances: tuple[int, ...]
     times: int
     minute: float
-    rack: int
 
 
-_WHOLE = Extent(_SIZES, (0, 5_000), times=10, minute=60.0, rack=40)
-_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, minute=10.0, rack=4)
+_WHOLE = Extent(_SIZES, (0, 5_000), times=10, minute=60.0)
+_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, minute=10.0)
 
 _TURNS = 20
 _TURN = 0.4
@@ -64,7 +57,7 @@ _TURN = 0.4
 
 
 def measure(quick: bool, say: Say) -> Iterator[Case]:
-    """Idle at several sizes, then a rack that dies; quick: fewer sizes and a smaller rack."""
+    """Idle at several sizes; quick: fewer of them."""
     extent = _QUICK if quick else _WHOLE
     grown: dict[int, Idle] = {}
     for hosts in extent.sizes[:-1]:
@@ -80,8 +73,6 @@ def _largest(here: World, grown: dict[int, Idle], extent: Extent, say: Say) -> I
     grown[_LARGE] = filled[_LARGE * _EACH]
     yield from _growth(grown)
     yield from _independence(filled)
-    say(f"a rack of {extent.rack} hosts dies")
-    yield from _rack(here, extent)
 
 
 def _idle(
@@ -176,57 +167,12 @@ def _independence(filled: Mapping[int, Idle]) -> Iterator[Case]:
             )
 
 
-def _rack(here: World, extent: Extent) -> Iterator[Case]:
-    rack = extent.rack
-    instances = rack * _EACH
-    nova = Nova(here, _LARGE, _LARGE * _EACH)
-    evacuator = Evacuator(here, nova.config)
-    evacuator.wait_for_nova()
-    nova.tell("clear")
-    dead = [host(number) for number in range(1, rack + 1)]
-    before, began = usage.used(evacuator.pid), time.monotonic()
-    die(here, nova, dead)
-    fenced = time.monotonic()
-    wait_for("recovered", dead, 300 + instances)
-    ended = time.monotonic()
-    counted = check(nova, dead)["requests"]
-    of = f"{rack} hosts with {instances} instances die"
-    details = {"requests": counted}
-    yield Case(f"{of}: all fenced and flagged", "s", (round(fenced - began, 3),))
-    yield Case(f"{of}: all recovered", "s", (round(ended - began, 3),), details=details)
-    cpu = usage.used(evacuator.pid) - before
-    yield Case(f"{of}: evacuator, CPU time for each instance", "s", (cpu / instances,))
-    peak = usage.resident(evacuator.pid, peak=True)
-    yield Case(f"{of}: evacuator, most memory", "MB", (peak,), goal=Goal(_MEMORY))
-    beyond = sum(counted.values()) - instances
-    yield Case(f"{of}: requests to Nova beyond one evacuate, for each", "", (beyond / instances,))
-    rate = sum(counted.values()) / (ended - began)
-    yield Case(f"{of}: requests to Nova", "1/s", (rate,))
-    yield from _waiting(nova, evacuator, of, extent.minute)
-    nova.tell("boot", dead)
-    wait_for("", dead, 300)
-
-
-def _waiting(nova: Nova, evacuator: Evacuator, of: str, seconds: float) -> Iterator[Case]:
-    """The hosts are recovered and still off: there is nothing to do about them."""
-    time.sleep(_SETTLE)
-    nova.tell("clear")
-    before = usage.used(evacuator.pid)
-    time.sleep(seconds)
-    counted = nova.tell("look")["requests"]
-    rate = sum(counted.values()) / seconds
-    details = {"requests": counted}
-    yield Case(f"{of}: afterwards, still off, requests to Nova", "1/s", (rate,), details=details)
-    cpu = (usage.used(evacuator.pid) - before) * 60 / seconds
-    yield Case(f"{of}: afterwards, still off, evacuator, CPU time a minute", "s", (cpu,))
-
-
 MARK = Mark(
     id=6,
-    title="Scale",
-    measured="The real evacuator and agents on a real CIB of 1,000 compute hosts and a simulated "
-    "Nova with 50 instances on each: what they cost when nothing happens, and when a rack dies.",
+    title="Scale: a thousand hosts",
+    measured="The evacuator and the agents with nothing to do, on a real CIB of so many compute "
+    "hosts, beside a simulated Nova with 50 instances on each.",
     beside="the same at a tenth of the hosts, and without instances.",
-    mark="growth at most linear with hosts, none with instances; a rack's recovery in 256 MB",
+    mark="growth at most linear with hosts, none with instances",
     measure=measure,
 )
