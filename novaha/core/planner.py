@@ -85,7 +85,7 @@ def plan(
             # What stands still may wait for just those that would have to wait for it.
             and view.unchanged_for.get(i.id, 0.0) < policy.lost_after
         )
-        if not wanted and _may_complete(view, report):
+        if not wanted and now >= view.quiet_until and _may_complete(view, report):
             closable.append((view, report))
     final = frozenset(i.id for r in reports for i in r.instances if i.progress in FINAL)
     for view, report in closable:

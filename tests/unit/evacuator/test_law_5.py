@@ -35,6 +35,22 @@ def test_law_5_an_empty_list_once_is_not_the_end() -> None:
     assert_moved(site)
 
 
+def test_law_5_a_new_evacuator_does_not_close_what_the_old_one_may_still_ask_for() -> None:
+    """It knows of no instance, and Nova shows none: its predecessor's request is on its way."""
+    site = site_with(running=1)
+    site.nova.spawn_delay = 15
+    site.fence("compute-1")
+    site.pass_time(4)
+    assert site.nova.flights
+    site.nova.faults["instances_on"] = [Empty()] * 8
+    site.nova.faults["evacuations_from"] = [Empty()] * 8
+    site.start_evacuator()
+    site.pass_time(10)
+    assert record(site).state is RecoveryState.RUNNING
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
 def test_law_5_an_instance_that_a_short_list_left_out_is_noted_before_it_is_asked_for() -> None:
     """Found by the model: a cell that is down for a moment makes an answer 200 too short."""
     site = site_with(running=1, stopped=1)
