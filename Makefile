@@ -29,7 +29,7 @@ chaos:  ## an hour of faults on the real thing, judged by the laws: make chaos S
 lab-test-slow: $(VENV)/ready  ## the scenarios that take minutes each
 	NOVAHA_LAB_MARK=slow $(VENV)/bin/tox run -e lab
 
-chaos-test: $(VENV)/ready  ## three minutes of it, as a test
+chaos-test: $(VENV)/ready  ## three minutes of it, as a test (make test runs it, too)
 	NOVAHA_LAB_MARK=chaos $(VENV)/bin/tox run -e lab
 
 soak: $(VENV)/ready  ## half an hour of random histories on the model
