@@ -195,7 +195,7 @@ def setup(settings: Settings) -> None:
     """Let novaha create its resources in the cluster, as an operator does."""
     argv = ["novaha", "setup", "--apply"]
     Sandbox(layout.CONTROLLERS[0]).exec(
-        argv, timeout=60 + 5 * settings.computes, log=layout.LOGS / "setup.log"
+        argv, timeout=240 + 10 * settings.computes, log=layout.LOGS / "setup.log"
     )
 
 
