@@ -5,6 +5,7 @@ In a mount namespace of its own, with the agents as `novaha install-agents` puts
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import subprocess
@@ -126,6 +127,75 @@ def test_from_each_form_to_a_healthy_cluster_and_back(
     assert sandbox.configured() == before
     again = sandbox(*NOVAHA, "migrate", "--back", kept, "--apply")
     assert again == "the configuration is as it was: nothing to do\n"
+
+
+def simulated(cib: Path, status: etree._Element | None, file: Path) -> None:
+    """Write the CIB for crm_simulate, with a status, or else with two idle controllers."""
+    root = etree.parse(cib).getroot()
+    root.attrib.update({"have-quorum": "1", "dc-uuid": "1"})
+    # That a node was unfenced cannot be simulated.
+    for pair in root.xpath("//nvpair[@value='unfencing']"):
+        pair.getparent().remove(pair)
+    if status is None:
+        status = etree.Element("status")
+        for number in ("1", "2"):
+            state = {"id": number, "uname": f"controller-{number}", "join": "member"}
+            up = {"in_ccm": "true", "crmd": "online", "expected": "member"}
+            etree.SubElement(status, "node_state", state | up)
+    root.replace(root.find("status"), status)
+    file.write_bytes(etree.tostring(root))
+
+
+def settled(cib: Path, file: Path) -> etree._Element:
+    """The status once everything runs that this configuration wants, by Pacemaker's scheduler."""
+    simulated(cib, None, file)
+    for _ in range(10):
+        if not transition(file):
+            return etree.parse(file).find("status")
+    raise AssertionError("it does not settle")
+
+
+def transition(cib: Path) -> list[str]:
+    """What Pacemaker's scheduler would do, as `Restart nova-compute:0`; done to the status."""
+    done = subprocess.run(
+        ["crm_simulate", "--xml-file", str(cib), "--simulate", "--save-output", str(cib)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stdout.partition("Transition Summary:\n")[2].splitlines()
+    summary = itertools.takewhile(str.strip, lines)
+    return [" ".join(line.split()[1:3]) for line in summary]
+
+
+def test_no_part_stops_or_restarts_anything_on_a_compute_host(
+    sandbox: Sandbox, form: tuple[str, ...], tmp_path: Path
+) -> None:
+    """By the real scheduler: a start of what runs already does nothing, all else would."""
+    status = settled(sandbox.cib, tmp_path / "simulated.xml")
+    document = json.loads(sandbox(*NOVAHA, "migrate", "--output", "json", *form))
+    script = ["set -e"]
+    for number, part in enumerate(document["parts"]):
+        for step in part["steps"]:
+            script.append(shlex.join(["pcs", "-f", str(sandbox.cib), *step["command"][1:]]))
+        script.append(shlex.join(["cp", str(sandbox.cib), str(tmp_path / f"part-{number}.xml")]))
+    (tmp_path / "parts.sh").write_text("\n".join(script))
+    sandbox("sh", str(tmp_path / "parts.sh"))
+    for number, part in enumerate(document["parts"]):
+        file = tmp_path / f"part-{number}.xml"
+        simulated(file, status, file)
+        # Fence devices run on controllers; the scheduler may spread them anew.
+        devices = etree.parse(file).xpath("//primitive[@class='stonith']/@id")
+        harmless = {*devices, "compute-unfence-trigger", "fence-evacuate"}
+        harm = [
+            action
+            for action in transition(file)
+            if not action.startswith("Start ")
+            and action.split()[1].partition(":")[0] not in harmless
+        ]
+        assert harm == [], part["title"]
+        status = etree.parse(file).find("status")
 
 
 def test_the_printed_script_does_the_same(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -78,7 +78,13 @@ def level(target: str, devices: str) -> str:
 
 def nodes(roles: dict[str, tuple[str, str]]) -> str:
     """By remote node: the attribute that makes it a compute node, and its value."""
-    controllers = '<node id="1" uname="controller-1"/><node id="2" uname="controller-2"/>'
+    role = next((name for name, value in roles.values() if value == "compute"), "")
+    controllers = "".join(
+        f'<node id="{number}" uname="controller-{number}">'
+        f"{pairs(f'nodes-{number}', 'instance_attributes', {role: 'controller'} if role else {})}"
+        "</node>"
+        for number in (1, 2)
+    )
     remote = "".join(
         f'<node id="{node}" uname="{node}" type="remote">'
         f"{pairs(f'nodes-{node}', 'instance_attributes', {name: value})}</node>"
@@ -93,7 +99,10 @@ def cib(node: str, resources: str, constraints: str, levels: str) -> str:
         'admin_epoch="0"><configuration><crm_config/>'
         f"<nodes>{node}</nodes><resources>{resources}</resources>"
         f"<constraints>{constraints}</constraints>"
-        f"<fencing-topology>{levels}</fencing-topology></configuration><status/></cib>"
+        f"<fencing-topology>{levels}</fencing-topology>"
+        # As director sets it; where a device promises unfencing, all ask for it else.
+        f"<rsc_defaults>{pairs('rsc', 'meta_attributes', {'requires': 'fencing'})}</rsc_defaults>"
+        "</configuration><status/></cib>"
     )
 
 
