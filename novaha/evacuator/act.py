@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 
 from novaha.core import steps
 from novaha.core.errors import (
+    ComputeApiError,
     NotSentError,
     NovahaError,
     RecordConflictError,
@@ -164,7 +165,7 @@ class Actor:
         memory.attempts[step.instance] = Attempt(Outcome.SENDING, self._clock(), step.seen)
 
         def send() -> None:
-            outcome, message = self._outcome(step, fence_id)
+            outcome, message = self._outcome(step, view.host, fence_id)
             memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
             self._journal.write(
                 "requested",
@@ -176,11 +177,15 @@ class Actor:
 
         self._pool.submit(send)
 
-    def _outcome(self, step: steps.Evacuate, fence_id: str) -> tuple[Outcome, str]:
+    def _outcome(
+        self, step: steps.Evacuate, host: str | None, fence_id: str
+    ) -> tuple[Outcome, str]:
         try:
             with self._throttle.turn():
                 if stale := self._stale(step.node, fence_id):
                     return Outcome.NOT_SENT, stale
+                if step.seen and (moved := self._moved(step.instance, host)):
+                    return Outcome.NOT_SENT, moved
                 self._compute.evacuate(step.instance, step.target)
         except RefusedError as error:
             refused = _for_good(error)
@@ -193,6 +198,19 @@ class Actor:
             LOG.exception("evacuate %s", step.instance)
             return Outcome.UNKNOWN, "internal error, see the log"
         return Outcome.ACCEPTED, ""
+
+    def _moved(self, instance: str, host: str | None) -> str:
+        """Why an instance must not be asked for again, "" if it may be.
+
+        An earlier request may have waited in the bus for a destination that is just back.
+        """
+        try:
+            found = self._compute.instance(instance)
+        except ComputeApiError as error:
+            return f"not asked for again unread: {error}"
+        if found is None:
+            return "it was deleted meanwhile"
+        return "" if found.host == host else f"it is on {found.host} by now"
 
     def _send_act(self, step: steps.Act, view: HostView, memory: HostMemory) -> None:
         before = memory.nudges.get(step.instance)

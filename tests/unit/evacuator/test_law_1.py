@@ -43,6 +43,22 @@ def test_law_1_no_request_while_nova_does_not_take_the_force_down() -> None:
     assert_moved(site)
 
 
+def test_law_1_nothing_is_asked_for_again_that_has_come_up_on_another_host() -> None:
+    """Its first evacuation waited in the bus for a dead host that is back; the list is old."""
+    site = site_with(running=1)
+    for host in ("compute-2", "compute-3"):
+        site.nova.hosts[host].room = 0
+    site.fence("compute-1")
+    site.run_until(lambda: [m.status for m in site.nova.migrations] == ["error"])
+    site.nova.hosts["compute-3"].forced_down = True
+    shown = site.nova.instances_on("compute-1")
+    site.nova.instances_on = lambda host: shown  # type: ignore[method-assign]
+    site.nova.set("run-0", host="compute-3", vm_state="active", task_state=None)
+    asked = len(site.nova.requests)
+    site.pass_time(60)
+    assert len(site.nova.requests) == asked
+
+
 def test_law_1_a_host_without_a_record_is_never_touched() -> None:
     site = site_with()
     site.nova.crash("compute-1")
