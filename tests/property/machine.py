@@ -204,10 +204,16 @@ class Recoveries(RuleBasedStateMachine):
     @precondition(lambda self: not self.site.nova.late)
     @rule(data=st.data())
     def evacuate_by_hand(self, data: st.DataObject) -> None:
-        """An operator is impatient, does not do it twice, and not to one that may have arrived."""
+        """An operator is impatient, does not do it twice, not to one that may have arrived, and not
+        where the host is back: nobody fenced it."""
         nova = self.site.nova
         flying = {flight.instance for flight in nova.flights.values()}
         flying |= {i for i, server in nova.instances.items() if nova.guests[i] - {server.host}}
+        flying |= {
+            i
+            for i, server in nova.instances.items()
+            if server.host and nova.hosts[server.host].running
+        }
         idle = sorted(i for i in nova.instances if i not in flying)
         if idle:
             chosen = data.draw(st.sampled_from(idle))
