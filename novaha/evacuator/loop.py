@@ -172,7 +172,8 @@ class Loop:
         """
         requests = [step for step in steps if isinstance(step, Evacuate | Act)]
         others = [step for step in steps if not isinstance(step, Evacuate | Act)]
-        others.sort(key=lambda step: step.node in self._behind)  # stable
+        # Stable. What is begun is brought to its end before more is begun.
+        others.sort(key=lambda step: (step.node in self._behind, _rank(step)))
         again = False
         end = self._clock() + _AT_ONCE
         for step in (*requests, *others):
@@ -281,3 +282,9 @@ class Loop:
 def _busy(views: list[HostView]) -> bool:
     """Whether anything is under way; hosts that wait to be switched on again are not."""
     return any(view.record.state is not RecoveryState.RECOVERED or view.alive for view in views)
+
+
+def _rank(step: Step) -> int:
+    if isinstance(step, Disable):
+        return 0
+    return 2 if isinstance(step, Claim) else 1

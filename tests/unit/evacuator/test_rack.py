@@ -38,6 +38,30 @@ def test_the_first_instances_do_not_wait_for_the_last_hosts_record(site: Site) -
     assert site.nova.requests[0][0] < len(RACK) * WRITE / 2
     site.run_until(lambda: all(recovered(site, host) for host in RACK))
     assert len(site.nova.requests) == 2 * len(RACK)
+    assert not any(site.nova.hosts[host].enabled for host in RACK)
+
+
+def test_what_is_begun_is_brought_to_its_end_before_more_is_begun(site: Site) -> None:
+    events: list[str] = []
+    swap, disable = site.records.swap, site.nova.disable
+
+    def swapped(old: Record, new: Record) -> None:
+        swap(old, new)
+        events.append(f"{old.state} to {new.state}")
+
+    def disabled(service, reason: str) -> None:
+        disable(service, reason)
+        events.append("disabled")
+
+    site.records.swap = swapped  # type: ignore[method-assign]
+    site.nova.disable = disabled  # type: ignore[method-assign]
+    for host in RACK:
+        site.fence(host)
+    site.run_until(lambda: all(recovered(site, host) for host in RACK))
+    last_claim = max(i for i, event in enumerate(events) if event == "pending to running")
+    before = events[:last_claim]
+    assert before.count("disabled") >= len(RACK) / 2
+    assert before.count("running to recovered") > 0
 
 
 def test_a_host_with_which_nothing_succeeds_keeps_nobody_waiting(site: Site) -> None:
