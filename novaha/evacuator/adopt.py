@@ -24,7 +24,7 @@ and it may have said so after the host came back, where it then stands for good.
 
 
 class Adoption:
-    """Adopts the older agents' flags.
+    """Adopts the older agents' flags, and hosts whose flag Pacemaker has erased.
 
     names: Nova's name of a node, given those of all hosts; raises NovahaError. now: UTC.
     clock: monotonic seconds.
@@ -67,6 +67,8 @@ class Adoption:
         try:
             for name, value in sorted(self._flags.read().items()):
                 notices += self._one(name, value)
+            for node in sorted(self._fencing.still_off() & self._fencing.compute_nodes()):
+                notices += self._without_flag(node)
         except NovahaError as error:
             notices.append(f"the older agents' flags cannot be adopted now: {error}")
         for notice in set(notices) - set(self.notices):
@@ -97,6 +99,25 @@ class Adoption:
             return self._not_down(node, name, value)
         return []
 
+    def _without_flag(self, node: str) -> list[str]:
+        """Pacemaker has erased the flag when it first tried to reach the dead host (measured).
+
+        What the older fence_compute told Nova is still there.
+        """
+        down_since = self._fencing.down_since(node)
+        by_hand = self._fencing.confirmed_by_hand().get(node)
+        if down_since is None or self._records.read_all().get(node) is not None:
+            return []
+        if by_hand is not None and by_hand >= down_since:
+            return []  # no agent was run; what comes of it is the operator's choice
+        try:
+            service = self._service(node)
+        except NovahaError as error:
+            return [_not_yet(node, "erased", error)]
+        if service.forced_down and not service.enabled and not service.disabled_reason:
+            self._record(node, down_since, "a force-down in Nova")
+        return []
+
     def _node(self, name: str) -> str | None:
         """The node that a flag is of: the older fence_compute used Nova's name of the host."""
         nodes = self._fencing.compute_nodes()
@@ -116,7 +137,7 @@ class Adoption:
         try:
             service = self._service(node)
         except NovahaError as error:
-            return [f"{node} was flagged by the older agents ({value}); not adopted yet: {error}"]
+            return [_not_yet(node, value, error)]
         if service.forced_down:
             # Flagged, and nobody let it in since: what ran on it is lost. Pacemaker's history
             # knows nothing from this moment on, so it is fenced once more before anything moves.
@@ -137,13 +158,16 @@ class Adoption:
 
     def _adopt(self, node: str, name: str, value: str, fenced: datetime) -> None:
         """The record first: the flag may only go when that is durable (law 3)."""
+        self._record(node, fenced, f"evacuate={value}")
+        self._flags.drop(name)
+
+    def _record(self, node: str, fenced: datetime, left: str) -> None:
         unproven = bool(self._fencing.without_power_device(node))
         self._records.flag_fenced(node, fenced=fenced, unproven=unproven, adopted=True)
-        reason = f"the older agents left evacuate={value}"
+        reason = f"the older agents left {left}"
         self._adopted = True
         self._journal.write("flagged", node=node, reason=reason)
         LOG.warning("%s: %s, adopted", node, reason)
-        self._flags.drop(name)
 
     def _drop(self, name: str, value: str, reason: str) -> None:
         self._flags.drop(name)
@@ -157,3 +181,7 @@ def _fenced_later(record: Record, down_since: datetime | None) -> bool:
         and down_since is not None
         and down_since > record.fenced
     )
+
+
+def _not_yet(node: str, value: str, error: NovahaError) -> str:
+    return f"{node} was flagged by the older agents ({value}); not adopted yet: {error}"

@@ -187,12 +187,8 @@ def test_law_3_an_upgrade_while_a_host_is_down_loses_nothing(site: Site, watcher
         service = site.nova.service(DEAD)
         assert (service["status"], service["forced_down"]) == ("disabled", True)
         assert site.state(DEAD) == "absent"
-        if DEAD not in flags(site):
-            # Pacemaker 3.0.2 and later have erased it by now. The older NovaEvacuate sets it
-            # again whenever an evacuation that it had begun has failed.
-            flag = ("attrd_updater", "-p", "-n", "evacuate", "-Q", "-N", DEAD, "-U", "yes")
-            site.on(layout.CONTROLLERS[0], *flag)
-        assert flags(site) == {DEAD: "yes"}
+        # Its flag goes with Pacemaker's first try to reach it.
+        site.wait("the flag is gone", lambda: not flags(site))
         assert site.evacuations(instances).total() == 0
         processes = {host: site.compute_processes(host) for host in LIVING}
 

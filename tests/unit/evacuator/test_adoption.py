@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from novaha.core.errors import ClusterToolError, NotSentError
@@ -295,6 +297,7 @@ def test_law_3_a_flag_under_novas_name_of_the_host_is_adopted() -> None:
 
 def test_a_flag_of_nobody_is_told_of() -> None:
     site = flagged_site(running=1)
+    back_in_service(site)
     site.flags.values = {"compute-9": "yes", "compute-8": "no"}
     site.start_evacuator()
     site.pass_time(2 * EVERY)
@@ -302,3 +305,63 @@ def test_a_flag_of_nobody_is_told_of() -> None:
     assert site.loop is not None
     (notice,) = site.loop.notices
     assert "--node compute-9" in notice
+
+
+def test_law_3_a_host_whose_flag_pacemaker_has_erased_is_adopted_by_what_nova_knows() -> None:
+    """Measured: it is gone as soon as Pacemaker has tried to reach the dead host."""
+    site = flagged_site(running=2, stopped=1)
+    site.flags.values.clear()
+    site.start_evacuator()
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+    assert site.fencing.requested == []
+    site.boot(HOST)
+    site.run_until(lambda: HOST not in site.records.attributes)
+    host = site.nova.hosts[HOST]
+    assert (host.enabled, host.forced_down) == (True, False)
+
+
+def operator_disabled(site: Site) -> None:
+    site.nova.hosts[HOST].disabled_reason = "bad memory"
+
+
+def not_forced_down(site: Site) -> None:
+    site.nova.hosts[HOST].forced_down = False
+
+
+def reached_since(site: Site) -> None:
+    site.fencing.down.clear()
+
+
+def confirmed_by_hand(site: Site) -> None:
+    site.recover = False
+    site.fencing.by_hand[HOST] = site.time
+
+
+@pytest.mark.parametrize(
+    "otherwise", [operator_disabled, not_forced_down, reached_since, confirmed_by_hand]
+)
+def test_law_1_without_a_flag_all_that_the_older_agents_leave_has_to_be_there(
+    otherwise: Callable[[Site], None],
+) -> None:
+    site = flagged_site(running=1)
+    site.flags.values.clear()
+    otherwise(site)
+    site.start_evacuator()
+    site.pass_time(3 * EVERY)
+    assert site.records.attributes == {}
+    assert site.fencing.requested == []
+
+
+def test_without_a_flag_a_nova_that_is_away_is_waited_for() -> None:
+    site = flagged_site(running=1)
+    site.flags.values.clear()
+    site.nova.down = NotSentError("GET", "no connection")
+    site.start_evacuator()
+    site.pass_time(30)
+    assert site.records.attributes == {}
+    assert site.loop is not None
+    assert "not adopted yet" in site.loop.notices[0]
+    site.nova.down = None
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
