@@ -94,6 +94,17 @@ class Judge:
         over = self._log(instance_id).over or self._stands_still(instance_id)
         if newest is not None and newest.status in model.IN_FLIGHT and not over:
             return _say(instance, Progress.MOVING, newest.status, instance.host)
+        reset_at = self._view.unanswered_resets.get(instance_id)
+        if reset_at is not None:
+            if self._now < reset_at + self._policy.answer_wait:
+                why = "Nova may yet reset its state, as it was asked to"
+                return _say(instance, Progress.RESTORING, why, instance.host)
+            nudge = self._view.nudges.get(instance_id)
+            since = nudge.action if nudge else None
+            if instance.vm_state == model.ERROR and since in (Action.RESET, Action.HARD_REBOOT):
+                return self._nudged(
+                    instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.SETTLED
+                )
         wanted = model.RESTORED_BY.get(self._before.get(instance_id, model.ACTIVE))
         if wanted is None or instance.vm_state != model.ACTIVE:
             return _say(instance, Progress.SETTLED, instance.vm_state, instance.host)

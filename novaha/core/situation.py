@@ -113,6 +113,7 @@ class HostView:
     restarted: nova-compute was restarted on request a moment ago.
     unanswered_at: when Nova last gave no answer to a request about the host itself: it may carry
         that out yet. Monotonic seconds.
+    unanswered_resets: the same for instances whose state was to be reset to `error`.
     alive: nova-compute was seen to run since the recovery was over.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
@@ -140,6 +141,7 @@ class HostView:
     failures: Mapping[str, Failure] = field(default_factory=dict)
     restarted: bool = False
     unanswered_at: float = float("-inf")
+    unanswered_resets: Mapping[str, float] = field(default_factory=dict)
     alive: bool = False
     online_for: float | None = None
     quiet_until: float = 0.0

@@ -15,7 +15,7 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import ComputeService, disable_reason
+from novaha.core.model import Action, ComputeService, disable_reason
 from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
@@ -226,6 +226,9 @@ class Actor:
                         self._compute.act(step.instance, step.action)
             except NovahaError as error:
                 message = str(error)
+                if step.action is Action.RESET and isinstance(error, UnknownOutcomeError):
+                    memory.unanswered_resets[step.instance] = self._clock()
+                    memory.unanswered_at = self._clock()
             memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
             self._journal.write(
                 str(step.action), node=step.node, instance=step.instance, message=message

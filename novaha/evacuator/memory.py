@@ -29,6 +29,7 @@ class HostMemory:
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     restarted_at: when nova-compute was last restarted on request.
     unanswered_at: when Nova last gave no answer to a request about the host itself.
+    unanswered_resets: the same for instances whose state was to be reset.
     online_since: since when Pacemaker has had the node online, None while it has not.
     listed: the instances on the host when its recovery was prepared, and when that was read.
     rows: the evacuations of a recovered host, as they were last read.
@@ -44,6 +45,7 @@ class HostMemory:
     online_since: float | None = None
     restarted_at: float = float("-inf")
     unanswered_at: float = float("-inf")
+    unanswered_resets: dict[str, float] = field(default_factory=dict)
     listed: tuple[tuple[Instance, ...], float] | None = None
     moved: dict[str, Instance | None] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)

@@ -223,6 +223,7 @@ class Observer:
             moved=moved,
             attempts=dict(memory.attempts),
             nudges=dict(memory.nudges),
+            unanswered_resets=dict(memory.unanswered_resets),
             receivers={
                 i: live.destination
                 for i, live in memory.receivers.items()

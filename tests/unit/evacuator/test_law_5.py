@@ -9,7 +9,7 @@ import pytest
 from novaha.core.model import Migration
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
-from tests.fakes.faults import Empty
+from tests.fakes.faults import Empty, Late
 from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
 
 
@@ -180,3 +180,19 @@ def test_law_5_a_dead_destination_is_not_closed_before_its_arrivals_are_asked_fo
     site.fence("compute-1")
     site.run_until(lambda: recovered(site) and recovered(site, destination))
     assert_moved(site)
+
+
+@pytest.mark.parametrize("late", [20.0, 60.0])
+def test_law_5_a_reset_of_ours_that_comes_late_does_not_stay(late: float) -> None:
+    """Found by the random sites: carried out after the evacuation, it left an instance in ERROR."""
+    site = site_with(running=0)
+    site.nova.add_instance("paused-0", "compute-1", "paused")
+    site.nova.add_instance("rescued-0", "compute-1", "rescued")
+    site.nova.faults["act"] = [Late(late), Late(late)]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    site.pass_time(200)
+    assert {i: state for i, (_, state) in site.where().items()} == {
+        "paused-0": "paused",
+        "rescued-0": "stopped",
+    }
