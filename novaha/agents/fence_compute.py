@@ -186,6 +186,13 @@ def _text(text: Callable[[], str]) -> Callable[[Request, Cluster, TextIO, Log], 
     return show
 
 
+def _manpage() -> str:
+    """The page fence_compute(8), without the commands of `novaha setup` for an example."""
+    from novaha.contract.manpage import fence_page  # no other action needs it
+
+    return fence_page(AGENT, pcs=(), see_also=("novaha.8",))
+
+
 def _record_of(cluster: Cluster, node: str) -> Record | RecordError | None:
     try:
         return cluster.record(node)
@@ -214,7 +221,7 @@ _ACTIONS: dict[Action, Callable[[Request, Cluster, TextIO, Log], ExitCode]] = {
     Action.MONITOR: _monitor,
     Action.VALIDATE_ALL: _validate_all,
     Action.METADATA: _text(lambda: fence.metadata(AGENT)),
-    Action.MANPAGE: _text(lambda: fence.usage(AGENT)),
+    Action.MANPAGE: _text(_manpage),
     Action.HELP: _text(lambda: fence.usage(AGENT)),
     Action.VERSION: _text(lambda: f"{AGENT.name} {AGENT.version}\n"),
 }

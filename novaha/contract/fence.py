@@ -215,7 +215,7 @@ def _option_help(parameter: Parameter) -> str:
 
 
 def usage(agent: Agent) -> str:
-    """What `--help` and the action `manpage` print."""
+    """What `--help` prints."""
     lines = [f"{agent.name} - {agent.shortdesc}", "", agent.longdesc, "", "Options:"]
     for parameter in agent.parameters:
         note = " (accepted, means nothing)" if parameter.deprecated else ""

@@ -33,7 +33,7 @@ _FENCE_ACTIONS = {
     fence.Action.LIST_STATUS: "Prints the compute nodes and whether they are flagged.",
     fence.Action.MONITOR: "Checks the configuration, and that the cluster answers.",
     fence.Action.METADATA: "Prints the agent's description as XML.",
-    fence.Action.MANPAGE: "Prints the options, as --help does.",
+    fence.Action.MANPAGE: "Prints this page, for man -l -.",
     fence.Action.VALIDATE_ALL: "Checks the parameters.",
 }
 
@@ -74,8 +74,9 @@ def item(tag: str, *texts: str) -> list[str]:
 
 
 def example(lines: Iterable[str]) -> list[str]:
-    """Lines to be typed, shown as they are."""
-    return [".PP", ".RS 4", ".nf", *map(escape, lines), ".fi", ".RE"]
+    """Lines to be typed, shown as they are; nothing where there are none."""
+    shown = [*map(escape, lines)]
+    return [".PP", ".RS 4", ".nf", *shown, ".fi", ".RE"] if shown else []
 
 
 def page(
@@ -185,7 +186,14 @@ def fence_page(agent: fence.Agent, pcs: Sequence[str], see_also: Sequence[str]) 
         Section("EXAMPLE PCS", example(pcs)),
         Section("SEE ALSO", [references(see_also)]),
     ]
-    return page(agent.name, FENCE_SECTION, agent.shortdesc, sections, agent.version, "Fence agents")
+    return page(
+        agent.name,
+        FENCE_SECTION,
+        agent.shortdesc,
+        (section for section in sections if section.body),
+        agent.version,
+        "Fence agents",
+    )
 
 
 def _fence_parameter(parameter: Parameter) -> list[str]:
