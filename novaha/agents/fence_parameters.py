@@ -120,7 +120,7 @@ _OLDER = (
     _older("insecure", "Not used: fencing needs no Keystone", type="boolean"),
     _older(
         "instance_filtering",
-        "Not used: which instances are evacuated is set in novaha.conf",
+        "Not used: every instance is recovered, whatever its image or flavor is tagged with",
         type="boolean",
         aliases=("instance-filtering",),
     ),

@@ -9,6 +9,7 @@ from lxml import etree
 
 from novaha import __version__
 from novaha.agents import fence_compute, libvirtd, nova_compute, nova_compute_wait, nova_evacuate
+from novaha.conf.options import list_opts
 from novaha.contract import fence, ocf
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -88,6 +89,14 @@ def test_what_may_be_changed_without_a_restart() -> None:
         "nova-compute-wait": set(),
         "libvirtd": run,
     }
+
+
+@pytest.mark.parametrize("name", ["fence_compute", *OCF_AGENTS])
+def test_who_is_sent_to_novaha_conf_is_told_an_option_that_is_there(name: str) -> None:
+    there = {f"[{section}] {option.dest}" for section, options in list_opts() for option in options}
+    for element in etree.fromstring(text_of(name).encode()).iter("shortdesc", "longdesc", "desc"):
+        if "novaha.conf" in (text := element.text or ""):
+            assert {option for option in there if option in text}, text
 
 
 def test_fence_actions() -> None:
