@@ -48,6 +48,10 @@ class Judge:
         self._newest = model.newest(view.migrations)
         self._before = view.record.before or {}
 
+    def of(self, view: HostView) -> Judge:
+        """The same for another view of the host."""
+        return Judge(view, self._overview, self._policy, self._now)
+
     def is_news(self, instance: Instance) -> bool:
         """Whether it was neither noted nor asked for in this recovery yet."""
         asked = instance.id in self._view.attempts or any(

@@ -47,7 +47,8 @@ def plan(
 
     - Claim a `pending` host only when Pacemaker has confirmed its fencing and a power device took
       part in it; Evacuate only for a host whose record is `running`, owned by this evacuator and
-      prepared, and whose service Nova shows as forced down (law 1);
+      prepared, and whose service Nova shows as forced down; or as what follows a Prepare that has
+      made it so (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
       `max_in_flight` on the move in all (law 2);
@@ -98,10 +99,18 @@ def plan(
     candidates.sort(key=lambda candidate: candidate[0])  # stable: shut off instances last
     room = max(0, policy.max_in_flight - under_way)
     asked = [evacuate for _, evacuate in candidates[:room]]
-    steps += asked
+    steps = [_with_requests(step, asked) for step in steps]
+    preparing = {step.node for step in steps if isinstance(step, Prepare)}
+    steps += [evacuate for evacuate in asked if evacuate.node not in preparing]
     busy = {evacuate.node for evacuate in asked}
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
     return Plan(tuple(steps), tuple(reports), frozenset(ended))
+
+
+def _with_requests(step: Step, asked: Iterable[Evacuate]) -> Step:
+    if not isinstance(step, Prepare):
+        return step
+    return replace(step, then=tuple(e for e in asked if e.node == step.node))
 
 
 def _overview(views: Iterable[HostView], room_since: float) -> Overview:
@@ -230,8 +239,15 @@ def _running(
     if view.record.before is None:
         force = not view.service.forced_down
         marks = frozenset({FORCED}) if force else frozenset()
-        steps.append(Prepare(view.node, marks, state_before(view.instances), force))
-        return HostReport(view.record, view.host, "preparing"), []
+        before = state_before(view.instances)
+        steps.append(Prepare(view.node, marks, before, force))
+        prepared = replace(
+            view,
+            record=view.record.prepared(marks, before),
+            service=replace(view.service, forced_down=True),
+        )
+        _, wanted = _running(prepared, judge.of(prepared), policy, [])
+        return HostReport(view.record, view.host, "preparing"), wanted
     if not view.service.forced_down:
         steps.append(ForceDown(view.node))
         return HostReport(view.record, view.host, "telling Nova"), []

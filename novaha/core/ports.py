@@ -111,7 +111,8 @@ class Compute(Protocol):
 
     def act(self, instance: str, action: Action) -> None: ...
 
-    def set_forced_down(self, service: ComputeService, forced_down: bool) -> None: ...
+    def set_forced_down(self, service: ComputeService, forced_down: bool) -> None:
+        """Returns when Nova has answered that it is so."""
 
     def disable(self, service: ComputeService, reason: str) -> None: ...
 

@@ -21,18 +21,6 @@ class Claim(Step):
     """Take the recovery: the fencing is confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare(Step):
-    """Note in the record what must be remembered before Nova is touched.
-
-    force_down: tell Nova that the host is down as soon as that is noted, and only then.
-    """
-
-    marks: frozenset[str]
-    before: Mapping[str, str]
-    force_down: bool = False
-
-
 class Disable(Step):
     """Keep Nova from scheduling to the host."""
 
@@ -52,6 +40,20 @@ class Evacuate(Step):
     instance: str
     seen: frozenset[int]
     target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare(Step):
+    """Note in the record what must be remembered before Nova is touched.
+
+    force_down: tell Nova that the host is down as soon as that is noted, and only then.
+    then: the first requests, for when all that has succeeded, and only then.
+    """
+
+    marks: frozenset[str]
+    before: Mapping[str, str]
+    force_down: bool = False
+    then: tuple[Evacuate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ class Actor:
                     self._records.swap(view.record, view.record.prepared(step.marks, step.before))
                     if step.force_down:
                         self._tell_nova(steps.ForceDown(step.node), view)
+                    for evacuate in step.then:
+                        self._send_evacuate(evacuate, view, memory)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.Restart():

@@ -13,7 +13,7 @@ from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
-from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport, Step
+from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport, Prepare, Step
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
@@ -154,7 +154,7 @@ class Loop:
         if self._take(decided.steps, by_node):
             self._hurry = True
             return 0.0
-        sent = any(isinstance(step, Evacuate | Act | Claim) for step in decided.steps)
+        sent = any(isinstance(step, Evacuate | Act | Claim | Prepare) for step in decided.steps)
         if not sent and self._adoption.take():
             return 0.0
         if not sent and not _busy(views):
@@ -189,7 +189,7 @@ class Loop:
                 self._behind.discard(step.node)
             else:
                 self._behind.add(step.node)
-            again |= changed and not isinstance(step, Disable)
+            again |= changed and not _can_wait(step)
         return again
 
     def _read(self, now: float) -> dict[str, Record]:
@@ -277,6 +277,11 @@ class Loop:
                         to=instance.where,
                         state=instance.detail,
                     )
+
+
+def _can_wait(step: Step) -> bool:
+    """Whether nothing is to be seen yet of what it changed, or nothing depends on it."""
+    return isinstance(step, Disable) or (isinstance(step, Prepare) and bool(step.then))
 
 
 def _busy(views: list[HostView]) -> bool:

@@ -11,9 +11,6 @@ from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 
 _BEATS = 2
 
-_JUST_NOW = 5.0
-"""Seconds for which a list of instances is as good as a new one, to begin with."""
-
 _LONGEST_TURN = 10.0
 """Seconds between two readings that count as watched."""
 
@@ -31,7 +28,6 @@ class HostMemory:
     unanswered_at: when Nova last gave no answer to a request about the host itself.
     unanswered_resets: the same for instances whose state was to be reset.
     online_since: since when Pacemaker has had the node online, None while it has not.
-    listed: the instances on the host when its recovery was prepared, and when that was read.
     rows: the evacuations of a recovered host, as they were last read.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -46,7 +42,6 @@ class HostMemory:
     restarted_at: float = float("-inf")
     unanswered_at: float = float("-inf")
     unanswered_resets: dict[str, float] = field(default_factory=dict)
-    listed: tuple[tuple[Instance, ...], float] | None = None
     moved: dict[str, Instance | None] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     done_since: dict[str, float] = field(default_factory=dict)
@@ -66,12 +61,6 @@ class HostMemory:
     _beats: int = 0
     _had_unfinished: bool = False
     _alive: bool = False
-
-    def take_listed(self, now: float) -> tuple[Instance, ...] | None:
-        """The list by which the recovery was prepared a moment ago: the first requests go by it,
-        once. What it did not show yet, the next one will; an empty one is read again (law 5)."""
-        (instances, at), self.listed = self.listed or ((), 0.0), None
-        return instances if instances and now < at + _JUST_NOW else None
 
     def saw_migrations(self, migrations: Iterable[Migration], now: float) -> None:
         """Take note of evacuations that failed or finished since the last turn.
@@ -196,5 +185,4 @@ class HostMemory:
         self._alive = False
         self.ended = False
         self.left = None
-        self.listed = None
         self.rows = None

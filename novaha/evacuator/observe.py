@@ -201,13 +201,9 @@ class Observer:
             return view
         # Instances before migrations: one that leaves the host in between then shows in both,
         # the other way round in neither.
-        instances = memory.take_listed(self._clock())
-        if instances is None:
-            instances = tuple(self._compute.instances_on(host))
+        instances = tuple(self._compute.instances_on(host))
         rows = self._compute.evacuations_from(host)
         now = self._clock()
-        if view.record.before is None:
-            memory.listed = instances, now
         memory.saw_migrations(rows, now)
         self._destinations.find_receivers(view, instances, rows, memory)
         on_host = {instance.id for instance in instances}

@@ -201,9 +201,12 @@ class Nova:
             self._mover.servers.evacuate(instance, **({"host": target} if target else {}))
 
     def set_forced_down(self, service: ComputeService, forced_down: bool) -> None:
-        """Tell Nova whether the service is down for certain."""
-        with self._ready(f"set forced_down of {service.host} to {forced_down}"):
-            self._reader.services.force_down(service.id, forced_down)
+        """Tell Nova whether the service is down for certain; returns once Nova says so."""
+        what = f"set forced_down of {service.host} to {forced_down}"
+        with self._ready(what):
+            answer = self._reader.services.force_down(service.id, forced_down)
+        if getattr(answer, "forced_down", None) is not forced_down:
+            raise UnknownOutcomeError(what, "Nova's answer does not say that it is so")
 
     def disable(self, service: ComputeService, reason: str) -> None:
         """Keep Nova from scheduling to the service's host."""

@@ -50,6 +50,7 @@ NO_REASONS = {
     "an action",
     "journalctl --unit …",
     "negotiate the version of Nova's API",
+    "set forced_down of … to …",
     "tenacity neither returned nor raised",
     # what `crm_resource --force-check` shows besides
     ", started at boot, past Pacemaker",

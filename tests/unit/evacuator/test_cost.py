@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
-from novaha.core.errors import RecordConflictError
+from novaha.core.errors import NotSentError, RecordConflictError
+from novaha.core.situation import Policy
 from tests.fakes.cluster import Site
-from tests.fakes.faults import Empty
+from tests.fakes.faults import UNAVAILABLE, Empty, Fault, Late
 from tests.unit.evacuator.sites import assert_moved, recovered, site_with
 
 
@@ -51,17 +52,35 @@ def test_law_5_deleted_ones_in_a_list_are_asked_for() -> None:
     assert_moved(site)
 
 
-def test_two_turns_from_a_claim_to_the_first_request() -> None:
+def test_one_turn_from_a_claim_to_the_first_request() -> None:
     site = site_with(running=3)
+    site.pass_time(1)
+    site.nova.calls.clear()
     site.fence("compute-1")
     site.run_until(lambda: bool(site.nova.requests))
     before = site.nova.calls[: site.nova.calls.index("evacuate")]
-    assert before.index("set_forced_down") > before.index("instances_on")
-    calls = Counter(before)
-    assert calls["instances_on"] == 1
-    # Law 1: that the host is forced down is read from Nova, after the list.
-    assert before[before.index("set_forced_down") :].count("services") == 1
-    assert before[before.index("set_forced_down") :].count("evacuations_from") == 1
+    assert before == ["services", "instances_on", "evacuations_from", "set_forced_down"]
+
+
+@pytest.mark.parametrize("fault", [UNAVAILABLE, Late(2.0), NotSentError("force", "refused")])
+def test_law_1_no_request_follows_a_force_down_that_nova_did_not_confirm(fault: Fault) -> None:
+    site = site_with(running=3)
+    site.pass_time(1)
+    site.nova.faults["set_forced_down"] = [fault]
+    site.fence("compute-1")
+    assert site.loop is not None
+    site.loop.turn()
+    site.loop.turn()
+    assert site.nova.calls[-1] == "set_forced_down"
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
+def test_law_2_no_more_first_requests_than_there_may_be_under_way() -> None:
+    site = site_with(running=9, policy=Policy(max_in_flight=4))
+    site.fence("compute-1")
+    site.run_until(lambda: bool(site.nova.requests))
+    assert len(site.nova.requests) == 4
 
 
 def test_law_6_nova_is_not_touched_before_the_mark_of_it_is_written(

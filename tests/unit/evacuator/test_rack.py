@@ -55,6 +55,10 @@ def test_what_is_begun_is_brought_to_its_end_before_more_is_begun(site: Site) ->
 
     site.records.swap = swapped  # type: ignore[method-assign]
     site.nova.disable = disabled  # type: ignore[method-assign]
+    # While evacuations begin, no host is closed: one may be on its way there.
+    for instance, (host, _) in site.where().items():
+        if host not in sorted(RACK)[:4]:
+            site.nova.remove(instance)
     for host in RACK:
         site.fence(host)
     site.run_until(lambda: all(recovered(site, host) for host in RACK))

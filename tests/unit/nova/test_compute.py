@@ -29,6 +29,7 @@ class Api(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.newest = "2.96"
         self.conductor = "up"
+        self.forced: dict[str, Any] = {}
         self.instances: list[str] = []
         self.max_limit = 1000
         self.evacuations: list[dict[str, Any]] = []
@@ -92,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             conductor = {"id": "c", "host": "cloud", "binary": "nova-conductor"}
             conductor["state"] = self.server.conductor
             return 200, {"services": [{**service, **more}, {**more, **conductor}]}
+        if path == "/os-services/s":
+            return 200, {"service": {"id": "s", "host": "compute-1", **self.server.forced}}
         if path == "/servers/detail":
             ids = self.server.instances
             start = ids.index(query["marker"]) + 1 if "marker" in query else 0
@@ -231,6 +234,17 @@ def test_a_service_as_nova_has_it(api: Api, nova: Nova) -> None:
         False,
     )
     assert service.last_seen is not None
+
+
+def test_law_1_forced_down_is_what_nova_says_is_so(api: Api, nova: Nova) -> None:
+    (service,) = nova.services()
+    api.forced = {"forced_down": True}
+    nova.set_forced_down(service, True)
+    assert api.asked[-1][3] == {"forced_down": True}
+    for answer in ({"forced_down": False}, {}):
+        api.forced = answer
+        with pytest.raises(UnknownOutcomeError, match="does not say"):
+            nova.set_forced_down(service, True)
 
 
 def test_an_instance_that_is_gone_is_none(nova: Nova) -> None:
