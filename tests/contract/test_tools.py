@@ -158,3 +158,35 @@ def test_pcs_validates_by_the_agent(sandbox, cib) -> None:
     )
     assert shown["wrong"].count("parameter insecure: 'perhaps' is neither true nor false") == 1
     assert "rror" not in shown["right"]
+
+
+VALIDATE_OCF = ("crm_resource", "--validate", "--output-as", "xml", "--class", "ocf")
+VALIDATE_FENCE = ("stonith_admin", "--validate", "--output-as", "xml", "--agent", "fence_compute")
+
+
+@pytest.mark.parametrize(
+    ("agent", "wrong", "problem"),
+    [
+        ("NovaCompute", ("unit=a", "binary=b"), "and binary exclude each other: set one"),
+        ("NovaEvacuate", ("insecure=perhaps",), "'perhaps' is neither true nor false"),
+        ("nova-compute-wait", (), ""),  # nothing can be wrong with it
+        ("libvirtd", ("unit=a", "binary=b"), "and binary exclude each other: set one"),
+        ("fence_compute", ("insecure=perhaps",), "'perhaps' is neither true nor false"),
+    ],
+)
+def test_what_pcs_0_12_reads_of_an_agents_validation(
+    sandbox, agent: str, wrong: Sequence[str], problem: str
+) -> None:
+    """It asks unbidden, by these commands, and says that no XML were "invalid validation data"."""
+    fence = agent == "fence_compute"
+    ask = VALIDATE_FENCE if fence else (*VALIDATE_OCF, "--agent", agent, "--provider", "openstack")
+    options = [word for option in wrong for word in ("--option", option)]
+    right = etree.fromstring(sandbox(*ask).encode())
+    output = "./validate/command/output" if fence else "./resource-agent-action/command/output"
+    assert right.find("./status").get("code") == "0"
+    assert right.findall(output) == []  # what a valid one says here is shown as a warning
+    if wrong:
+        found = etree.fromstring(sandbox(*ask, *options, fails=True).encode())
+        (said_of_it,) = found.findall(output)
+        assert said_of_it.get("source") == "stderr"
+        assert problem in said_of_it.text
