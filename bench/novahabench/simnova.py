@@ -223,7 +223,10 @@ class Api:
         if marker := query.get("marker"):
             at = next(i for i, row in enumerate(shown_rows) if row["uuid"] == marker)
             shown_rows = shown_rows[at + 1 :]
-        return 200, {"migrations": shown_rows[: min(_PAGE, int(query.get("limit", _PAGE)))]}
+        page: dict[str, Any] = {"migrations": shown_rows[:_PAGE]}
+        if len(shown_rows) > _PAGE:
+            page["migrations_links"] = [{"rel": "next", "href": f"{self.base}/compute/v2.1"}]
+        return 200, page
 
 
 _ROUTES = (

@@ -47,8 +47,6 @@ _ENDED = FAILED | {"completed", "done"}
 _SAME_REQUEST = timedelta(seconds=10)
 """Between an action's start and the creation of its migration."""
 
-_PAGE = 1000
-
 _QUICK = 5.0
 """Seconds: a read that failed within them is tried again at once, a slower one next turn."""
 
@@ -219,38 +217,31 @@ class Nova:
             self._reader.services.enable(service.id)
 
     def _instances(self, **search: str) -> list[Instance]:
-        """Every page. Nova says whether there is another one: novaclient asks until one is empty,
-        which doubles the requests."""
-        query = {"all_tenants": "1", **search}
-        found: list[Instance] = []
-        while True:
-            url = f"/servers/detail?{urlencode(sorted(query.items()))}"
-            _, page = _read(functools.partial(self._reader.client.get, url))
-            servers = self._reader.servers
-            found += [
-                _instance(servers.resource_class(servers, server, loaded=True))
-                for server in page["servers"]
-            ]
-            if not any(link["rel"] == "next" for link in page.get("servers_links", ())):
-                return found
-            query["marker"] = found[-1].id
+        resource = self._reader.servers.resource_class
+        rows = self._pages("/servers/detail", "servers", "id", {"all_tenants": "1", **search})
+        return [_instance(resource(self._reader.servers, row, loaded=True)) for row in rows]
 
     def _migrations(self, host: str, kind: str) -> list[Migration]:
-        rows: list[Any] = []
-        while True:
-            page = _read(functools.partial(self._page, host, kind, rows))
-            rows += page
-            if len(page) < _PAGE:
-                return [_migration(row) for row in rows]
+        resource = self._reader.migrations.resource_class
+        search = {"source_compute": host, "migration_type": kind}
+        rows = self._pages("/os-migrations", "migrations", "uuid", search)
+        return [_migration(resource(self._reader.migrations, row, loaded=True)) for row in rows]
 
-    def _page(self, host: str, kind: str, before: list[Any]) -> list[Any]:
-        found = self._reader.migrations.list(
-            source_compute=host,
-            migration_type=kind,
-            limit=_PAGE,
-            marker=before[-1].uuid if before else None,
-        )
-        return list(found)
+    def _pages(
+        self, path: str, key: str, marker: str, search: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        """Every page of a list. Nova says whether there is another one, and how long a page is:
+        novaclient asks for servers until a page is empty, which doubles the requests, and for
+        one page of migrations only."""
+        query = dict(search)
+        found: list[dict[str, Any]] = []
+        while True:
+            url = f"{path}?{urlencode(sorted(query.items()))}"
+            _, page = _read(functools.partial(self._reader.client.get, url))
+            found += page[key]
+            if not any(link["rel"] == "next" for link in page.get(f"{key}_links", ())):
+                return found
+            query["marker"] = found[-1][marker]
 
     @contextmanager
     def _ready(self, what: str) -> Iterator[None]:

@@ -66,6 +66,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
+    def page(
+        self, key: str, rows: list[dict[str, Any]], marker: str, query: dict[str, str]
+    ) -> dict[str, Any]:
+        ids = [row[marker] for row in rows]
+        start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+        page = rows[start : start + self.server.max_limit]
+        more = {f"{key}_links": [{"rel": "next", "href": "…"}]}
+        return {key: page, **(more if len(page) == self.server.max_limit else {})}
+
     def find(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if path in ("", "/"):
             version = {"id": "v2.1", "version": self.server.newest, "min_version": "2.1"}
@@ -74,9 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             rows = [
                 r for r in self.server.evacuations if r["source_compute"] == query["source_compute"]
             ]
-            ids = [r["uuid"] for r in rows]
-            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
-            return 200, {"migrations": rows[start : start + int(query["limit"])]}
+            return 200, self.page("migrations", rows, "uuid", query)
         if path.endswith("/action") and "evacuate" in body:
             code = self.server.evacuate_answers.pop(0) if self.server.evacuate_answers else 200
             return code, {"x": {"code": code, "message": "as the test wants it"}}
@@ -97,13 +104,8 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"service": {"id": "s", "host": "compute-1", **self.server.forced}}
         if path == "/servers/detail":
             ids = self.server.instances
-            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
-            page = ids[start : start + self.server.max_limit]
-            more = [{"rel": "next", "href": "…"}] if len(page) == self.server.max_limit else []
-            return 200, {
-                "servers": [{"id": i, "name": i, "OS-EXT-STS:vm_state": "active"} for i in page],
-                **({"servers_links": more} if more else {}),
-            }
+            rows = [{"id": i, "name": i, "OS-EXT-STS:vm_state": "active"} for i in ids]
+            return 200, self.page("servers", rows, "id", query)
         return 404, {"itemNotFound": {"code": 404, "message": "Instance could not be found."}}
 
 
@@ -161,7 +163,10 @@ def test_a_nova_that_is_too_old_is_named(api: Api, nova: Nova) -> None:
         nova.services()
 
 
-def test_every_page_of_the_evacuations_is_read(api: Api, nova: Nova) -> None:
+@pytest.mark.parametrize("limit", [1000, 100])
+def test_law_2_every_page_of_the_evacuations_is_read(api: Api, nova: Nova, limit: int) -> None:
+    """However long Nova's pages are: `[api] max_limit` of nova.conf."""
+    api.max_limit = limit
     api.evacuations = [row(n) for n in range(2500, 0, -1)]
     assert len(nova.evacuations_from("compute-1")) == 2500
     assert nova.evacuations_from("compute-2") == []
