@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import novaha
-from novaha.core.errors import ClusterToolError, NovahaError
+from novaha.cli import packages
+from novaha.core.errors import NovahaError
 from novaha.pacemaker.runner import Runner
 
 MARK = b"# novaha: "
@@ -22,9 +23,6 @@ MARK = b"# novaha: "
 
 ASIDE = Path("/usr/lib/novaha/distrib")
 """Where a distribution's own agent is kept; in the agents' directory it would be listed as one."""
-
-PACKAGE = "novaha-agents"
-"""The distribution's package that brings the agents; what it brought is dpkg's business."""
 
 _SHEBANG_LIMIT = 255  # of the kernel: BINPRM_BUF_SIZE
 
@@ -202,8 +200,9 @@ def uninstall(directories: Directories, divert: Diversion | None = None) -> Iter
 def _not_packaged(target: Path, divert: Diversion) -> None:
     if divert.packaged(target):
         raise InstallError(
-            f"{target} is the package {PACKAGE}'s: 'apt-get install --reinstall {PACKAGE}' puts "
-            f"it right, 'apt-get remove {PACKAGE}' removes it"
+            f"{target} is the package {packages.AGENTS}'s: "
+            f"'{packages.Packages('apt').command(packages.AGENTS)}' puts it right, "
+            f"'apt-get remove {packages.AGENTS}' removes it"
         )
 
 
@@ -251,7 +250,7 @@ class Diversion:
 
     def packaged(self, target: Path) -> bool:
         """Whether our own package brought the file."""
-        return PACKAGE in self._owners(target)
+        return packages.AGENTS in self._owners(target)
 
     def tidy(self, directory: Path | None = None) -> None:
         """Remove directories that are empty now, upwards from here, or from what was kept."""
@@ -280,13 +279,7 @@ class Diversion:
         """The packages that have this file; none where there is no dpkg."""
         if not self._dpkg:
             return frozenset()
-        try:
-            found = self._run(["dpkg-query", "--search", str(target)]).stdout.decode()
-        except ClusterToolError:
-            return frozenset()
-        lines = (line.partition(": ") for line in found.splitlines())
-        named = [n for n, _, path in lines if path == str(target) and "diversion " not in n]
-        return frozenset(name.strip() for names in named for name in names.split(","))
+        return packages.dpkg_owners([target], self._run).get(str(target), frozenset())
 
 
 def _with_interpreter(content: bytes, command: str) -> bytes:

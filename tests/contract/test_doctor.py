@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 
+import novaha
 from tests.contract import test_setup
 
 NOVAHA = (sys.executable, "-m", "novaha.cli.main")
@@ -101,3 +102,36 @@ def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(sandbox, cib
     assert "hunter2" not in json.dumps(found)
     done(sandbox, cib, remedies(troubles))
     assert set(examined(sandbox)) == {"ok", "not checked"}
+
+
+DPKG = """
+mkdir -p layers/dpkg layers/dpkg-work
+mount -t overlay o -o lowerdir=/var/lib/dpkg,upperdir=layers/dpkg,workdir=layers/dpkg-work \
+    /var/lib/dpkg
+cat >>/var/lib/dpkg/status <<END
+
+Package: python3-novaha
+Status: install ok installed
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Version: 0
+Description: as the package manager knows it
+END
+echo {library} >/var/lib/dpkg/info/python3-novaha.list
+rm /usr/sbin/fence_compute
+exec "$@"
+"""
+
+
+def test_where_dpkg_has_novaha_the_remedy_is_apts(sandbox) -> None:
+    """The real dpkg, told that novaha came in a package."""
+    doctor = (*NOVAHA, "doctor", "--only", "node", "--output", "json")
+
+    def remedy(script: str) -> str:
+        said = json.loads(sandbox("sh", "-ec", script, "sh", *doctor, fails=True))
+        (found,) = [f for f in said if (f["check"], f["subject"]) == ("agents", "fence_compute")]
+        return found["remedy"]
+
+    assert remedy('rm /usr/sbin/fence_compute; exec "$@"') == "novaha install-agents"
+    library = shlex.quote(str(novaha.__file__))
+    assert remedy(DPKG.format(library=library)) == "apt-get install --reinstall novaha-agents"

@@ -12,10 +12,10 @@ from pathlib import Path
 from novaha import __version__
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.doctor.installed import AgentState, Installed
+from novaha.cli.packages import AGENTS, LIBRARY, Packages
 from novaha.core import naming
 from novaha.core.errors import UnknownHostError
 
-_INSTALL = "novaha install-agents"
 _NO_ROLE = "the cluster does not tell what this node is"
 _LOAD_THRESHOLD = 80
 
@@ -59,6 +59,7 @@ class Node:
 
     name: Pacemaker's, "" when it cannot be asked; then it is neither controller nor compute.
     agents: what stands at each agent's place; None when novaha's own are not to be found.
+    packages: the distribution's that novaha came in, None if it came otherwise.
     pythons: each interpreter of an agent.
     alerts: each alert file of ours, and why Pacemaker's user cannot execute it, "" if it can.
     needs_conf: whether the evacuator signs in by the file and not by its resource's parameters.
@@ -73,6 +74,7 @@ class Node:
     controller: bool = False
     compute: bool = False
     agents: Mapping[Path, Installed] | None = field(default_factory=dict)
+    packages: Packages | None = None
     pythons: Mapping[str, Python] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
     needs_conf: bool = True
@@ -85,37 +87,42 @@ class Node:
     cores: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
 
+    def installs(self, *names: str) -> str:
+        """What puts the agents into their places; by packages those of these names."""
+        return self.packages.command(*names) if self.packages else "novaha install-agents"
+
 
 def agents(node: Node) -> Iterator[Trouble]:
     """Every agent is there, ours, and of this version."""
     if node.agents is None:
-        yield not_checked("", "this novaha does not find its own agents", "pip install novaha")
+        remedy = node.packages.command(LIBRARY) if node.packages else "pip install novaha"
+        yield not_checked("", "this novaha does not find its own agents", remedy)
         return
+    remedy = node.installs(AGENTS)
     for target, installed in node.agents.items():
         match installed.state:
             case AgentState.MISSING:
-                yield error(target.name, f"it is not installed as {target}", _INSTALL)
+                yield error(target.name, f"it is not installed as {target}", remedy)
             case AgentState.FOREIGN:
                 text = f"{target} is somebody else's, as a distribution's package brings it"
-                yield error(target.name, text, _INSTALL)
+                yield error(target.name, text, remedy)
             case AgentState.OUTDATED:
-                yield warning(target.name, f"{target} is not this novaha's version", _INSTALL)
+                yield warning(target.name, f"{target} is not this novaha's version", remedy)
 
 
 def pythons(node: Node) -> Iterator[Trouble]:
     """The library that the installed agents really run with."""
     if not node.pythons:
-        yield not_checked("", "there is no agent of ours", _INSTALL)
+        yield not_checked("", "there is no agent of ours", node.installs(AGENTS))
+    remedy = node.installs(LIBRARY, AGENTS)
     for path, python in node.pythons.items():
         if python.problem:
-            yield error(
-                path, f"the agents' Python does not find novaha: {python.problem}", _INSTALL
-            )
+            yield error(path, f"the agents' Python does not find novaha: {python.problem}", remedy)
         elif python.version != __version__:
             yield warning(
                 path,
                 f"the agents run novaha {python.version}, this is novaha {__version__}",
-                _INSTALL,
+                remedy,
             )
 
 
@@ -125,14 +132,17 @@ def alert_file(node: Node) -> Iterator[Trouble]:
         yield not_checked("", "alerts run on controllers only" if node.name else _NO_ROLE)
     elif not node.alerts:
         yield not_checked("", "the cluster has no alert of ours")
+    remedy = node.installs(LIBRARY, AGENTS)
+    if node.packages is None:
+        where = "install novaha where every user may read it, as /opt/novaha, and from there:"
+        remedy = f"{where}\n{remedy}"
     for path, problem in node.alerts.items():
         if problem and node.controller:
             yield warning(
                 path,
                 f"Pacemaker's user hacluster cannot execute it: {problem}; fencings are noticed "
                 "seconds later",
-                "install novaha where every user may read it, as /opt/novaha, and from there:\n"
-                f"{_INSTALL}\nsudo -u hacluster {path}",
+                f"{remedy}\nsudo -u hacluster {path}",
             )
 
 

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import novaha
 from novaha import wiring
 from novaha.agents.nova_parameters import DEFAULT_CONFIG
 from novaha.agents.units import SystemdUnit
-from novaha.cli import configuration, install
+from novaha.cli import configuration, install, packages
 from novaha.cli.doctor import access
 from novaha.cli.doctor.cloud import Outlook
 from novaha.cli.doctor.cluster import Cluster
@@ -149,7 +150,8 @@ def recoveries(found: Site, cluster: Cluster, run: Runner) -> Recoveries:
 
 def node(found: Site, run: Runner, directories: Directories | None = None) -> Node:
     """Look around on this node."""
-    installed = _agents((directories or Directories()).targets())
+    targets = (directories or Directories()).targets()
+    installed = _agents(targets)
     pythons = {agent.python for agent in (installed or {}).values() if agent.python}
     given = found.parameters(EVACUATE_AGENT)
     path = given.get("config", DEFAULT_CONFIG)
@@ -159,6 +161,7 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         controller=found.controller,
         compute=found.compute,
         agents=installed,
+        packages=packages.look(Path(novaha.__file__), targets.values(), run),
         pythons={path: _python(path, run) for path in sorted(pythons)},
         alerts=_alerts(alert_files(found.cluster) if found.cluster else [], pythons),
         needs_conf="auth_url" not in given,

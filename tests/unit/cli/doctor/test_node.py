@@ -12,6 +12,7 @@ from novaha.cli.doctor import node as checks
 from novaha.cli.doctor.finding import Check, Verdict
 from novaha.cli.doctor.installed import AgentState, Installed, inspect
 from novaha.cli.doctor.node import NODE, ConfFile, Node, NovaConf, Python
+from novaha.cli.packages import LIBRARY, Packages
 from tests.unit.cli.doctor.sites import only
 
 PYTHON = "/opt/novaha/bin/python3"
@@ -66,6 +67,41 @@ def test_agents(state: AgentState, verdict: Verdict) -> None:
 
 def test_a_novaha_without_its_agents() -> None:
     only(checks.agents(replace(CONTROLLER, agents=None)), Verdict.NOT_CHECKED)
+
+
+@pytest.mark.parametrize(
+    ("manager", "agents", "both"),
+    [
+        (
+            "apt",
+            "apt-get install --reinstall novaha-agents",
+            "apt-get install --reinstall python3-novaha novaha-agents",
+        ),
+        (
+            "dnf",
+            "dnf install novaha-agents",
+            "dnf install novaha-agents\ndnf reinstall python3-novaha",
+        ),
+    ],
+)
+def test_what_came_in_packages_is_mended_by_packages(manager: str, agents: str, both: str) -> None:
+    node = replace(CONTROLLER, packages=Packages(manager, frozenset({LIBRARY})))
+    for state in (AgentState.MISSING, AgentState.FOREIGN, AgentState.OUTDATED):
+        wrong = replace(node, agents={Path("/usr/sbin/fence_compute"): Installed(state)})
+        (found,) = checks.agents(wrong)
+        assert found.remedy == agents
+    (found,) = checks.pythons(replace(node, pythons={}))
+    assert found.remedy == agents
+    for python in (Python(problem="No module named 'novaha'"), Python("0.0.1")):
+        (found,) = checks.pythons(replace(node, pythons={PYTHON: python}))
+        assert found.remedy == both
+    (found,) = checks.alert_file(replace(node, alerts={"/x/novaha_alert": "it has mode 0700"}))
+    assert found.remedy == f"{both}\nsudo -u hacluster /x/novaha_alert"
+    (found,) = checks.agents(replace(node, agents=None))
+    assert found.remedy in (
+        "apt-get install --reinstall python3-novaha",
+        "dnf reinstall python3-novaha",
+    )
 
 
 SOURCE = b"#!/usr/bin/env python3\n# novaha: an agent\nmain()\n"

@@ -11,6 +11,7 @@ from novaha import __version__
 from novaha.cli.doctor import reading
 from novaha.cli.doctor.installed import AgentState
 from novaha.cli.install import Directories, install, sources
+from novaha.cli.packages import Packages
 from novaha.core.errors import ClusterToolError
 from novaha.evacuator import client
 from novaha.nova.examine import Cloud
@@ -26,6 +27,7 @@ class Tools:
         self.name = name
         self.enabled: set[str] = set()
         self.python = __version__
+        self.packaged = False
         self.dc = "true"
 
     def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
@@ -47,6 +49,11 @@ class Tools:
                 if not self.python:
                     raise ClusterToolError(argv, 1, "Traceback\nModuleNotFoundError: novaha")
                 return Result((), 0, f"{self.python}\n".encode(), "")
+            case ["dpkg-query", "--search", library, *_]:
+                owner = f"python3-novaha: {library}\n" if self.packaged else ""
+                return Result((), 1, owner.encode(), "")
+            case ["rpm", *_]:
+                raise ClusterToolError(argv, 127, "cannot be run")
             case ["crm_mon", *_]:
                 text = f'<x><summary><current_dc present="{self.dc}"/></summary></x>'
                 return Result((), 0, text.encode(), "")
@@ -159,6 +166,13 @@ def test_agents_and_their_python(directories: Directories) -> None:
     tools.python = ""
     problem = node(tools, directories).pythons["/opt/novaha/bin/python3"].problem
     assert problem == "ModuleNotFoundError: novaha"
+
+
+def test_whether_it_came_in_a_package(directories: Directories) -> None:
+    tools = Tools()
+    assert node(tools, directories).packages is None
+    tools.packaged = True
+    assert node(tools, directories).packages == Packages("apt")
 
 
 def test_novaha_conf(directories: Directories, tmp_path: Path) -> None:
