@@ -287,7 +287,7 @@ class Site:
             process.frozen = True
             self.start_evacuator(beside=True)
             meanwhile()
-            self.pass_time(min(seconds, 25.0) if call == "evacuate" else seconds)
+            self.pass_time(min(seconds, 25.0) if call in ("evacuate", "act") else seconds)
             process.frozen = False
             if process not in self.processes:
                 raise KilledError(call)
