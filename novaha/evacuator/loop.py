@@ -181,6 +181,8 @@ class Loop:
                 break
             if self._clock() >= end:
                 return True
+            if isinstance(step, Claim):
+                self._observer.read_ahead(step.node)
             changed = self._actor.take(step, views[step.node], self._memory[step.node])
             self.turned_at = self._clock()
             if isinstance(step, Evacuate | Act):

@@ -24,6 +24,7 @@ from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
+from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, listed
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.memory import HostMemory
 
@@ -80,6 +81,7 @@ class Observer:
         self._pool = pool
         self._clock = clock
         self._lost_after = lost_after
+        self._ahead = ReadAhead(compute, names.host, pool, clock)
         self._destinations = Destinations(compute, fencing, names.host, lost_after)
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
@@ -100,23 +102,28 @@ class Observer:
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
-        services, problem = self._services(records)
+        ahead = self._ahead.take()
+        services, problem = self._services(records, ahead)
         if services:
             self._look_for_room(services, memory)
         self._look_who_is_back(records, memory)
         return list(
             self._pool.map(
-                lambda record: self._view(record, memory[record.node], services, problem),
+                lambda record: self._view(record, memory[record.node], services, problem, ahead),
                 records.values(),
             )
         )
+
+    def read_ahead(self, node: str) -> None:
+        """Begin to read what the next turn will need of a host, while its record is written."""
+        self._ahead.begin(node)
 
     def last_seen(self, node: str) -> datetime | None:
         """When Nova heard last from the nova-compute of `node`, or somebody changed its service.
 
         Raises NovahaError when Nova cannot be asked or knows no such host.
         """
-        services = {service.host: service for service in self._compute.services()}
+        services = by_host(self._compute)
         return services[self._names.host(node, frozenset(services))].last_seen
 
     def keep_warm(self) -> None:
@@ -137,11 +144,13 @@ class Observer:
         except NovahaError as error:
             self.nova_problem = str(error)
 
-    def _services(self, records: Mapping[str, Record]) -> tuple[dict[str, ComputeService], str]:
+    def _services(
+        self, records: Mapping[str, Record], ahead: Ahead | None
+    ) -> tuple[Mapping[str, ComputeService], str]:
         if all(record.state is RecoveryState.PENDING for record in records.values()):
             return {}, ""
         try:
-            services = {service.host: service for service in self._compute.services()}
+            services = ahead.services if ahead else by_host(self._compute)
         except NovahaError as error:
             self.nova_problem = str(error)
             return {}, f"Nova cannot be asked: {error}"
@@ -154,6 +163,7 @@ class Observer:
         memory: HostMemory,
         services: Mapping[str, ComputeService],
         problem: str,
+        ahead: Ahead | None,
     ) -> HostView:
         view = HostView(
             record=record,
@@ -173,7 +183,7 @@ class Observer:
         try:
             if record.state is RecoveryState.RECOVERED:
                 return self._recovered(view, host, memory)
-            return self._running(view, host, frozenset(services), memory) if view.mine else view
+            return self._running(view, host, services, memory, ahead) if view.mine else view
         except ComputeApiError as error:
             self.nova_problem = str(error)
             return replace(view, problem=f"Nova cannot be asked: {error}")
@@ -193,16 +203,21 @@ class Observer:
         return replace(view, unproven=unproven)
 
     def _running(
-        self, view: HostView, host: str, hosts: frozenset[str], memory: HostMemory
+        self,
+        view: HostView,
+        host: str,
+        services: Mapping[str, ComputeService],
+        memory: HostMemory,
+        ahead: Ahead | None,
     ) -> HostView:
         service = view.service
         assert service is not None
         if view.record.before is not None and not service.forced_down:
             return view
-        # Instances before migrations: one that leaves the host in between then shows in both,
-        # the other way round in neither.
-        instances = tuple(self._compute.instances_on(host))
-        rows = self._compute.evacuations_from(host)
+        if ahead is not None and ahead.node == view.node:
+            instances, rows = ahead.instances, ahead.rows
+        else:
+            instances, rows = listed(self._compute, host)
         now = self._clock()
         memory.saw_migrations(rows, now)
         self._destinations.find_receivers(view, instances, rows, memory)
@@ -211,7 +226,7 @@ class Observer:
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._see_whether_online(view.node, memory, now)
-        self._destinations.find_lost(rows, hosts, memory)
+        self._destinations.find_lost(rows, frozenset(services), memory)
         return replace(
             view,
             instances=instances,

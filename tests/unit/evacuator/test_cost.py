@@ -7,6 +7,8 @@ from collections import Counter
 import pytest
 
 from novaha.core.errors import NotSentError, RecordConflictError
+from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from tests.fakes.cluster import Site
 from tests.fakes.faults import UNAVAILABLE, Empty, Fault, Late
@@ -60,6 +62,38 @@ def test_one_turn_from_a_claim_to_the_first_request() -> None:
     site.run_until(lambda: bool(site.nova.requests))
     before = site.nova.calls[: site.nova.calls.index("evacuate")]
     assert before == ["services", "instances_on", "evacuations_from", "set_forced_down"]
+
+
+@pytest.mark.parametrize(("seconds", "readings"), [(1.0, 1), (10.0, 2)])
+def test_nova_is_read_while_the_claim_is_written(seconds: float, readings: int) -> None:
+    """And once more where that took long (law 2)."""
+    site = site_with(running=3)
+    site.pass_time(1)
+    site.nova.calls.clear()
+    swap, before = site.records.swap, list[str]()
+
+    def slow(old: Record, new: Record) -> None:
+        if old.state is RecoveryState.PENDING:
+            before.extend(site.nova.calls)
+            site.nova.advance(seconds)
+        swap(old, new)
+
+    site.records.swap = slow  # type: ignore[method-assign]
+    site.fence("compute-1")
+    site.run_until(lambda: bool(site.nova.requests))
+    assert before == ["services", "instances_on", "evacuations_from"]
+    assert site.nova.calls[: site.nova.calls.index("evacuate")] == [
+        *before * readings,
+        "set_forced_down",
+    ]
+
+
+def test_law_5_a_reading_ahead_that_fails_is_made_up_for() -> None:
+    site = site_with(running=3, stopped=1)
+    site.nova.faults["instances_on"] = [UNAVAILABLE]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
 
 
 @pytest.mark.parametrize("fault", [UNAVAILABLE, Late(2.0), NotSentError("force", "refused")])
