@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from novaha import __version__
+from novaha.agents import heartbeat
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.hold import record_row, wait_until_free
 from novaha.agents.libvirt import ask as ask_libvirt
@@ -110,8 +111,9 @@ AGENT = Agent(
     ),
 )
 
-Heartbeat = Callable[[Mapping[str, str], str], str]
-"""Given the resource's parameters and the node: what is wrong with Nova's view of it, or ""."""
+Heartbeat = Callable[[Mapping[str, str], str, float], str]
+"""Given the resource's parameters, the node and the seconds that it may take: what is wrong with
+Nova's view of it, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,14 @@ class Context:
     """What the agent works with.
 
     service: nova-compute as the request describes it; it may look around to find that out.
-    heartbeat: asks Nova; may raise NovahaError. run: runs virsh.
+    heartbeat: asks Nova. run: runs virsh.
     """
 
     stdout: TextIO
     stderr: TextIO
     cluster: Cluster = field(default_factory=PacemakerCluster)
     service: Callable[[Request], Service] = field(default=lambda request: service_of(request))
-    heartbeat: Heartbeat = field(default=lambda parameters, node: ask_nova(parameters, node))
+    heartbeat: Heartbeat = field(default=heartbeat.ask)
     run: Runner = field(default_factory=Runner)
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
@@ -204,13 +206,13 @@ def _unseen(request: Request, context: Context) -> str:
     if not _has_credentials(request):
         print("DEBUG: no credentials on this node: Nova is not asked", file=context.stderr)
         return ""
-    node = context.cluster.local_node()
     try:
-        problem = context.heartbeat(_for_nova(request), node)
+        node = context.cluster.local_node()
+        if context.cluster.record(node) is not None:
+            return ""  # not yet back in service
+        return context.heartbeat(_for_nova(request), node, request.timeout / 3)
     except NovahaError as error:
-        problem = f"Nova cannot be asked about this host: {error}"
-    # with a record, it is not yet back in service
-    return problem if problem and context.cluster.record(node) is None else ""
+        return f"Nova's view of this host is not looked at: {error}"
 
 
 def reload_agent(request: Request, context: Context) -> ExitCode:
@@ -239,23 +241,6 @@ def service_of(request: Request) -> Service:
         return SystemdUnit(find_unit(COMPUTE_UNITS) or COMPUTE_UNITS[0])
     files = [word for file in parameters["config"].split() for word in ("--config-file", file)]
     return direct_process(request, _BINARY, files, parameters.get("user", ""))
-
-
-def ask_nova(parameters: Mapping[str, str], node: str) -> str:
-    """What is wrong with Nova's view of this node's nova-compute, "" when nothing is.
-
-    Raises NovahaError when Nova cannot be asked.
-    """
-    from novaha import wiring
-    from novaha.evacuator.observe import Names
-
-    conf = wiring.conf(parameters)
-    services = {service.host: service for service in wiring.nova(conf).services()}
-    names = Names(conf.nova.host_names, conf.nova.domain)
-    service = services[names.host(node, frozenset(services))]
-    if service.forced_down:
-        return f"nova-compute runs, but {service.host} is forced down in Nova"
-    return "" if service.up else f"nova-compute runs, but Nova has not heard of {service.host}"
 
 
 def _has_credentials(request: Request) -> bool:

@@ -14,7 +14,7 @@ from novaha.agents.units import SystemdUnit
 from novaha.contract import ocf
 from novaha.contract.ocf import ExitCode, Request
 from novaha.contract.parameters import ParameterError
-from novaha.core.errors import ClusterToolError, ComputeApiError, RecordError
+from novaha.core.errors import ClusterToolError, RecordError
 from novaha.pacemaker.runner import Result, Runner
 from tests.unit.agents.fakes import Clock, FakeCluster, FakeService, pending, recovered, running
 
@@ -49,8 +49,10 @@ class Setting:
         self.service, self.cluster, self.clock = service, cluster, Clock()
         self.stdout, self.stderr = io.StringIO(), io.StringIO()
         self.virsh = Virsh()
+        self.asked: list[tuple[str, float]] = []
 
-        def heartbeat(parameters, node: str) -> str:
+        def heartbeat(parameters, node: str, seconds: float) -> str:
+            self.asked.append((node, seconds))
             if isinstance(answer, Exception):
                 raise answer
             return str(answer)
@@ -147,8 +149,8 @@ def test_monitor_looks_at_the_process_only() -> None:
     [
         ("", None, ExitCode.SUCCESS),
         ("not heard of", None, ExitCode.DEGRADED),
-        (ComputeApiError("ask", "no answer"), None, ExitCode.DEGRADED),
         ("forced down", recovered("compute-1"), ExitCode.SUCCESS),
+        ("", RecordError("compute-1", "is nonsense"), ExitCode.DEGRADED),
     ],
 )
 def test_monitor_of_depth_10_asks_nova(answer, record, code) -> None:
@@ -156,6 +158,16 @@ def test_monitor_of_depth_10_asks_nova(answer, record, code) -> None:
     deep = request("monitor", 10, auth_url="http://k", username="u", password="p")
     assert nova_compute.monitor(deep, setting.context) is code
     assert ("ocf-exit-reason:" in setting.stderr.getvalue()) is (code is ExitCode.DEGRADED)
+    # all that is asked, libvirt too, has to fit into the action's time
+    assert setting.asked in ([], [("compute-1", 10.0)])
+
+
+def test_monitor_of_depth_10_on_a_host_whose_cluster_is_silent() -> None:
+    setting = Setting(FakeService(up=True), FakeCluster())
+    setting.cluster.broken = ClusterToolError(["cibadmin"], 102, "")
+    deep = request("monitor", 10, auth_url="http://k")
+    assert nova_compute.monitor(deep, setting.context) is ExitCode.DEGRADED
+    assert "cibadmin exited with 102" in setting.stderr.getvalue()
 
 
 def test_monitor_of_depth_10_without_credentials_asks_nobody() -> None:
