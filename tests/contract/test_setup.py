@@ -121,6 +121,18 @@ def test_pcs_takes_the_readmes_commands_for_libvirt(sandbox, tmp_path, cib, quer
     assert 'value="Stopped"' not in query("//resources")
 
 
+def test_a_deeper_check_of_nova_compute_is_the_operators_to_add(sandbox, cib, query) -> None:
+    """By the guide's command; setup then has nothing against it."""
+    guide = (ROOT / "docs/guide/install.md").read_text()
+    (command,) = [line for line in guide.splitlines() if line.startswith("pcs resource op add")]
+    deep = "//primitive[@type='NovaCompute']//op[instance_attributes]"
+    sandbox(*NOVAHA, "setup", "--apply")
+    assert query(deep) == ""
+    sandbox(*shlex.split(command.replace("pcs ", f"pcs -f {shlex.quote(str(cib))} ", 1)))
+    assert 'name="OCF_CHECK_LEVEL" value="10"' in query(deep)
+    assert sandbox(*NOVAHA, "setup") == "everything is set up: nothing to do\n"
+
+
 def test_law_9_setup_puts_no_password_into_the_cib(sandbox, cib) -> None:
     for option in ("--evacuate-option", "--compute-option"):
         sandbox(*NOVAHA, "setup", "--apply", option, "password=secret-word", fails=True)
