@@ -17,6 +17,7 @@ import pytest
 
 from novaha.cli.main import parser
 from novaha.conf.check import unknown_options
+from novaha.conf.options import list_opts
 from novaha.contract.ocf import ExitCode
 from novaha.core.model import Action
 from novaha.core.record import to_attributes
@@ -182,6 +183,15 @@ def test_the_source_is_really_read() -> None:
     assert "Nova cannot be asked: …" in said  # a view's problem
     assert any("has no fencing level" in reason for reason in said)  # returned
     assert "telling Nova" in said  # a report's detail
+
+
+def test_an_upgrade_ends_with_an_evacuator_of_the_new_version() -> None:
+    """Packages replace files; it runs on."""
+    section = READ["upgrade.md"].partition("## A new version of novaha")[2]
+    (block,) = blocks(section)
+    assert block.text.splitlines()[0] == "pcs resource restart nova-evacuate"
+    (waits,) = [o.default for _, options in list_opts() for o in options if o.dest in section]
+    assert (waits, "half a minute" in section) == (30.0, True)
 
 
 def test_every_key_of_status_is_explained() -> None:
