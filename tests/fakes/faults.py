@@ -43,6 +43,12 @@ UNAUTHORIZED = NotSentError("ask Nova", "the request needs a token (HTTP 401)")
 UNREACHABLE = NotSentError("ask Nova", "connection refused")
 
 
+def fresh(error: Exception) -> Exception:
+    """The same to be raised once more: it holds on to nothing of the last time."""
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
 class Past:
     """What the lists said some seconds ago, for a database replica that lags."""
 

@@ -270,11 +270,11 @@ class FakeNova(Cloud):
             case Slow():
                 self.advance(fault.seconds)
             case Late():
-                raise fault_kinds.TIMED_OUT
+                raise fault_kinds.fresh(fault_kinds.TIMED_OUT)
             case Lost():
-                raise fault.error
+                raise fault_kinds.fresh(fault.error)
             case Exception():
-                raise fault
+                raise fault_kinds.fresh(fault)
         return isinstance(fault, Empty)
 
     def _do(self, method: str, work: Callable[[], None]) -> None:
@@ -287,12 +287,12 @@ class FakeNova(Cloud):
             case Late():
                 self.late += 1
                 self.later(fault.seconds, lambda: self._do_late(work))
-                raise fault_kinds.TIMED_OUT
+                raise fault_kinds.fresh(fault_kinds.TIMED_OUT)
             case Lost():
                 work()
-                raise fault.error
+                raise fault_kinds.fresh(fault.error)
             case Exception():
-                raise fault
+                raise fault_kinds.fresh(fault)
             case _:
                 work()
 
@@ -304,4 +304,4 @@ class FakeNova(Cloud):
     def _arrive(self, method: str) -> None:
         self.calls.append(method)
         if self.down is not None:
-            raise self.down
+            raise fault_kinds.fresh(self.down)
