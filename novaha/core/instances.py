@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from novaha.core import model
 from novaha.core.model import Action, EvacuationLog, Instance, Migration
+from novaha.core.record import Record
 from novaha.core.situation import HostView, Outcome, Overview, Policy
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress, Step
 
@@ -174,24 +176,43 @@ class Judge:
 
     def _pinned(self, instance: Instance) -> str | None:
         """The one living host on which the instance may be running already."""
-        for migration in sorted(self._view.migrations, key=lambda m: -m.id):
+        rows = [m for m in self._view.migrations if m.instance == instance.id and self._is_ours(m)]
+        rows = [m for m in sorted(rows, key=lambda m: -m.id) if m.destination]
+        for migration in rows:
             unfinished = migration.status in (*model.IN_FLIGHT, model.DONE) or (
                 migration.status == "completed" and instance.task_state in model.REBUILDING
             )
-            destination = migration.destination
-            mine = migration.instance == instance.id and self._is_ours(migration) and unfinished
-            if mine and destination and not self._died(migration):
-                return destination
+            if unfinished and not self._died(migration):
+                return migration.destination
+        if left := self._left_on(rows):
+            return left
         receiver = self._view.receivers.get(instance.id)
         return None if receiver in self._overview.dead else receiver
+
+    def _left_on(self, rows: Iterable[Migration]) -> str | None:
+        """The living host on which a failed evacuation may have left the instance running.
+
+        rows: newest first. A destination looks first whether it has that guest, so that any other
+        failure there tells that the ones before left nothing; nor has one that fails once more in
+        the same way.
+        """
+        for host in dict.fromkeys(row.destination for row in rows):
+            failed = [row for row in rows if row.destination == host and row.status in model.FAILED]
+            faults = [self._view.faults.get(row.id, "") for row in failed]
+            last = next((n for n, text in enumerate(faults) if model.EXISTS not in text), None)
+            if last is None or self._died(failed[last]):
+                continue
+            kinds = [re.sub(r"\d+", "#", text) for text in faults[last : last + 2]]
+            again = len(kinds) == 2 and kinds[0] == kinds[1]
+            if model.AFTER_BOOT.search(faults[last]) and not again:
+                return host
+        return None
 
     def _log(self, instance: str) -> EvacuationLog:
         return self._view.logs.get(instance, EvacuationLog())
 
     def _is_ours(self, migration: Migration) -> bool:
-        """Whether an evacuation belongs to this recovery and not to one of long ago."""
-        earliest = self._view.record.fenced - _SAME_RECOVERY
-        return migration.created is None or migration.created >= earliest
+        return belongs(migration, self._view.record)
 
     def _evacuated(self, instance: Instance) -> Judgement:
         seen = frozenset(m.id for m in self._view.migrations if m.instance == instance.id)
@@ -200,7 +221,12 @@ class Judge:
         if failure is None:
             return Judgement(_say(instance, Progress.WAITING).report, step)
         fault = instance.fault or "the evacuation failed"
-        report = _say(instance, Progress.WAITING, f"try {failure.count} failed: {fault}").report
+        said = f"try {failure.count} failed: {fault}"
+        if model.EXISTS in fault and step.target is not None:
+            said = (
+                f"{step.target} has a guest of it that Nova has lost; end that one there: {fault}"
+            )
+        report = _say(instance, Progress.WAITING, said).report
         pause = self._pause(failure.count)
         stale = failure.at < self._overview.room_since
         due = stale or self._now >= failure.at + pause
@@ -256,6 +282,12 @@ class Judge:
 
     def _pause(self, count: int) -> float:
         return float(min(self._policy.retry_cap, self._policy.retry_base * 2 ** min(count - 1, 20)))
+
+
+def belongs(migration: Migration, record: Record) -> bool:
+    """Whether an evacuation belongs to this recovery and not to one of long ago."""
+    earliest = record.fenced - _SAME_RECOVERY
+    return migration.created is None or migration.created >= earliest
 
 
 def state_before(instances: Iterable[Instance]) -> dict[str, str]:

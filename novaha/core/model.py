@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,15 @@ RESIZED = "resized"
 
 NO_ROOM = "No valid host"
 """What the fault of an instance says that the scheduler found no place for (measured)."""
+
+EXISTS = "already exists"
+"""What an evacuation fails with whose destination has a guest of the instance (measured)."""
+
+AFTER_BOOT = re.compile(
+    r"[Cc]onflict|[Ee]xpected|[Tt]imed? ?[Oo]ut|Messag|Remote|DB[A-Z]|[Cc]onnection|^$"
+)
+"""How evacuations fail whose guest may run by then: nova-compute boots it, and then saves the
+instance; if that fails the guest stays (measured)."""
 
 GOING_AWAY = frozenset({"deleted", "soft-delete"})
 

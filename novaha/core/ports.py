@@ -103,6 +103,12 @@ class Compute(Protocol):
         since: when that was accepted, by Nova's clock; None if there is none.
         """
 
+    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
+        """Why an evacuation failed at its destination, "" when Nova's log of actions has it not.
+
+        since: when it was accepted, by Nova's clock.
+        """
+
     def last_deleted(self) -> str:
         """Changes when an instance was deleted somewhere: there may be room now."""
 

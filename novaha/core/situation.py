@@ -110,6 +110,7 @@ class HostView:
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
     logs: of instances whose evacuation stands still, what Nova's log of actions tells of it.
+    faults: why evacuations failed at their destination, by their ids.
     restarted: nova-compute was restarted on request a moment ago.
     unanswered_at: when Nova last gave no answer to a request about the host itself: it may carry
         that out yet. Monotonic seconds.
@@ -139,6 +140,7 @@ class HostView:
     unchanged_for: Mapping[str, float] = field(default_factory=dict)
     logs: Mapping[str, EvacuationLog] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
     restarted: bool = False
     unanswered_at: float = float("-inf")
     unanswered_resets: Mapping[str, float] = field(default_factory=dict)

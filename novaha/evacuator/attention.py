@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from novaha.core.model import EXISTS
 from novaha.core.situation import HostView
 
 _OFTEN = 3
@@ -41,11 +42,19 @@ def _of(view: HostView, nova_problem: str) -> str:
         return f"{view.node} is not safe to evacuate: {view.unproven}"
     if view.problem:
         return "" if nova_problem else f"{view.node} cannot be worked on: {view.problem}"
-    failures = [view.failures[i.id] for i in view.instances if i.id in view.failures]
-    stuck = sum(failure.count >= _OFTEN for failure in failures)
-    if not stuck:
+    often = [
+        instance
+        for instance in view.instances
+        if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN
+    ]
+    if lost := sum(EXISTS in instance.fault for instance in often):
+        return (
+            f"{lost} instances of {view.node} have guests already where Nova would start them: "
+            "end these, and only these, where novaha status says"
+        )
+    if not often:
         return ""
     return (
-        f"{stuck} instances of {view.node} find no place elsewhere: make room, or see why "
+        f"{len(often)} instances of {view.node} find no place elsewhere: make room, or see why "
         f"(novaha status) and let them go (novaha release {view.node})"
     )

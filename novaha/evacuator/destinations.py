@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from novaha.core.errors import NovahaError
-from novaha.core.model import DONE, IN_FLIGHT, Instance, Migration, newest
+from novaha.core.instances import belongs
+from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
 from novaha.core.ports import Compute, Fencing
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
@@ -67,6 +68,25 @@ class Destinations:
             if live.id >= left.get(live.instance, live.id)
         }
 
+    def find_faults(
+        self,
+        view: HostView,
+        instances: Iterable[Instance],
+        rows: list[Migration],
+        memory: HostMemory,
+    ) -> None:
+        """Why the evacuations of this recovery failed that a destination had taken up: some leave
+        a guest behind (facts.md)."""
+        on_host = {instance.id: instance for instance in instances}
+        last = {row.id for row in newest(rows).values()}
+        for row in rows:
+            taken_up = row.status in FAILED and row.destination and belongs(row, view.record)
+            if not taken_up or row.instance not in on_host or row.id in memory.faults:
+                continue
+            fault = self._compute.evacuation_fault(row.instance, row.created)
+            shown = on_host[row.instance].fault if row.id in last else ""
+            memory.faults[row.id] = fault or shown
+
     def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
         """Which migrations died with a destination that is back: nothing in Nova tells.
 
@@ -79,8 +99,11 @@ class Destinations:
         doubtful += [
             row
             for row in memory.with_destinations(rows)
-            if row.status in (*IN_FLIGHT, "completed")
-            and (row.id not in last or row.instance in still)
+            if row.id in memory.faults
+            or (
+                row.status in (*IN_FLIGHT, "completed")
+                and (row.id not in last or row.instance in still)
+            )
         ]
         doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]
         if not doubtful:

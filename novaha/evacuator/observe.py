@@ -226,6 +226,7 @@ class Observer:
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._see_whether_online(view.node, memory, now)
+        self._destinations.find_faults(view, instances, rows, memory)
         self._destinations.find_lost(rows, frozenset(services), memory)
         return replace(
             view,
@@ -241,6 +242,7 @@ class Observer:
                 if live is not None and live.destination and live.id not in memory.lost
             },
             lost=frozenset(memory.lost),
+            faults=dict(memory.faults),
             unchanged_for=memory.unchanged_for,
             logs=dict(memory.logs),
             done_since=dict(memory.done_since),

@@ -47,6 +47,9 @@ _ENDED = FAILED | {"completed", "done"}
 _SAME_REQUEST = timedelta(seconds=10)
 """Between an action's start and the creation of its migration."""
 
+_TAKEN_UP = "compute_rebuild_instance"
+"""The destination's event in the log of an evacuation."""
+
 _QUICK = 5.0
 """Seconds: a read that failed within them is tried again at once, a slower one next turn."""
 
@@ -124,6 +127,32 @@ class Nova:
             self.services()
         return bool(self._conductor_up)
 
+    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
+        """Why the evacuation that was accepted at `since` failed at its destination, "" when
+        Nova's log of actions has that not, or does not show it."""
+        if since is None:
+            return ""
+        with self._ready(f"read the actions of {instance}"):
+            actions = _read(lambda: self._reader.instance_action.list(instance))
+            near = [
+                (abs(begun - since), action)
+                for action in actions
+                if action.action == "evacuate" and (begun := _time(action.start_time))
+            ]
+            distance, action = min(near, key=lambda found: found[0], default=(None, None))
+            if distance is None or distance > _SAME_REQUEST:
+                return ""
+            events = self._events(instance, action)
+        for event in events:
+            if event.get("event") == _TAKEN_UP and event.get("result") == "Error":
+                lines = str(event.get("traceback") or "").strip().splitlines()
+                return str(event.get("details") or (lines[-1] if lines else ""))
+        return ""
+
+    def _events(self, instance: str, action: Any) -> list[dict[str, Any]]:
+        full = _read(lambda: self._reader.instance_action.get(instance, action.request_id))
+        return getattr(full, "events", None) or []
+
     def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
         """What the instance's log of actions tells of its newest evacuation.
 
@@ -142,9 +171,8 @@ class Nova:
             begun = _time(last.start_time)
             if since is None or begun is None or abs(begun - since) > _SAME_REQUEST:
                 return EvacuationLog()
-            full = _read(lambda: self._reader.instance_action.get(instance, last.request_id))
-        events = getattr(full, "events", None) or []
-        taken: Any = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
+            events = self._events(instance, last)
+        taken: Any = next((e for e in events if e.get("event") == _TAKEN_UP), {})
         failed = any(event.get("result") == "Error" for event in events)
         sent = any(e.get("event") == "rebuild_server" and e.get("result") for e in events)
         return EvacuationLog(

@@ -66,6 +66,9 @@ class NovaUnderTest(Protocol):
     def evacuations(self, instance: str) -> list[Evacuation]:
         """Oldest first."""
 
+    def fault(self, instance: str) -> str:
+        """Why its newest evacuation failed at its destination, as the product asks for it."""
+
     def guests(self, instance: str) -> set[str]:
         """The hosts on which it really runs."""
 

@@ -6,13 +6,18 @@ nova-compute and of its guests; its Pacemaker does not matter here.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
 from novahalab import layout
+from novahalab.cloud import settings
 from novahalab.cloud.client import ApiError
 
-from tests.behaviour.harness import HOSTS, NEWEST_RUNNING, Evacuation, Seen
+from novaha.nova.compute import Nova
+from tests.behaviour.harness import HOSTS, NEWEST_RUNNING, SOURCE, Evacuation, Seen
 from tests.lab.forms import Forms
 from tests.lab.site import Site
 
@@ -136,6 +141,11 @@ class LabNova:
         rows.sort(key=lambda row: int(row["id"]))
         return [Evacuation(row["status"], row["dest_compute"]) for row in rows]
 
+    def fault(self, instance: str) -> str:
+        rows = [row for row in self._product.evacuations_from(SOURCE) if row.instance == instance]
+        newest = max(rows, key=lambda row: row.id)
+        return self._product.evacuation_fault(instance, newest.created)
+
     def guests(self, instance: str) -> set[str]:
         found = layout.GUESTS.glob(f"*/{instance}")
         return {path.parent.name for path in found if path.read_text().startswith("RUNNING")}
@@ -153,6 +163,18 @@ class LabNova:
         time.sleep(seconds)
 
     # Inside
+
+    @functools.cached_property
+    def _product(self) -> Nova:
+        login = v3.Password(
+            auth_url=settings.AUTH_URL,
+            username=settings.ADMIN,
+            password=settings.ADMIN,
+            project_name=settings.ADMIN,
+            user_domain_id="default",
+            project_domain_id="default",
+        )
+        return Nova(session.Session(auth=login), interface="public", region_name=None)
 
     def _pids(self, host: str) -> list[str]:
         return self._site.compute_processes(host)

@@ -74,6 +74,10 @@ class ModelNova:
         rows = [m for m in self._nova.migrations if m.instance == instance]
         return [Evacuation(m.status, m.destination) for m in rows]
 
+    def fault(self, instance: str) -> str:
+        rows = [m for m in self._nova.migrations if m.instance == instance]
+        return self._nova.evacuation_fault(instance, rows[-1].created)
+
     def guests(self, instance: str) -> set[str]:
         return set(self._nova.guests[instance])
 

@@ -216,3 +216,29 @@ def test_with_every_host_forced_down_it_is_accepted_and_finds_no_place(
     assert nova.evacuate(instance, "2.96") == 400
     assert nova.evacuate(instance) == 200
     nova.wait("it failed", lambda: newest(nova, instance).status == "error")
+
+
+def test_an_evacuation_that_is_disturbed_leaves_its_guest_behind(nova: NovaUnderTest) -> None:
+    """And nothing keeps Nova from starting a second one on another host."""
+    instance = one(nova)
+    nova.spawn_delay(5)
+    assert nova.evacuate(instance, target=SECOND) == 200
+    nova.wait("it spawns", lambda: spawning(nova, instance))
+    assert nova.act(instance, "reset to error") == 200
+    nova.wait("it has failed", lambda: newest(nova, instance) == Evacuation("failed", SECOND))
+    nova.spawn_delay(0)
+    assert nova.guests(instance) == {SECOND}
+    left = seen(nova, instance)
+    assert (left.host, left.vm_state, left.task_state) == (SOURCE, "error", None)
+    assert "Conflict updating" in nova.fault(instance)
+
+    assert nova.evacuate(instance, target=SECOND) == 200
+    nova.wait("it has failed again", lambda: len(nova.evacuations(instance)) == 2)
+    nova.wait("it has failed again", lambda: newest(nova, instance).status == "failed")
+    assert "already exists" in nova.fault(instance)
+    assert newest(nova, instance).destination == SECOND
+    assert nova.guests(instance) == {SECOND}
+
+    assert nova.evacuate(instance, target=THIRD) == 200
+    nova.wait("it runs there, too", lambda: settled(nova, instance))
+    assert nova.guests(instance) == {SECOND, THIRD}

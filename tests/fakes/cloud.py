@@ -80,6 +80,8 @@ class Cloud:
     landed: of these, the guests that run on their destination when the source dies, before Nova
         knows.
     resized_from: where the copy of an instance is whose resize is not confirmed.
+    left: guests that failed evacuations left behind, instance and host. reasons: of evacuations
+        that failed at their destination, by their ids.
     failed_actions: instances whose newest evacuation has an error in their log of actions.
     deleted: how many instances were deleted.
     changed: when each instance was last changed.
@@ -96,6 +98,8 @@ class Cloud:
     receivers: dict[str, str] = field(default_factory=dict)
     landed: set[str] = field(default_factory=set)
     resized_from: dict[str, str] = field(default_factory=dict)
+    left: set[tuple[str, str]] = field(default_factory=set)
+    reasons: dict[int, str] = field(default_factory=dict)
     failed_actions: set[str] = field(default_factory=set)
     deleted: int = 0
     changed: dict[str, float] = field(default_factory=dict)
@@ -117,11 +121,18 @@ class Cloud:
         if self.instances.pop(instance, None) is not None:
             self.deleted += 1
         self.guests[instance].clear()
+        self.left = {(i, host) for i, host in self.left if i != instance}
+
+    def end_guest(self, instance: str, host: str) -> None:
+        """An operator ends one that Nova has lost."""
+        self.left.discard((instance, host))
+        self.guests[instance].discard(host)
 
     def crash(self, host: str) -> None:
         """The machine dies: its guests and its nova-compute are gone."""
         self.hosts[host].powered = self.hosts[host].running = False
         self.hosts[host].lives += 1
+        self.left = {(i, where) for i, where in self.left if where != host}
         for where in self.guests.values():
             where.discard(host)
         for instance in self.landed & self.instances.keys():
@@ -270,6 +281,9 @@ class Cloud:
         return room[0] if room else None
 
     def _spawn(self, flight: Flight) -> None:
+        if (flight.instance, flight.destination) in self.left:
+            self._fail(flight, "failed", f"Instance {flight.instance} already exists.")
+            return
         self.set(flight.instance, task_state="rebuild_spawning", power_state=UNKNOWN_POWER)
         self._then(self.spawn_delay, flight, self._spawned)
 
@@ -284,6 +298,12 @@ class Cloud:
             self._fail(flight, "failed", f"spawning on {destination} fails")
         else:
             self.boot_guest(flight.instance, destination)
+            task = self.instances[flight.instance].task_state
+            if task != "rebuild_spawning":
+                self.left.add((flight.instance, destination))
+                conflict = f"Conflict updating instance {flight.instance}. Actual: {task}"
+                self._fail(flight, "failed", conflict)
+                return
             if self.instances[flight.instance].host != flight.source:
                 self._fail(flight, "failed", "Unexpected task state")  # another one was faster
                 return
@@ -313,6 +333,8 @@ class Cloud:
     def _fail(self, flight: Flight, status: str, fault: str = "") -> None:
         self._record(flight, status=status)
         self.failed_actions.add(flight.instance)
+        if flight.destination is not None:
+            self.reasons[flight.number] = fault
         self.set(flight.instance, vm_state="error", task_state=None, fault=fault)
         del self.flights[flight.number]
 

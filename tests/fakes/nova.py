@@ -109,6 +109,11 @@ class FakeNova(Cloud):
         flight = self.flights.get(newest.id)
         return EvacuationLog(over=False, destination=flight.destination if flight else None)
 
+    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
+        self._meet("evacuation_fault")
+        rows = [m for m in self.migrations if m.instance == instance and m.created == since]
+        return self.reasons.get(rows[-1].id, "") if rows else ""
+
     def last_deleted(self) -> str:
         self._meet("last_deleted")
         return str(self.deleted)

@@ -35,11 +35,8 @@ def pid(site: Site) -> str:
 
 def asked(site: Site, action: str) -> int:
     """How often Pacemaker has had this done to the evacuator."""
-    key = f"{EVACUATE}_{action}_0"
-    logs = [
-        site.on(node, "grep", "-c", f"Initiating.*{key}", LOG, check=False)
-        for node in layout.CONTROLLERS
-    ]
+    text = f"execution of {action} operation for {EVACUATE} on"
+    logs = [site.on(node, "grep", "-c", text, LOG, check=False) for node in layout.CONTROLLERS]
     return sum(int(count or 0) for count in logs)
 
 
@@ -77,7 +74,10 @@ def test_degraded_is_shown_with_its_reason_and_nothing_is_restarted(site: Site) 
         assert "fail-count" not in counts.partition("Migration Summary")[2].partition("Failed")[0]
     finally:
         site.lab("start", "nova-api")
-    site.wait("it is shown no more", lambda: not degraded(site), 400)
+    site.wait("it answers again", lambda: health(site)["nova"]["ok"], 120)
+    # Pacemaker 2.1 goes on showing what was, until it is told that it has been seen.
+    settled(site, "crm_resource", "--cleanup", "--resource", EVACUATE)
+    site.wait("it is shown no more", lambda: not degraded(site), 200)
     assert pid(site) == before
 
 
@@ -125,7 +125,6 @@ def signing_in_by_secret(site: Site, password: str) -> Iterator[None]:
 
 def test_law_9_a_password_that_only_pacemaker_knows(site: Site) -> None:
     with signing_in_by_secret(site, "admin"):
-        site.on(site.evacuator(), "cibsecret", "check", EVACUATE, "password")
         site.wait("it signs in", lambda: health(site)["nova"]["ok"], 120)
         cib = site.on_any_controller("cibadmin", "--query", "--scope", "resources")
         assert 'name="password" value="lrm://"' in cib

@@ -194,6 +194,14 @@ class Recoveries(RuleBasedStateMachine):
         if self.site.nova.hosts[host].running:
             self.site.nova.restart_compute(host)
 
+    @rule(data=st.data())
+    def disturb(self, data: st.DataObject) -> None:
+        """What had waited in the bus for a dead host ends an instance's task."""
+        tasks = ("rebuilding", "rebuild_spawning", "powering-off")
+        busy = sorted(i for i, s in self.site.nova.instances.items() if s.task_state in tasks)
+        if busy:
+            self.site.nova.set(data.draw(st.sampled_from(busy)), task_state=None)
+
     # People
 
     @rule(data=st.data())
@@ -260,6 +268,9 @@ class Recoveries(RuleBasedStateMachine):
         for name in sorted(site.nova.hosts):
             if name in site.records.attributes or not site.nova.hosts[name].running:
                 site.fence(name)
+        site.pass_time(200)
+        for instance, where in sorted(site.nova.left):  # as operators are told
+            site.nova.end_guest(instance, where)
         site.run_until(self._over, limit=5000)
         site.pass_time(2)
         for instance in list(site.nova.instances):

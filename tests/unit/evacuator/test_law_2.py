@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from novaha.core.errors import NotSentError, UnknownOutcomeError
+from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.evacuator.loop import SupersededError
+from tests.fakes.cluster import Site
 from tests.fakes.faults import Lost
 from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
 
@@ -185,3 +187,71 @@ def test_law_2_time_without_a_conductor_does_not_count() -> None:
     site.nova.conductor_up = False
     site.pass_time(1500)
     assert len(site.nova.requests) == 1
+
+
+def disturbed(site: Site, instance: str) -> str:
+    """A stale request ends an instance's task while it is spawned; where its guest stays."""
+    site.run_until(lambda: site.nova.instances[instance].task_state == "rebuild_spawning")
+    site.nova.set(instance, task_state=None)
+    site.run_until(lambda: bool(site.nova.left))
+    ((_, where),) = site.nova.left
+    return where
+
+
+def test_law_2_one_that_a_failed_evacuation_left_running_is_not_started_elsewhere() -> None:
+    """Found by chaos: what had waited in the bus for a dead host disturbed it when that was back.
+
+    Nova says ERROR, and would take the next request to any host.
+    """
+    site = site_with(running=1, stopped=1)
+    site.fence("compute-1")
+    where = disturbed(site, "run-0")
+    site.pass_time(300)
+    assert site.nova.guests["run-0"] == {where}
+    assert record(site).state is RecoveryState.RUNNING
+    assert site.loop is not None
+    (told,) = [text for text in site.loop.attention if "guests already" in text]
+    assert "1 instances of compute-1" in told
+    # Nor by an evacuator that knows only what Nova tells.
+    site.start_evacuator()
+    site.pass_time(300)
+    assert site.nova.guests["run-0"] == {where}
+    # An operator ends the guest.
+    site.nova.end_guest("run-0", where)
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
+def test_law_2_the_death_of_its_host_ends_it_too() -> None:
+    site = site_with(running=1)
+    site.fence("compute-1")
+    where = disturbed(site, "run-0")
+    site.fence(where)
+    site.run_until(lambda: recovered(site) and recovered(site, where))
+    assert_moved(site)
+    assert site.where()["run-0"][0] not in ("compute-1", where)
+
+
+def test_law_2_also_when_that_host_is_back_before_anybody_looks() -> None:
+    site = site_with(running=1)
+    site.fence("compute-1")
+    where = disturbed(site, "run-0")
+    site.kill_evacuator()
+    site.pass_time(5)
+    site.fence(where)
+    site.boot(where)
+    site.records.attributes.pop(where)
+    site.start_evacuator()
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+
+
+def test_law_5_what_fails_to_spawn_may_go_anywhere_at_once() -> None:
+    """Such a failure comes before the guest runs."""
+    site = site_with(running=2)
+    site.nova.hosts["compute-2"].spawn_fails = True
+    targets: list[str | None] = []
+    site.nova.on_request = lambda instance, target: targets.append(target)
+    site.fence("compute-1")
+    site.run_until(lambda: len(site.nova.migrations) > 3)
+    assert set(targets) == {None}

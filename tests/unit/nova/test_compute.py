@@ -308,6 +308,30 @@ def test_law_2_the_log_of_another_request_tells_nothing(api: Api, nova: Nova) ->
     assert nova.evacuation_log("an-instance", ACCEPTED) == EvacuationLog()
 
 
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        ({"details": "Conflict updating instance"}, "Conflict updating instance"),
+        (
+            {"traceback": "Traceback:\n  File\nInstanceExists: it already exists.\n"},
+            "InstanceExists",
+        ),
+        ({}, ""),
+    ],
+)
+def test_law_2_why_an_evacuation_failed_at_its_destination(
+    api: Api, nova: Nova, shown: dict[str, str], fault: str
+) -> None:
+    api.actions = [action()]
+    failure = {**event("compute_rebuild_instance", "Error"), **shown}
+    api.events = [event("rebuild_server", "Success"), failure]
+    found = nova.evacuation_fault("an-instance", ACCEPTED)
+    assert found.startswith(fault)
+    assert bool(found) == bool(fault)
+    assert nova.evacuation_fault("an-instance", ACCEPTED + timedelta(minutes=1)) == ""
+    assert nova.evacuation_fault("an-instance", None) == ""
+
+
 def test_a_plain_rebuild_dies_with_its_host(api: Api, nova: Nova) -> None:
     api.actions = [action("rebuild")]
     assert nova.evacuation_log("an-instance", None).over
