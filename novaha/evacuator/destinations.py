@@ -8,10 +8,21 @@ from datetime import datetime
 
 from novaha.core.errors import NovahaError
 from novaha.core.instances import belongs
-from novaha.core.model import DONE, FAILED, IN_FLIGHT, Instance, Migration, newest
+from novaha.core.model import (
+    AFTER_BOOT,
+    DONE,
+    FAILED,
+    IN_FLIGHT,
+    Instance,
+    Migration,
+    newest,
+)
 from novaha.core.ports import Compute, Fencing
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
+
+_ASK = 4
+"""How often Nova is asked why an evacuation failed."""
 
 
 class Destinations:
@@ -85,7 +96,10 @@ class Destinations:
                 continue
             fault = self._compute.evacuation_fault(row.instance, row.created)
             shown = on_host[row.instance].fault if row.id in last else ""
-            memory.faults[row.id] = fault or shown
+            memory.fault_asked[row.id] = memory.fault_asked.get(row.id, 0) + 1
+            # The migration says `failed` a moment before the log and the instance say why.
+            if fault or shown or memory.fault_asked[row.id] >= _ASK:
+                memory.faults[row.id] = fault or shown
 
     def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
         """Which migrations died with a destination that is back: nothing in Nova tells.
@@ -99,7 +113,7 @@ class Destinations:
         doubtful += [
             row
             for row in memory.with_destinations(rows)
-            if row.id in memory.faults
+            if AFTER_BOOT.search(memory.faults.get(row.id, "not failed"))
             or (
                 row.status in (*IN_FLIGHT, "completed")
                 and (row.id not in last or row.instance in still)

@@ -22,7 +22,8 @@ class HostMemory:
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: the live migrations of instances that were being migrated, None for the others.
     lost: ids of migrations of either kind whose destination was fenced since.
-    faults: why evacuations failed at their destination, by their ids.
+    faults: why evacuations failed at their destination, by their ids; fault_asked: how often
+        Nova was asked.
     logs: what Nova's log of actions tells of evacuations that stand still now.
     destinations: where evacuations went that do not say so themselves, by Nova's own log.
     restarted_at: when nova-compute was last restarted on request.
@@ -40,6 +41,7 @@ class HostMemory:
     receivers: dict[str, Migration | None] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     faults: dict[int, str] = field(default_factory=dict)
+    fault_asked: dict[int, int] = field(default_factory=dict)
     online_since: float | None = None
     restarted_at: float = float("-inf")
     unanswered_at: float = float("-inf")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from novaha.core.errors import NotSentError, UnknownOutcomeError
@@ -255,3 +257,23 @@ def test_law_5_what_fails_to_spawn_may_go_anywhere_at_once() -> None:
     site.fence("compute-1")
     site.run_until(lambda: len(site.nova.migrations) > 3)
     assert set(targets) == {None}
+
+
+def test_law_5_why_an_evacuation_failed_is_asked_again_when_nova_does_not_say_yet() -> None:
+    """It names the failure a moment later; "already exists" alone binds nothing to a host."""
+    site = site_with(running=1)
+    site.fence("compute-1")
+    site.nova.left.add(("run-0", "compute-2"))  # as of a destination that died and is back
+    real, silent = site.nova.evacuation_fault, iter(range(1))
+    site.nova.evacuation_fault = (  # type: ignore[method-assign]
+        lambda instance, since: "" if next(silent, None) is not None else real(instance, since)
+    )
+    hidden = site.nova.instances_on
+    site.nova.instances_on = lambda host: [  # type: ignore[method-assign]
+        replace(instance, fault="") for instance in hidden(host)
+    ]
+    site.run_until(lambda: len(site.nova.migrations) > 1)
+    assert site.loop is not None
+    site.nova.hosts["compute-2"].room = 0
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
