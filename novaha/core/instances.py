@@ -95,6 +95,8 @@ class Judge:
             gone = InstanceReport(instance_id, "", Progress.SETTLED, "", "deleted meanwhile")
             return Judgement(gone)
         newest = self._newest.get(instance_id)
+        if instance.host == self._view.host:
+            return _say(instance, Progress.WAITING, "Nova's list of the host leaves it out")
         if instance.task_state in model.REBUILDING:
             return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
         over = self._log(instance_id).over or self._stands_still(instance_id)

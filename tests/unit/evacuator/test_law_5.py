@@ -196,3 +196,17 @@ def test_law_5_a_reset_of_ours_that_comes_late_does_not_stay(late: float) -> Non
         "paused-0": "paused",
         "rescued-0": "stopped",
     }
+
+
+def test_law_5_an_instance_that_a_list_leaves_out_is_not_settled() -> None:
+    """Found by the random sites: shut off before, it ended running, and nobody looked again."""
+    site = site_with(running=0)
+    site.nova.add_instance("off-0", "compute-1", "error-stopped")
+    site.nova.hosts["compute-2"].room = site.nova.hosts["compute-3"].room = 0
+    site.fence("compute-1")
+    site.run_until(lambda: site.nova.instances["off-0"].fault != "")
+    site.nova.faults["instances_on"] = [Empty()]
+    site.pass_time(3)
+    site.nova.hosts["compute-2"].room = 9
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
