@@ -18,6 +18,7 @@ from novahalab.chaos import laws, leftovers, outcome, report
 from novahalab.chaos.faults import Faults
 from novahalab.chaos.history import History
 from novahalab.chaos.observe import Observer
+from novahalab.chaos.operator import Operator
 from novahalab.chaos.schedule import Fault, schedule
 from novahalab.chaos.tenants import Tenants
 from novahalab.cloud import ApiError, Client
@@ -78,6 +79,7 @@ class _Run:
         self._secret = f"chaos-{token_hex(12)}"
         self._faults = Faults(lab, self._history)
         self._tenants = Tenants(self._history)
+        self._operator = Operator(self._power_off)
         self._over = threading.Event()
         self._nova = Client(timeout=20)
 
@@ -232,9 +234,15 @@ class _Run:
             self._tenants.adopt()
             self._faults.boot_dead()
             self._faults.unmark_all()
+            self._operator.obey()
             return outcome.missing(self._lab, self._history, self._nova)
         except ApiError as error:
             return [f"Nova does not answer: {str(error)[:200]}"]
+
+    def _power_off(self, host: str) -> None:
+        fault = Fault(time.time() - self._history.began, "crash", (host,))
+        self._tell(fault)
+        self._faults.do(fault, self._wait)
 
     def _describe(self) -> None:
         """What an operator would look at, into the log of the run."""
