@@ -234,6 +234,9 @@ class Recoveries(RuleBasedStateMachine):
                 self.by_hand[chosen] = self.site.time
                 self.by_hand_at = nova.now
 
+    # Nor where Nova has yet to carry out a disable of ours: that would put our reason in the place
+    # of the operator's, and nobody could tell.
+    @precondition(lambda self: not self.site.nova.late)
     @rule(host=st.sampled_from(MORTAL[:2]))
     def maintain(self, host: str) -> None:
         # Not a host that receives live migrations: what was on its way there can go nowhere else,
