@@ -100,6 +100,7 @@ class Recoveries(RuleBasedStateMachine):
                 if number % 2:
                     self.site.nova.landed.add(instance)
         self.maintained: set[str] = set()
+        self.disturbed: set[str] = set()
         self.by_hand: dict[str, datetime] = {}
         self.by_hand_at = float("-inf")
 
@@ -200,7 +201,9 @@ class Recoveries(RuleBasedStateMachine):
         tasks = ("rebuilding", "rebuild_spawning", "powering-off")
         busy = sorted(i for i, s in self.site.nova.instances.items() if s.task_state in tasks)
         if busy:
-            self.site.nova.set(data.draw(st.sampled_from(busy)), task_state=None)
+            chosen = data.draw(st.sampled_from(busy))
+            self.site.nova.set(chosen, task_state=None)
+            self.disturbed.add(chosen)
 
     # People
 
@@ -305,7 +308,8 @@ class Recoveries(RuleBasedStateMachine):
         # Evacuated by hand from a host that was never fenced, and that was lost: not ours either.
         asked = self.by_hand.get(instance)
         ours = asked is None or self.site.fencing.anything_since(server.host, asked)
-        if server.vm_state in ("active", "stopped", "rescued") and (ours or not server.task_state):
+        busy = server.task_state or instance in self.disturbed
+        if server.vm_state in ("active", "stopped", "rescued") and (ours or not busy):
             runs = server.vm_state != "stopped"
             wanted = {server.host} if runs else set()
             assert self.site.nova.guests[instance] == wanted, f"law 5: {story}"
