@@ -224,10 +224,12 @@ class Judge:
             return Judgement(_say(instance, Progress.WAITING).report, step)
         fault = instance.fault or "the evacuation failed"
         said = f"try {failure.count} failed: {fault}"
-        if model.EXISTS in fault and step.target is not None:
+        if step.target is not None and model.EXISTS in fault:
             said = (
                 f"{step.target} has a guest of it that Nova has lost; end that one there: {fault}"
             )
+        elif step.target is not None:
+            said = f"may be running on {step.target}, which alone is asked: {fault}"
         report = _say(instance, Progress.WAITING, said).report
         pause = self._pause(failure.count)
         stale = failure.at < self._overview.room_since

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from novaha.core.model import EXISTS
+from novaha.core.model import AFTER_BOOT, EXISTS
 from novaha.core.situation import HostView
 
 _OFTEN = 3
@@ -47,10 +47,15 @@ def _of(view: HostView, nova_problem: str) -> str:
         for instance in view.instances
         if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN
     ]
-    if lost := sum(EXISTS in instance.fault for instance in often):
+    left = {
+        row.instance
+        for row in view.migrations
+        if row.id not in view.lost and AFTER_BOOT.search(view.faults.get(row.id, "did not fail"))
+    }
+    if lost := sum(i.id in left or EXISTS in i.fault for i in often):
         return (
-            f"{lost} instances of {view.node} have guests already where Nova would start them: "
-            "end these, and only these, where novaha status says"
+            f"{lost} instances of {view.node} may have guests that Nova has lost: look for them, "
+            "and end these and no others, where novaha status says"
         )
     if not often:
         return ""

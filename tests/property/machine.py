@@ -277,6 +277,7 @@ class Recoveries(RuleBasedStateMachine):
         site.pass_time(200)
         for instance, where in sorted(site.nova.left):  # as operators are told
             site.nova.end_guest(instance, where)
+            self._open(where)
         site.run_until(self._over, limit=5000)
         site.pass_time(2)
         for instance in list(site.nova.instances):
@@ -285,6 +286,12 @@ class Recoveries(RuleBasedStateMachine):
             kept = host.name in self.maintained
             assert (host.forced_down, host.enabled) == (False, not kept), f"law 6: {host}"
             assert kept or not host.hidden, f"{host} gets no instance any more"
+
+    def _open(self, name: str) -> None:
+        host = self.site.nova.hosts[name]
+        if name in self.maintained:
+            self.maintained.remove(name)
+            host.enabled, host.disabled_reason, host.hidden = True, "", False
 
     def _over(self) -> bool:
         for host in self.site.nova.hosts.values():

@@ -212,7 +212,7 @@ def test_law_2_one_that_a_failed_evacuation_left_running_is_not_started_elsewher
     assert site.nova.guests["run-0"] == {where}
     assert record(site).state is RecoveryState.RUNNING
     assert site.loop is not None
-    (told,) = [text for text in site.loop.attention if "guests already" in text]
+    (told,) = [text for text in site.loop.attention if "may have guests" in text]
     assert "1 instances of compute-1" in told
     # Nor by an evacuator that knows only what Nova tells.
     site.start_evacuator()
@@ -222,6 +222,19 @@ def test_law_2_one_that_a_failed_evacuation_left_running_is_not_started_elsewher
     site.nova.end_guest("run-0", where)
     site.run_until(lambda: recovered(site))
     assert_moved(site)
+
+
+def test_law_2_nor_when_its_host_takes_no_instances_and_an_operator_is_told() -> None:
+    site = site_with(running=1)
+    site.fence("compute-1")
+    where = disturbed(site, "run-0")
+    site.nova.hosts[where].room = 0
+    site.pass_time(300)
+    assert site.nova.guests["run-0"] == {where}
+    assert site.loop is not None
+    (report,) = site.loop.reports
+    assert report.instances[0].detail.startswith(f"may be running on {where}, which alone is asked")
+    assert "may have guests that Nova has lost" in " ".join(site.loop.attention)
 
 
 def test_law_2_the_death_of_its_host_ends_it_too() -> None:
