@@ -102,6 +102,8 @@ class Judge:
         over = self._log(instance_id).over or self._stands_still(instance_id)
         if newest is not None and newest.status in model.IN_FLIGHT and not over:
             return _say(instance, Progress.MOVING, newest.status, instance.host)
+        if instance.host in self._overview.dead:
+            return _say(instance, Progress.MOVING, "its new host died, too", instance.host)
         reset_at = self._view.unanswered_resets.get(instance_id)
         if reset_at is not None:
             if self._now < reset_at + self._policy.answer_wait:

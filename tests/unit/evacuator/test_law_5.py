@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from novaha.core.errors import RefusedError
 from novaha.core.model import Migration
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
@@ -210,3 +211,19 @@ def test_law_5_an_instance_that_a_list_leaves_out_is_not_settled() -> None:
     site.nova.hosts["compute-2"].room = 9
     site.run_until(lambda: recovered(site))
     assert_moved(site)
+
+
+def test_law_5_a_state_that_was_lost_with_a_second_host_is_given_back() -> None:
+    """Found by the random sites: the first recovery took ERROR on the second host for the end."""
+    site = site_with(running=0)
+    site.nova.add_instance("off-0", "compute-1", "error-stopped")
+    site.nova.hosts["compute-3"].room = 0
+    site.fence("compute-1")
+    site.run_until(lambda: site.where()["off-0"] == ("compute-2", "active"))
+    site.nova.faults["act"] = [RefusedError("stop", 409, "not now")] * 2
+    site.fence("compute-2")
+    site.run_until(lambda: site.nova.instances["off-0"].fault != "")
+    site.pass_time(60)
+    site.nova.hosts["compute-3"].room = 9
+    site.run_until(lambda: recovered(site) and recovered(site, "compute-2"))
+    assert site.where()["off-0"] == ("compute-3", "stopped")
