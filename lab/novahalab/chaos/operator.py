@@ -27,7 +27,7 @@ class Operator:
     def obey(self) -> None:
         """End the guests that Nova has lost, by the death of their hosts, as the guide has it."""
         for host in sorted(set(_told())):
-            if time.monotonic() > self._done.get(host, 0.0) + _PATIENCE:
+            if time.monotonic() > self._done.get(host, float("-inf")) + _PATIENCE:
                 self._done[host] = time.monotonic()
                 self._power_off(host)
 
