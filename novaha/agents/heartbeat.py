@@ -51,10 +51,11 @@ def main() -> int:
 def _seen(parameters: Mapping[str, str], node: str) -> str:
     """As `ask`; raises NovahaError when Nova cannot be asked."""
     from novaha import wiring
+    from novaha.evacuator.ahead import by_host
     from novaha.evacuator.observe import Names
 
     conf = wiring.conf(parameters)
-    services = {service.host: service for service in wiring.nova(conf).services()}
+    services = by_host(wiring.nova(conf))
     names = Names(conf.nova.host_names, conf.nova.domain)
     service = services[names.host(node, frozenset(services))]
     if service.forced_down:
