@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from novahalab.chaos.history import History
@@ -23,14 +23,15 @@ _LOOK = 0.2
 class Arrivals(threading.Thread):
     """Watches Nova's tables, which costs its API nothing, until all instances are in place.
 
-    instances: vm_state that each shall have, by id. dead: hosts on which none may be.
+    instances: vm_state that each shall have, by id. left: the host that each shall have left; one
+    that died and is back may take what was on another.
     at: when each was first seen in place, seconds of time.time().
     """
 
-    def __init__(self, instances: dict[str, str], dead: Iterable[str]) -> None:
+    def __init__(self, instances: Mapping[str, str], left: Mapping[str, str | None]) -> None:
         super().__init__(name="arrivals", daemon=True)
         self._instances = instances
-        self._dead = frozenset(dead)
+        self._left = left
         self._ended = threading.Event()
         self.at: dict[str, float] = {}
         self.where: dict[str, str | None] = {}
@@ -49,7 +50,8 @@ class Arrivals(threading.Thread):
                     continue
                 row = history.instances[instance].spans[-1].value
                 self.where[instance] = row.host
-                if row.host in self._dead or row.task_state or row.vm_state != state:
+                here = row.host == self._left[instance]
+                if here or row.task_state or row.vm_state != state:
                     self.at.pop(instance, None)
                 else:
                     self.at.setdefault(instance, now)

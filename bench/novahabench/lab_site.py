@@ -136,7 +136,8 @@ class Bench:
     def watched(self, instances: dict[str, str], hosts: Sequence[str]) -> Iterator[Story]:
         """A story to be filled: with the crash in here, with the arrivals when this ends."""
         story = Story(tuple(hosts), len(instances), time.time())
-        arrivals = Arrivals(instances, hosts)
+        servers = self.site.servers()
+        arrivals = Arrivals(instances, {i: servers[i].host for i in instances})
         watcher = Watcher(layout.GUESTS) if len(instances) <= _FEW else None
         if watcher is not None:
             watcher.start()
