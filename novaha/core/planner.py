@@ -34,6 +34,9 @@ from novaha.core.steps import (
     Unforce,
 )
 
+_GATHER = 3.0
+"""Seconds for which a recovery waits at most until Nova knows of the other dead hosts, too."""
+
 
 def plan(
     views: Iterable[HostView],
@@ -67,6 +70,7 @@ def plan(
     under_way = 0
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
+    untold = frozenset(view.node for view in ordered if _to_be_told(view))
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
             reports.append(_pending(view, steps))
@@ -78,7 +82,8 @@ def plan(
             continue
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
-        candidates += [(_was_off(view, step.instance), step) for step in wanted]
+        if not untold - {view.node} or now >= view.owned_at + _GATHER:
+            candidates += [(_was_off(view, step.instance), step) for step in wanted]
         under_way += sum(
             1
             for i in report.instances
@@ -105,6 +110,20 @@ def plan(
     busy = {evacuate.node for evacuate in asked}
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
     return Plan(tuple(steps), tuple(reports), frozenset(ended))
+
+
+def _to_be_told(view: HostView) -> bool:
+    """Whether Nova does not know yet that this host is dead, and soon will.
+
+    Until then its scheduler would send other hosts' instances there, to wait in the bus until
+    the host is back or its own recovery finds them.
+    """
+    if view.problem or view.unproven:
+        return False
+    if view.record.state is RecoveryState.PENDING:
+        return True
+    running = view.record.state is RecoveryState.RUNNING and view.mine
+    return running and view.service is not None and not view.service.forced_down
 
 
 def _with_requests(step: Step, asked: Iterable[Evacuate]) -> Step:

@@ -94,7 +94,7 @@ class Failure:
 class HostView:
     """All that was read about one flagged host in this turn.
 
-    mine: the record's owner is this evacuator.
+    mine: the record's owner is this evacuator. owned_at: since when, monotonic seconds.
     fence_confirmed: Pacemaker's history has a successful fencing since the record was written.
     unproven: why Pacemaker's confirmation proves nothing for this host, "" if it does.
     fenced_on_request: this evacuator has asked Pacemaker for a fencing already.
@@ -123,6 +123,7 @@ class HostView:
 
     record: Record
     mine: bool = False
+    owned_at: float = float("-inf")
     fence_confirmed: bool = False
     fenced_on_request: bool = False
     unproven: str = ""

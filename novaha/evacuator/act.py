@@ -137,6 +137,7 @@ class Actor:
             memory.quiet_until = self._clock() + self._takeover_wait
             memory.unanswered_at = self._clock()
         memory.owned_fence_id = record.fence_id
+        memory.owned_at = self._clock()
         self._journal.write(
             "claimed", node=view.node, fence_id=record.fence_id, before=record.owner
         )

@@ -168,6 +168,7 @@ class Observer:
         view = HostView(
             record=record,
             mine=record.owner == self._me,
+            owned_at=memory.owned_at,
             quiet_until=memory.quiet_until,
             settled_before=memory.ended,
         )

@@ -41,6 +41,34 @@ def test_the_first_instances_do_not_wait_for_the_last_hosts_record(site: Site) -
     assert not any(site.nova.hosts[host].enabled for host in RACK)
 
 
+@pytest.mark.parametrize("later", [0.0, 1.5])
+def test_nova_knows_of_every_dead_host_before_it_is_asked_to_choose_one(later: float) -> None:
+    """It would choose one of the dead, where the request waits until that host is back."""
+    site = Site(hosts=5)
+    for host in RACK[:3]:
+        site.nova.add_instance(f"run-{host}", host)
+    site.pass_time(1)
+    site.nova.calls.clear()
+    for host in RACK[:3]:
+        site.fence(host, confirmed=host == RACK[0])
+    site.pass_time(later)
+    for host in RACK[1:3]:
+        site.confirm(host)
+    site.run_until(lambda: bool(site.nova.requests))
+    before = site.nova.calls[: site.nova.calls.index("evacuate")]
+    assert before.count("set_forced_down") == 3
+    site.run_until(lambda: all(recovered(site, host) for host in RACK[:3]))
+
+
+def test_a_fencing_that_takes_its_time_is_not_waited_for() -> None:
+    site = Site(hosts=5)
+    site.nova.add_instance("run-1", RACK[0])
+    site.fence(RACK[0])
+    site.fence(RACK[1], confirmed=False)
+    site.pass_time(6)
+    assert [instance for _, instance in site.nova.requests] == ["run-1"]
+
+
 def test_what_is_begun_is_brought_to_its_end_before_more_is_begun(site: Site) -> None:
     events: list[str] = []
     swap, disable = site.records.swap, site.nova.disable
