@@ -24,6 +24,9 @@ MARK = b"# novaha: "
 ASIDE = Path("/usr/lib/novaha/distrib")
 """Where a distribution's own agent is kept; in the agents' directory it would be listed as one."""
 
+SHELL = b"#!/bin/sh"
+"""The first line of what needs no Python; it is the same everywhere."""
+
 _SHEBANG_LIMIT = 255  # of the kernel: BINPRM_BUF_SIZE
 
 _MODE = 0o755
@@ -156,7 +159,9 @@ def interpreter(python: str = sys.executable, check: bool = True) -> str:
 def install(
     directories: Directories, source: Path, command: str, divert: Diversion | None = None
 ) -> Iterator[str]:
-    """Write every agent with `command` in its first line; yields what was done, line by line.
+    """Write every agent, those in Python with `command` in their first line.
+
+    Yields what was done, line by line.
 
     Raises InstallError.
     """
@@ -286,6 +291,8 @@ def _with_interpreter(content: bytes, command: str) -> bytes:
     first, _, rest = content.partition(b"\n")
     if not first.startswith(b"#!") or not rest.startswith(MARK):
         raise InstallError("an agent's source does not begin as ours do: the package is damaged")
+    if first == SHELL:
+        return content
     return b"#!" + os.fsencode(command) + b"\n" + rest
 
 

@@ -6,6 +6,9 @@ Imports nothing: a monitor that runs every few seconds reads this.
 RUN_DIR = "/run/novaha"
 SOCKET = "evacuator.sock"
 
+BELL = "bell"
+"""A named pipe; the alert agent, which is a shell script, knows its path, too."""
+
 TURNS = "turns"
 """The question whether the loop turns."""
 

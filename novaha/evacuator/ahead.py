@@ -1,4 +1,4 @@
-"""Reading Nova while the cluster writes a record, so that neither waits for the other."""
+"""Reading Nova while the cluster is read and written, so that neither waits for the other."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ _JUST_NOW = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What was read of Nova for one node's host. at: when that began."""
+    """What was read of Nova for one node's host."""
 
     node: str
     services: Mapping[str, ComputeService]
     instances: tuple[Instance, ...]
     rows: list[Migration]
-    at: float
 
 
 def by_host(compute: Compute) -> dict[str, ComputeService]:
@@ -40,8 +39,19 @@ def listed(compute: Compute, host: str) -> tuple[tuple[Instance, ...], list[Migr
     return instances, list(compute.evacuations_from(host))
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is on its way. host: what Nova calls the node, as far as was known."""
+
+    node: str
+    host: str
+    services: Future[dict[str, ComputeService]]
+    listed: Future[tuple[tuple[Instance, ...], list[Migration]]]
+    at: float
+
+
 class ReadAhead:
-    """One reading at a time: where several hosts are claimed, they are read together later.
+    """One node at a time: where several hosts are claimed, they are read together later.
 
     host: Nova's name of a node, given those of all hosts; raises NovahaError.
     """
@@ -57,24 +67,37 @@ class ReadAhead:
         self._host = host
         self._pool = pool
         self._clock = clock
-        self._reading: Future[Ahead | None] | None = None
+        self._reading: _Reading | None = None
 
-    def begin(self, node: str) -> None:
-        """Begin to read, unless that is under way for another node."""
-        if self._reading is None:
-            self._reading = self._pool.submit(self._read, node)
+    def begin(self, node: str, hosts: frozenset[str]) -> None:
+        """Begin to read, unless that is under way.
+
+        hosts: those that Nova had when it was asked last.
+        """
+        now = self._clock()
+        before = self._reading
+        if before is not None and before.node == node and now < before.at + _JUST_NOW:
+            return
+        self._reading = None
+        try:
+            host = self._host(node, hosts)
+        except NovahaError:
+            return  # the turn asks Nova, and says what is wrong
+        services = self._pool.submit(by_host, self._compute)
+        instances = self._pool.submit(listed, self._compute, host)
+        self._reading = _Reading(node, host, services, instances, now)
 
     def take(self) -> Ahead | None:
         """What was read, once, and None if that failed, took long, or was not begun."""
         reading, self._reading = self._reading, None
-        found = reading.result() if reading else None
-        return found if found and self._clock() < found.at + _JUST_NOW else None
-
-    def _read(self, node: str) -> Ahead | None:
-        at = self._clock()
+        if reading is None or self._clock() >= reading.at + _JUST_NOW:
+            return None
         try:
-            services = by_host(self._compute)
-            instances, rows = listed(self._compute, self._host(node, frozenset(services)))
+            services = reading.services.result()
+            instances, rows = reading.listed.result()
+            host = self._host(reading.node, frozenset(services))
         except NovahaError:
             return None  # the turn asks again, and says what is wrong
-        return Ahead(node, services, instances, rows, at)
+        if host != reading.host or self._clock() >= reading.at + _JUST_NOW:
+            return None
+        return Ahead(reading.node, services, instances, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from novaha.core.errors import NovahaError, RecordError
@@ -17,6 +17,7 @@ from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport, 
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
+from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -80,7 +81,7 @@ class Loop:
         self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
-        self.bell = threading.Event()
+        self.bell = Bell()
         self.stopping = threading.Event()
         self.turned_at = clock()
         self.problem = ""
@@ -101,10 +102,10 @@ class Loop:
         Raises SupersededError when another evacuator has taken over.
         """
         while not self.stopping.is_set():
-            self.bell.clear()
+            fenced = self.bell.take()
             pause = self._pace.busy
             try:
-                pause = self.turn()
+                pause = self.turn(fenced)
                 self.problem = ""
             except SupersededError:
                 raise
@@ -120,12 +121,16 @@ class Loop:
             self.nova_silent.note(bool(self.nova_problem), self.turned_at)
             self._rung = bool(pause) and self.bell.wait(pause)
 
-    def turn(self) -> float:
+    def turn(self, fenced: Collection[str] = ()) -> float:
         """One turn. Returns the seconds to wait before the next.
+
+        fenced: nodes whose fencing has just ended.
 
         Raises ClusterToolError when the cluster cannot be read, SupersededError.
         """
         now = self._clock()
+        if len(fenced) == 1:
+            self._observer.read_ahead(*fenced)
         # Where there is something to do at once, nothing else is asked for before that.
         records = self._read(now) if self._hurry or self._rung else {}
         if not records:

@@ -90,6 +90,7 @@ class Observer:
         self.room_since = float("-inf")
         """When room for instances may last have appeared somewhere, by the clock."""
         self._ask_again_at = float("-inf")
+        self._hosts = frozenset[str]()
         self._open_hosts: frozenset[str] | None = None
         self._last_deleted: str | None = None
         self._online: frozenset[str] | None = None
@@ -102,8 +103,10 @@ class Observer:
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
-        ahead = self._ahead.take()
-        services, problem = self._services(records, ahead)
+        pending = all(record.state is RecoveryState.PENDING for record in records.values())
+        # What is on its way for the turn after a claim is not waited for before that.
+        ahead = None if pending else self._ahead.take()
+        services, problem = ({}, "") if pending else self._services(ahead)
         if services:
             self._look_for_room(services, memory)
         self._look_who_is_back(records, memory)
@@ -115,8 +118,8 @@ class Observer:
         )
 
     def read_ahead(self, node: str) -> None:
-        """Begin to read what the next turn will need of a host, while its record is written."""
-        self._ahead.begin(node)
+        """Begin to read what a recovery of this node begins with, without waiting for it."""
+        self._ahead.begin(node, self._hosts)
 
     def last_seen(self, node: str) -> datetime | None:
         """When Nova heard last from the nova-compute of `node`, or somebody changed its service.
@@ -140,21 +143,19 @@ class Observer:
         try:
             services = self._compute.services()
             self.nova_problem = ""
+            self._hosts = frozenset(service.host for service in services)
             self.left_disabled = [s for s in services if s.up and disabled_by_us(s)]
         except NovahaError as error:
             self.nova_problem = str(error)
 
-    def _services(
-        self, records: Mapping[str, Record], ahead: Ahead | None
-    ) -> tuple[Mapping[str, ComputeService], str]:
-        if all(record.state is RecoveryState.PENDING for record in records.values()):
-            return {}, ""
+    def _services(self, ahead: Ahead | None) -> tuple[Mapping[str, ComputeService], str]:
         try:
             services = ahead.services if ahead else by_host(self._compute)
         except NovahaError as error:
             self.nova_problem = str(error)
             return {}, f"Nova cannot be asked: {error}"
         self.nova_problem = ""
+        self._hosts = frozenset(services)
         return services, ""
 
     def _view(

@@ -20,8 +20,9 @@ from novaha.core.errors import NovahaError
 from novaha.core.situation import Policy
 from novaha.evacuator import status
 from novaha.evacuator.act import Actor
-from novaha.evacuator.address import TURNS
+from novaha.evacuator.address import BELL, TURNS
 from novaha.evacuator.adopt import Adoption
+from novaha.evacuator.bell import listen
 from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
@@ -139,7 +140,7 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
 
 def _serve(loop: Loop, run_dir: Path, node: str) -> None:
     def ring() -> dict[str, Any]:
-        loop.bell.set()
+        loop.bell.ring()
         return {"ok": True}
 
     def health() -> dict[str, Any]:
@@ -172,6 +173,7 @@ def _serve(loop: Loop, run_dir: Path, node: str) -> None:
 
     answers = {TURNS: turns, "ring": ring, "health": health, "status": answer}
     Server(run_dir / SOCKET, answers).start()
+    listen(run_dir / BELL, loop.bell)
 
 
 def _lock(path: Path) -> IO[str]:
@@ -197,7 +199,7 @@ def _lock(path: Path) -> IO[str]:
 
 def _stop(loop: Loop) -> None:
     loop.stopping.set()
-    loop.bell.set()
+    loop.bell.ring()
 
 
 def _leave(code: int, lock: IO[str]) -> int:

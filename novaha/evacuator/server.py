@@ -1,4 +1,4 @@
-"""The evacuator's Unix socket: doorbell, health, status."""
+"""The evacuator's Unix socket: health, status, and waking it up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ from typing import Any
 
 LOG = logging.getLogger(__name__)
 
-GROUP = "haclient"
+_GROUP = "haclient"
 """Pacemaker's group: alert agents run as its user hacluster."""
 
 _LONGEST = 1000
+
+
+def share(path: Path) -> None:
+    """Let Pacemaker's own programs, and nobody else, use what root has made here (law 9)."""
+    try:
+        shutil.chown(path, group=_GROUP)
+        path.chmod(0o660)
+    except (LookupError, PermissionError) as error:
+        LOG.warning("%s stays root's alone, alerts cannot ring: %s", path, error)
 
 
 class Server:
@@ -44,11 +53,7 @@ class Server:
             self._server = Threads(str(path), Handler)
         finally:
             os.umask(before)
-        try:
-            shutil.chown(path, group=GROUP)
-            path.chmod(0o660)
-        except (LookupError, PermissionError) as error:
-            LOG.warning("%s stays root's alone, alerts cannot ring: %s", path, error)
+        share(path)
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="socket", daemon=True
         )

@@ -105,11 +105,6 @@ def test_the_evacuators_agent_leaves_novas_libraries_to_the_evacuator(environmen
     assert foreign(environment, "ocf/NovaEvacuate", "monitor", **deep) <= {"novaha"}
 
 
-def test_alert(environment) -> None:
-    assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="node") <= {"novaha"}
-    assert foreign(environment, "alerts/novaha_alert", CRM_alert_kind="fencing") <= {"novaha"}
-
-
 GLANCE = """
 import sys
 from novaha.agents import glance

@@ -176,13 +176,5 @@ def test_evacuator_that_cannot_work_says_why_and_leaves_nothing(execute) -> None
     assert "secret-word" not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize(("kind", "rung"), [("fencing", True), ("node", False)])
-def test_alert_rings_for_fencings_only_and_never_fails(execute, kind: str, rung: bool) -> None:
-    done = execute("alerts/novaha_alert", env={"CRM_alert_kind": kind, "CRM_alert_rc": "0"})
-    assert done.returncode == 0
-    # Nobody is there to be woken: that it tried shows in what it says.
-    assert ("nobody woken" in done.stderr) is rung
-
-
 def test_interpreter_of_the_tests_is_the_one_that_runs_the_agents() -> None:
     assert sys.version_info >= (3, 11)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from novaha.cli.install import MARK
+from novaha.cli.install import MARK, SHELL
 
 _EXECUTABLE = 0o555
 
@@ -25,7 +25,7 @@ class AgentState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An agent's file. python: the interpreter in its first line, "" if it is not ours."""
+    """An agent's file. python: the interpreter of one that is ours and in Python, else ""."""
 
     state: AgentState
     python: str = ""
@@ -42,5 +42,5 @@ def inspect(target: Path, source: bytes) -> Installed:
         return Installed(AgentState.FOREIGN)
     same = rest == source.partition(b"\n")[2] and everyone
     words = first.removeprefix(b"#!").decode("utf-8", "replace").split()
-    python = words[0] if words else ""
+    python = words[0] if words and first != SHELL else ""
     return Installed(AgentState.CURRENT if same else AgentState.OUTDATED, python)

@@ -163,7 +163,7 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         agents=installed,
         packages=packages.look(Path(novaha.__file__), targets.values(), run),
         pythons={path: _python(path, run) for path in sorted(pythons)},
-        alerts=_alerts(alert_files(found.cluster) if found.cluster else [], pythons),
+        alerts=_alerts(alert_files(found.cluster) if found.cluster else []),
         needs_conf="auth_url" not in given,
         conf_path=path,
         conf=conf,
@@ -196,15 +196,13 @@ def _python(path: str, run: Runner) -> Python:
     return Python(shown.stdout.decode().strip())
 
 
-def _alerts(paths: Iterable[str], pythons: Iterable[str]) -> dict[str, str]:
+def _alerts(paths: Iterable[str]) -> dict[str, str]:
     """Why Pacemaker's user cannot execute each alert, "" if it can."""
     try:
         user = access.user("hacluster")
     except KeyError:
         return dict.fromkeys(paths, "there is no such user here")
-    library = access.denied(Path(install.__file__), user)
-    python = next(filter(None, (access.denied(Path(p), user, "rx") for p in pythons)), "")
-    return {path: access.denied(Path(path), user, "rx") or python or library for path in paths}
+    return {path: access.denied(Path(path), user, "rx") for path in paths}
 
 
 def _conf(path: str) -> tuple[ConfFile | None, Mapping[str, str]]:

@@ -10,6 +10,7 @@ import pytest
 from novaha.cli import install
 from novaha.cli.install import Directories, Diversion, InstallError
 from novaha.cli.main import main
+from novaha.contract.names import ALERT
 from novaha.core.errors import ClusterToolError
 from novaha.pacemaker.runner import Result
 
@@ -74,7 +75,7 @@ def test_every_agent_is_there_with_the_interpreter_of_novaha(directories, divers
     installed(directories, diversion)
     for target in directories.targets().values():
         first, second = target.read_text().splitlines()[:2]
-        assert first == f"#!{COMMAND}"
+        assert first == ("#!/bin/sh" if target.name == ALERT else f"#!{COMMAND}")
         assert second.startswith("# novaha: ")
         assert target.stat().st_mode & 0o777 == 0o755
         assert [p.name for p in target.parent.iterdir() if p.name.startswith(".")] == []

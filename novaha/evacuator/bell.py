@@ -1,0 +1,61 @@
+"""What wakes the evacuator: somebody in this process, or the alert agent through a named pipe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from novaha.evacuator.server import share
+
+_LONGEST = 4096
+
+
+class Bell:
+    """Rung when there may be work."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+        self._lock = threading.Lock()
+        self._nodes: set[str] = set()
+
+    def ring(self, node: str = "") -> None:
+        """There may be work. node: whose fencing has ended, "" when it is about no single one."""
+        with self._lock:
+            if node:
+                self._nodes.add(node)
+            self._rung.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; whether it was rung since the nodes were taken."""
+        return self._rung.wait(seconds)
+
+    def take(self) -> frozenset[str]:
+        """Whose fencings have ended since this was asked last; it counts as not rung then."""
+        with self._lock:
+            nodes = frozenset(self._nodes)
+            self._nodes.clear()
+            self._rung.clear()
+            return nodes
+
+
+def listen(path: Path, bell: Bell) -> None:
+    """Ring for every line that is written into the named pipe `path`, which is made anew.
+
+    A pipe, because a shell can write into it: the alert agent runs for every event of the cluster.
+    """
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    share(path)
+    # For writing, too: so there is never an end of the file.
+    pipe = os.open(path, os.O_RDWR)
+    threading.Thread(target=_listen, args=(pipe, bell), name="bell", daemon=True).start()
+
+
+def _listen(pipe: int, bell: Bell) -> None:
+    rest = b""
+    while True:
+        *lines, rest = (rest + os.read(pipe, _LONGEST)).split(b"\n")
+        for line in lines:
+            bell.ring(line.decode("utf-8", "replace").strip())
+        rest = rest[-_LONGEST:]
