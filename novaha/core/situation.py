@@ -108,7 +108,8 @@ class HostView:
     lost: ids of unfinished evacuations whose destination was fenced since and may be back.
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
-    unchanged_for: seconds for which Nova was up and an instance's evacuation did not change.
+    unchanged_for: seconds for which Nova was up, an instance's evacuation did not change, and no
+        other one of the host was taken up.
     logs: of instances whose evacuation stands still, what Nova's log of actions tells of it.
     faults: why evacuations failed at their destination, by their ids.
     restarted: nova-compute was restarted on request a moment ago.

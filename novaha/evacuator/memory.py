@@ -59,6 +59,8 @@ class HostMemory:
     logs: dict[str, EvacuationLog] = field(default_factory=dict)
     destinations: dict[int, str] = field(default_factory=dict)
     _unchanged: dict[str, tuple[object, float]] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)
+    _queue_stands: float = 0.0
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
     rows: tuple[Migration, ...] | None = None
@@ -97,6 +99,8 @@ class HostMemory:
     ) -> None:
         """Take note of what has not changed since the last turn.
 
+        One that waits while others of the host are taken up or arrive only waits for its turn.
+
         last: the newest evacuation of each instance.
         works: whether anybody in Nova works on requests. Only such time counts: otherwise
         nothing can be seen to move, and it may all move later.
@@ -109,6 +113,9 @@ class HostMemory:
             before, seconds = self._unchanged.get(instance.id, (None, 0.0))
             seen[instance.id] = (key, seconds + passed if before == key else 0.0)
         self._unchanged = seen
+        begun = {row.id for row in last.values() if row.status == DONE or row.destination}
+        self._queue_stands = 0.0 if begun - self._begun else self._queue_stands + passed
+        self._begun = begun
 
     def with_destinations(self, rows: Iterable[Migration]) -> tuple[Migration, ...]:
         """The evacuations, with the destinations that only Nova's log of actions tells."""
@@ -121,8 +128,11 @@ class HostMemory:
 
     @property
     def unchanged_for(self) -> dict[str, float]:
-        """Seconds for which each instance on the host and its evacuation did not change."""
-        return {instance: seconds for instance, (_, seconds) in self._unchanged.items()}
+        """Seconds for which each instance on the host and its evacuation stood still."""
+        return {
+            instance: min(seconds, self._queue_stands)
+            for instance, (_, seconds) in self._unchanged.items()
+        }
 
     def to_look_up(self, migrations: Iterable[Migration], on_host: set[str]) -> set[str]:
         """The instances that left the host in this recovery and are not settled yet."""
