@@ -50,8 +50,8 @@ def plan(
 
     - Claim a `pending` host only when Pacemaker has confirmed its fencing and a power device took
       part in it; Evacuate only for a host whose record is `running`, owned by this evacuator and
-      prepared, and whose service Nova shows as forced down; or as what follows a Prepare that has
-      made it so (law 1);
+      prepared, and whose service Nova shows as forced down; or `then`, when a Prepare has made it
+      so (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
       `max_in_flight` on the move in all (law 2);
@@ -71,6 +71,8 @@ def plan(
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
+    told_now = frozenset(view.node for view in ordered if view.node in untold and _to_prepare(view))
+    gathering = {view.node for view in ordered if now < view.owned_at + _GATHER}
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
             reports.append(_pending(view, steps))
@@ -82,7 +84,7 @@ def plan(
             continue
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
-        if not untold - {view.node} or now >= view.owned_at + _GATHER:
+        if untold <= told_now or view.node not in gathering:
             candidates += [(_was_off(view, step.instance), step) for step in wanted]
         under_way += sum(
             1
@@ -104,12 +106,13 @@ def plan(
     candidates.sort(key=lambda candidate: candidate[0])  # stable: shut off instances last
     room = max(0, policy.max_in_flight - under_way)
     asked = [evacuate for _, evacuate in candidates[:room]]
-    steps = [_with_requests(step, asked) for step in steps]
     preparing = {step.node for step in steps if isinstance(step, Prepare)}
-    steps += [evacuate for evacuate in asked if evacuate.node not in preparing]
+    last = preparing | gathering if preparing else preparing
+    steps += [evacuate for evacuate in asked if evacuate.node not in last]
+    then = tuple(evacuate for evacuate in asked if evacuate.node in last)
     busy = {evacuate.node for evacuate in asked}
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
-    return Plan(tuple(steps), tuple(reports), frozenset(ended))
+    return Plan(tuple(steps), tuple(reports), frozenset(ended), then)
 
 
 def _to_be_told(view: HostView) -> bool:
@@ -126,10 +129,15 @@ def _to_be_told(view: HostView) -> bool:
     return running and view.service is not None and not view.service.forced_down
 
 
-def _with_requests(step: Step, asked: Iterable[Evacuate]) -> Step:
-    if not isinstance(step, Prepare):
-        return step
-    return replace(step, then=tuple(e for e in asked if e.node == step.node))
+def _to_prepare(view: HostView) -> bool:
+    """Whether it is read, and to be noted what was found, before Nova is touched."""
+    return (
+        view.record.state is RecoveryState.RUNNING
+        and view.mine
+        and not view.problem
+        and view.service is not None
+        and view.record.before is None
+    )
 
 
 def _overview(views: Iterable[HostView], room_since: float) -> Overview:

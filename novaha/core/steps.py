@@ -47,13 +47,11 @@ class Prepare(Step):
     """Note in the record what must be remembered before Nova is touched.
 
     force_down: tell Nova that the host is down as soon as that is noted, and only then.
-    then: the first requests, for when all that has succeeded, and only then.
     """
 
     marks: frozenset[str]
     before: Mapping[str, str]
     force_down: bool = False
-    then: tuple[Evacuate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +133,11 @@ class HostReport:
 class Plan:
     """The result of one turn.
 
-    steps: to be taken in this order. reports: one a host. ended: hosts with nothing left to do.
+    steps: to be taken in this order. then: requests for when every Prepare among them has
+    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do.
     """
 
     steps: tuple[Step, ...]
     reports: tuple[HostReport, ...]
     ended: frozenset[str] = frozenset()
+    then: tuple[Evacuate, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from enum import Enum, auto
 
 from novaha.core import steps
 from novaha.core.errors import (
@@ -40,6 +41,15 @@ def _for_good(error: RefusedError) -> bool:
     return error.code == 403 and "olicy doesn't allow" not in error.detail
 
 
+class Taken(Enum):
+    """What came of a step."""
+
+    DONE = auto()
+    OUTDATED = auto()
+    """The record is another one by now: to be looked at again."""
+    FAILED = auto()
+
+
 class Actor:
     """Takes steps. What goes wrong is logged; the next turn sees what came of it."""
 
@@ -72,8 +82,8 @@ class Actor:
         self._owned = owned
         self._owned_at = at
 
-    def take(self, step: steps.Step, view: HostView, memory: HostMemory) -> bool:
-        """Take one step; whether it changed something that the next turn should look at."""
+    def take(self, step: steps.Step, view: HostView, memory: HostMemory) -> Taken:
+        """Take one step. Requests about instances are only begun; their failures show later."""
         try:
             match step:
                 case steps.Claim():
@@ -82,8 +92,6 @@ class Actor:
                     self._records.swap(view.record, view.record.prepared(step.marks, step.before))
                     if step.force_down:
                         self._tell_nova(steps.ForceDown(step.node), view)
-                    for evacuate in step.then:
-                        self._send_evacuate(evacuate, view, memory)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.Restart():
@@ -95,25 +103,24 @@ class Actor:
                     self._journal.write("returned", node=view.node)
                 case steps.Evacuate():
                     self._send_evacuate(step, view, memory)
-                    return False
                 case steps.Act():
                     self._send_act(step, view, memory)
-                    return False
                 case _:
                     self._tell_nova(step, view)
         except RecordConflictError as error:
             LOG.info("%s; looking again", error)
+            return Taken.OUTDATED
         except RefusedError as error:
             LOG.info("%s: not yet: %s", step.node, error)
-            return False
+            return Taken.FAILED
         except UnknownOutcomeError as error:
             memory.unanswered_at = self._clock()
             LOG.warning("%s: %s may or may not be done: %s", step.node, type(step).__name__, error)
-            return False
+            return Taken.FAILED
         except NovahaError as error:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
-            return False
-        return True
+            return Taken.FAILED
+        return Taken.DONE
 
     def enable(self, service: ComputeService) -> None:
         """Undo a disable of ours that nobody will undo any more.

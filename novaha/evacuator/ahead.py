@@ -18,7 +18,6 @@ _JUST_NOW = 3.0
 class Ahead:
     """What was read of Nova for one node's host."""
 
-    node: str
     services: Mapping[str, ComputeService]
     instances: tuple[Instance, ...]
     rows: list[Migration]
@@ -43,7 +42,6 @@ def listed(compute: Compute, host: str) -> tuple[tuple[Instance, ...], list[Migr
 class _Reading:
     """What is on its way. host: what Nova calls the node, as far as was known."""
 
-    node: str
     host: str
     services: Future[dict[str, ComputeService]]
     listed: Future[tuple[tuple[Instance, ...], list[Migration]]]
@@ -51,7 +49,7 @@ class _Reading:
 
 
 class ReadAhead:
-    """One node at a time: where several hosts are claimed, they are read together later.
+    """What is on its way, by node.
 
     host: Nova's name of a node, given those of all hosts; raises NovahaError.
     """
@@ -67,37 +65,36 @@ class ReadAhead:
         self._host = host
         self._pool = pool
         self._clock = clock
-        self._reading: _Reading | None = None
+        self._readings: dict[str, _Reading] = {}
 
     def begin(self, node: str, hosts: frozenset[str]) -> None:
-        """Begin to read, unless that is under way.
+        """Begin to read, unless that has just begun.
 
         hosts: those that Nova had when it was asked last.
         """
         now = self._clock()
-        before = self._reading
-        if before is not None and before.node == node and now < before.at + _JUST_NOW:
+        self._readings = {n: r for n, r in self._readings.items() if now < r.at + _JUST_NOW}
+        if node in self._readings:
             return
-        self._reading = None
         try:
             host = self._host(node, hosts)
         except NovahaError:
             return  # the turn asks Nova, and says what is wrong
         services = self._pool.submit(by_host, self._compute)
         instances = self._pool.submit(listed, self._compute, host)
-        self._reading = _Reading(node, host, services, instances, now)
+        self._readings[node] = _Reading(host, services, instances, now)
 
-    def take(self) -> Ahead | None:
+    def take(self, node: str) -> Ahead | None:
         """What was read, once, and None if that failed, took long, or was not begun."""
-        reading, self._reading = self._reading, None
+        reading = self._readings.pop(node, None)
         if reading is None or self._clock() >= reading.at + _JUST_NOW:
             return None
         try:
             services = reading.services.result()
             instances, rows = reading.listed.result()
-            host = self._host(reading.node, frozenset(services))
+            host = self._host(node, frozenset(services))
         except NovahaError:
             return None  # the turn asks again, and says what is wrong
         if host != reading.host or self._clock() >= reading.at + _JUST_NOW:
             return None
-        return Ahead(reading.node, services, instances, rows)
+        return Ahead(services, instances, rows)

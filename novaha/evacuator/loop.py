@@ -13,8 +13,18 @@ from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
-from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, HostReport, Prepare, Step
-from novaha.evacuator.act import Actor
+from novaha.core.steps import (
+    FINAL,
+    Act,
+    Claim,
+    Disable,
+    Evacuate,
+    HostReport,
+    Plan,
+    Prepare,
+    Step,
+)
+from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
 from novaha.evacuator.bell import Bell
@@ -129,8 +139,8 @@ class Loop:
         Raises ClusterToolError when the cluster cannot be read, SupersededError.
         """
         now = self._clock()
-        if len(fenced) == 1:
-            self._observer.read_ahead(*fenced)
+        for node in fenced:
+            self._observer.read_ahead(node)
         # Where there is something to do at once, nothing else is asked for before that.
         records = self._read(now) if self._hurry or self._rung else {}
         if not records:
@@ -156,7 +166,7 @@ class Loop:
         by_node = {view.node: view for view in views}
         for node, memory in self._memory.items():
             memory.ended = node in decided.ended
-        if self._take(decided.steps, by_node):
+        if self._take(decided, by_node):
             self._hurry = True
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim | Prepare) for step in decided.steps)
@@ -167,7 +177,7 @@ class Loop:
         # Where Nova is busy, to look at it all the time would only keep it from its work.
         return max(self._pace.busy, min(self._pace.idle, cost * _REST))
 
-    def _take(self, steps: Sequence[Step], views: Mapping[str, HostView]) -> bool:
+    def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
         """Take the steps; whether to look again at once.
 
         Requests first, they only go to the pool. What waits for an answer, a write to the CIB for
@@ -175,29 +185,50 @@ class Loop:
         host's record, and what was read is not to get old before requests are made of it. What is
         left over is planned anew; a host with which nothing succeeds keeps nobody waiting.
         """
-        requests = [step for step in steps if isinstance(step, Evacuate | Act)]
-        others = [step for step in steps if not isinstance(step, Evacuate | Act)]
+        if self.stopping.is_set():
+            return False
+        requests = [step for step in decided.steps if isinstance(step, Evacuate | Act)]
+        prepares = [step for step in decided.steps if isinstance(step, Prepare)]
+        others = [s for s in decided.steps if not isinstance(s, Evacuate | Act | Prepare)]
         # Stable. What is begun is brought to its end before more is begun.
-        others.sort(key=lambda step: (step.node in self._behind, _rank(step)))
-        again = False
+        prepares.sort(key=self._is_behind)
+        others.sort(key=lambda step: (self._is_behind(step), _rank(step)))
         end = self._clock() + _AT_ONCE
-        for step in (*requests, *others):
+        for request in requests:
+            self._actor.take(request, views[request.node], self._memory[request.node])
+        again, complete = self._take_until(end, prepares, views)
+        if complete:
+            for request in decided.then:
+                self._actor.take(request, views[request.node], self._memory[request.node])
+            # What was asked for shows later, and only then there is more to do.
+            again = bool(prepares) and not decided.then
+        more, _ = self._take_until(end, others, views)
+        return again or more
+
+    def _take_until(
+        self, end: float, steps: Sequence[Step], views: Mapping[str, HostView]
+    ) -> tuple[bool, bool]:
+        """Take steps until then; whether to look again at once, and whether all succeeded."""
+        again, complete = False, True
+        for step in steps:
             if self.stopping.is_set():
-                break
+                return again, False
             if self._clock() >= end:
-                return True
+                return True, False
             if isinstance(step, Claim):
                 self._observer.read_ahead(step.node)
-            changed = self._actor.take(step, views[step.node], self._memory[step.node])
+            taken = self._actor.take(step, views[step.node], self._memory[step.node])
             self.turned_at = self._clock()
-            if isinstance(step, Evacuate | Act):
-                continue
-            if changed:
-                self._behind.discard(step.node)
-            else:
+            if taken is Taken.FAILED:
                 self._behind.add(step.node)
-            again |= changed and not _can_wait(step)
-        return again
+            else:
+                self._behind.discard(step.node)
+                again |= not isinstance(step, Disable)
+            complete &= taken is Taken.DONE
+        return again, complete
+
+    def _is_behind(self, step: Step) -> bool:
+        return step.node in self._behind
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""
@@ -284,11 +315,6 @@ class Loop:
                         to=instance.where,
                         state=instance.detail,
                     )
-
-
-def _can_wait(step: Step) -> bool:
-    """Whether nothing is to be seen yet of what it changed, or nothing depends on it."""
-    return isinstance(step, Disable) or (isinstance(step, Prepare) and bool(step.then))
 
 
 def _busy(views: list[HostView]) -> bool:

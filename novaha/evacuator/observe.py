@@ -103,16 +103,19 @@ class Observer:
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
-        pending = all(record.state is RecoveryState.PENDING for record in records.values())
         # What is on its way for the turn after a claim is not waited for before that.
-        ahead = None if pending else self._ahead.take()
-        services, problem = ({}, "") if pending else self._services(ahead)
+        asked = [n for n, record in records.items() if record.state is not RecoveryState.PENDING]
+        only = self._ahead.take(asked[0]) if len(asked) == 1 else None
+        services, problem = self._services(only) if asked else ({}, "")
+        ahead = {node: found for node in asked if (found := only or self._ahead.take(node))}
         if services:
             self._look_for_room(services, memory)
         self._look_who_is_back(records, memory)
         return list(
             self._pool.map(
-                lambda record: self._view(record, memory[record.node], services, problem, ahead),
+                lambda record: self._view(
+                    record, memory[record.node], services, problem, ahead.get(record.node)
+                ),
                 records.values(),
             )
         )
@@ -216,7 +219,7 @@ class Observer:
         assert service is not None
         if view.record.before is not None and not service.forced_down:
             return view
-        if ahead is not None and ahead.node == view.node:
+        if ahead is not None:
             instances, rows = ahead.instances, ahead.rows
         else:
             instances, rows = listed(self._compute, host)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from novaha.core.errors import RecordError
+from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
@@ -29,7 +29,10 @@ class Inline(Executor):
 
     def submit(self, fn: Callable, /, *args: object, **kwargs: object) -> Future:
         future: Future = Future()
-        future.set_result(fn(*args, **kwargs))
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except NovahaError as error:  # any other would be a mistake of ours: it shows at once
+            future.set_exception(error)
         return future
 
 

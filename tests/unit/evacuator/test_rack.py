@@ -6,7 +6,7 @@ import pytest
 
 from novaha.core.record import Record
 from tests.fakes.cluster import Site
-from tests.fakes.faults import Late
+from tests.fakes.faults import UNAVAILABLE, Late
 from tests.unit.evacuator.sites import recovered
 
 RACK = [f"compute-{number}" for number in range(1, 21)]
@@ -58,6 +58,41 @@ def test_nova_knows_of_every_dead_host_before_it_is_asked_to_choose_one(later: f
     before = site.nova.calls[: site.nova.calls.index("evacuate")]
     assert before.count("set_forced_down") == 3
     site.run_until(lambda: all(recovered(site, host) for host in RACK[:3]))
+
+
+def test_law_1_no_request_goes_out_beside_a_force_down_that_failed() -> None:
+    site = Site(hosts=5)
+    for host in RACK[:2]:
+        site.nova.add_instance(f"run-{host}", host)
+    tell, told = site.nova.set_forced_down, list[str]()
+
+    def fails_once(service, forced_down: bool) -> None:
+        assert not site.nova.requests
+        told.append(service.host)
+        if told == RACK[:2]:
+            site.nova.faults["set_forced_down"] = [UNAVAILABLE]
+        tell(service, forced_down)
+
+    site.nova.set_forced_down = fails_once  # type: ignore[method-assign]
+    for host in RACK[:2]:
+        site.fence(host)
+    site.run_until(lambda: all(recovered(site, host) for host in RACK[:2]))
+    assert told == [*RACK[:2], RACK[1]]
+    assert len(site.nova.requests) == 2
+
+
+def test_the_first_requests_of_several_hosts_follow_in_one_turn() -> None:
+    site = Site(hosts=5)
+    for host in RACK[:3]:
+        site.nova.add_instance(f"run-{host}", host)
+    site.pass_time(1)
+    site.nova.calls.clear()
+    for host in RACK[:3]:
+        site.fence(host)
+    site.run_until(lambda: bool(site.nova.requests))
+    before = site.nova.calls[: site.nova.calls.index("evacuate")]
+    assert before.count("instances_on") == 3
+    assert len(site.nova.requests) == 3
 
 
 def test_a_fencing_that_takes_its_time_is_not_waited_for() -> None:
