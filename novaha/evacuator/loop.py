@@ -36,7 +36,7 @@ from novaha.evacuator.observe import Observer
 LOG = logging.getLogger(__name__)
 
 
-_REST = 3.0
+_REST = 8.0
 """Pause between two turns with work, as a multiple of the time that reading takes."""
 
 
