@@ -127,7 +127,8 @@ def die(world: World, nova: Nova, hosts: Sequence[str]) -> None:
         state = f'<node_state id="{name}" uname="{name}" {fenced}/>'
         modify = ["cibadmin", "--modify", "--allow-create", "--scope", "status"]
         run([*modify, "--xml-text", state])
-    world.call([str(world.alert)], {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0"})
+        alert = {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0", "CRM_alert_node": name}
+        world.call([str(world.alert)], alert)
 
 
 def wait_for(state: str, hosts: Sequence[str], limit: float) -> None:

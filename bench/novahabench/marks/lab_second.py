@@ -17,7 +17,7 @@ _BLOCKED = 30
 """Seconds that the start of the older style waits here; the older NovaCompute's may take 600."""
 
 _START_TIMEOUTS = ("15s", "3s")
-"""Of a remote node's connection: the lab's, and the one that is advised."""
+"""Of a remote node's connection: the lab's, and a short one (docs/guide/install.md)."""
 
 _BLOCKING = "blocking-start"
 _AGENT = """\
@@ -63,11 +63,11 @@ def _measure(quick: bool, say: Say) -> Iterator[Case]:
             say(f"round {number + 1}: {second} dies while {first} is tried, for {timeout} at most")
             samples[timeout].append(_while_tried(bench, first, second, timeout))
     _start_timeout(bench, first, _START_TIMEOUTS[0])
-    *others, advised = _START_TIMEOUTS
+    *others, short = _START_TIMEOUTS
     yield Case(
-        f"while a host that boots is being tried, for {advised} at most",
+        f"while a host that boots is being tried, for {short} at most",
         "s",
-        tuple(samples[advised]),
+        tuple(samples[short]),
         {f"for {other} at most": tuple(samples[other]) for other in others if samples[other]},
         Goal(_LIMIT),
     )
