@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any
 
 from novaha.core.errors import NovahaError
 from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.ports import Compute
+
+AT_ONCE = 8
+"""Requests that are read ahead at once, two for each node."""
 
 _JUST_NOW = 3.0
 """Seconds for which what was read is as good as new."""
@@ -49,8 +53,9 @@ class _Reading:
 
 
 class ReadAhead:
-    """What is on its way, by node.
+    """What is on its way, by node. No more than a few readings are, whatever Nova does.
 
+    pool: of its own, so that nobody else waits where Nova does not answer.
     host: Nova's name of a node, given those of all hosts; raises NovahaError.
     """
 
@@ -66,6 +71,7 @@ class ReadAhead:
         self._pool = pool
         self._clock = clock
         self._readings: dict[str, _Reading] = {}
+        self._begun: list[Future[Any]] = []
 
     def begin(self, node: str, hosts: frozenset[str]) -> None:
         """Begin to read, unless that has just begun.
@@ -74,7 +80,8 @@ class ReadAhead:
         """
         now = self._clock()
         self._readings = {n: r for n, r in self._readings.items() if now < r.at + _JUST_NOW}
-        if node in self._readings:
+        self._begun = [future for future in self._begun if not future.done()]
+        if node in self._readings or len(self._begun) >= AT_ONCE:
             return
         try:
             host = self._host(node, hosts)
@@ -83,6 +90,7 @@ class ReadAhead:
         services = self._pool.submit(by_host, self._compute)
         instances = self._pool.submit(listed, self._compute, host)
         self._readings[node] = _Reading(host, services, instances, now)
+        self._begun += [services, instances]
 
     def take(self, node: str) -> Ahead | None:
         """What was read, once, and None if that failed, took long, or was not begun."""

@@ -71,7 +71,14 @@ def _from_nova(
         for owner in {record.owner for record in records.values()}:
             theirs = {node: r for node, r in records.items() if r.owner == owner}
             observer = Observer(
-                wiring.nova(conf), FenceHistory(), names, owner, pool, time.monotonic, float("inf")
+                wiring.nova(conf),
+                FenceHistory(),
+                names,
+                owner,
+                pool,
+                pool,
+                time.monotonic,
+                float("inf"),
             )
             memory = {node: HostMemory(first_seen=0.0) for node in theirs}
             views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]

@@ -60,7 +60,8 @@ class Names:
 class Observer:
     """Reads everything that one turn needs, and no more than that.
 
-    me: how this evacuator signs the records it owns.
+    me: how this evacuator signs the records it owns. pool, ahead: for what a turn waits for, and
+    for what none may have to wait for.
     lost_after: seconds without progress after which Nova's log of actions is asked.
     """
 
@@ -71,6 +72,7 @@ class Observer:
         names: Names,
         me: str,
         pool: Executor,
+        ahead: Executor,
         clock: Callable[[], float],
         lost_after: float,
     ) -> None:
@@ -81,7 +83,7 @@ class Observer:
         self._pool = pool
         self._clock = clock
         self._lost_after = lost_after
-        self._ahead = ReadAhead(compute, names.host, pool, clock)
+        self._ahead = ReadAhead(compute, names.host, ahead, clock)
         self._destinations = Destinations(compute, fencing, names.host, lost_after)
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""

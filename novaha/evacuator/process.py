@@ -22,6 +22,7 @@ from novaha.evacuator import status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
 from novaha.evacuator.adopt import Adoption
+from novaha.evacuator.ahead import AT_ONCE
 from novaha.evacuator.bell import listen
 from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
@@ -85,11 +86,14 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     records = RecordStore()
     fencing = FenceHistory()
     journal = Journal(log_dir / "journal.jsonl")
-    # Two pools: requests that hang must not keep anybody from looking.
+    # Pools of their own: requests that hang must not keep anybody from looking.
     readers = ThreadPoolExecutor(options.max_requests, "read")
+    ahead = ThreadPoolExecutor(AT_ONCE, "ahead")
     senders = ThreadPoolExecutor(options.max_requests, "send")
     names = Names(conf.nova.host_names, conf.nova.domain)
-    observer = Observer(compute, fencing, names, me, readers, time.monotonic, options.lost_after)
+    observer = Observer(
+        compute, fencing, names, me, readers, ahead, time.monotonic, options.lost_after
+    )
     return Loop(
         records=records,
         fencing=fencing,

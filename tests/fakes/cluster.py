@@ -104,7 +104,7 @@ class Site:
         records: Any = Fated(self.records, fate, watcher)
         flags: Any = Fated(self.flags, fate, watcher)
         observer = Observer(
-            nova, self.fencing, Names({}), me, readers, clock, self.policy.lost_after
+            nova, self.fencing, Names({}), me, readers, readers, clock, self.policy.lost_after
         )
         loop = Loop(
             records=records,

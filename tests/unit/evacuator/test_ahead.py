@@ -1,0 +1,38 @@
+"""Reading ahead keeps nobody waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+
+from novaha.evacuator.ahead import AT_ONCE, ReadAhead
+from tests.fakes.nova import FakeNova
+
+HOSTS = frozenset(f"compute-{number}" for number in range(40))
+
+
+class Silent(Executor):
+    """Nova does not answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[Future] = []
+
+    def submit(self, fn: Callable, /, *args: object, **kwargs: object) -> Future:
+        self.asked.append(Future())
+        return self.asked[-1]
+
+
+def test_a_rack_does_not_pile_questions_up_before_a_nova_that_does_not_answer() -> None:
+    pool, now = Silent(), [0.0]
+    ahead = ReadAhead(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
+    for node in sorted(HOSTS):
+        ahead.begin(node, HOSTS)
+    now[0] = 60.0  # what was asked so long ago is of no use to anybody, and goes on all the same
+    for node in sorted(HOSTS):
+        ahead.begin(node, HOSTS)
+        assert ahead.take(node) is None
+    assert len(pool.asked) == AT_ONCE
+    for future in pool.asked:
+        future.set_result([])
+    ahead.begin("compute-1", HOSTS)
+    assert len(pool.asked) == AT_ONCE + 2
