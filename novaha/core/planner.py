@@ -34,7 +34,7 @@ from novaha.core.steps import (
     Unforce,
 )
 
-_GATHER = 3.0
+GATHER = 3.0
 """Seconds for which a recovery waits at most until Nova knows of the other dead hosts, too."""
 
 
@@ -72,7 +72,7 @@ def plan(
     overview = _overview(ordered, room_since)
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
     told_now = frozenset(view.node for view in ordered if view.node in untold and _to_prepare(view))
-    gathering = {view.node for view in ordered if now < view.owned_at + _GATHER}
+    gathering = {view.node for view in ordered if now < view.owned_at + GATHER}
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
             reports.append(_pending(view, steps))

@@ -20,6 +20,7 @@ from novaha.core.model import (
     disabled_by_us,
     newest,
 )
+from novaha.core.planner import GATHER
 from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
@@ -113,10 +114,16 @@ class Observer:
         if services:
             self._look_for_room(services, memory)
         self._look_who_is_back(records, memory)
+        gathering = self._gathering(records, memory)
         return list(
             self._pool.map(
                 lambda record: self._view(
-                    record, memory[record.node], services, problem, ahead.get(record.node)
+                    record,
+                    memory[record.node],
+                    services,
+                    problem,
+                    ahead.get(record.node),
+                    gathering=gathering,
                 ),
                 records.values(),
             )
@@ -170,6 +177,8 @@ class Observer:
         services: Mapping[str, ComputeService],
         problem: str,
         ahead: Ahead | None,
+        *,
+        gathering: bool,
     ) -> HostView:
         view = HostView(
             record=record,
@@ -187,6 +196,8 @@ class Observer:
         except NovahaError as error:
             return replace(view, problem=str(error))
         view = replace(view, host=host, service=services[host])
+        if gathering and self._can_wait(view):
+            return replace(view, problem="waiting until Nova knows of the other dead hosts")
         try:
             if record.state is RecoveryState.RECOVERED:
                 return self._recovered(view, host, memory)
@@ -194,6 +205,21 @@ class Observer:
         except ComputeApiError as error:
             self.nova_problem = str(error)
             return replace(view, problem=f"Nova cannot be asked: {error}")
+
+    def _gathering(self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]) -> bool:
+        """Whether all has just begun, and Nova does not know of every dead host yet."""
+        begun = [r for r in records.values() if r.state is RecoveryState.RUNNING]
+        new = all(self._clock() < memory[record.node].owned_at + GATHER for record in begun)
+        return new and any(
+            record.state is RecoveryState.PENDING or record.before is None
+            for record in records.values()
+        )
+
+    @staticmethod
+    def _can_wait(view: HostView) -> bool:
+        """Whether nothing will be asked for before the others are told: not worth reading yet."""
+        told = view.record.before is not None and bool(view.service and view.service.forced_down)
+        return told and view.mine and view.record.state is RecoveryState.RUNNING
 
     def _pending(self, view: HostView) -> HostView:
         """Whether the host is known to be down; first what a power device has done (law 1)."""
