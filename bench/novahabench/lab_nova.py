@@ -19,6 +19,18 @@ RUNS_AGAIN = "2.94"
 
 _LOOK = 0.2
 
+_STANDS = 150.0
+"""Seconds without an arrival after which the rest will not come: longer than any second try waits.
+"""
+
+
+class MissingError(BenchError):
+    """Instances that did not come up elsewhere as they were. count: how many."""
+
+    def __init__(self, message: str, count: int) -> None:
+        super().__init__(message)
+        self.count = count
+
 
 class Arrivals(threading.Thread):
     """Watches Nova's tables, which costs its API nothing, until all instances are in place.
@@ -38,7 +50,11 @@ class Arrivals(threading.Thread):
 
     def run(self) -> None:
         database = Database()
+        newest = time.time()
         while not self._ended.wait(_LOOK) and len(self.at) < len(self._instances):
+            newest = max([newest, *self.at.values()])
+            if time.time() > newest + _STANDS:
+                break
             history = History()
             try:
                 database.look(history)
@@ -58,16 +74,17 @@ class Arrivals(threading.Thread):
         database.stop()
 
     def wait(self, timeout: float) -> float:
-        """When the last one was in place. Raises BenchError with those that are not."""
+        """When the last one was in place. Raises MissingError with those that are not."""
         self.join(timeout)
         self._ended.set()
         self.join(10)
         missing = self._instances.keys() - self.at.keys()
         if missing:
             states = ", ".join(f"{i} on {self.where.get(i)}" for i in sorted(missing)[:5])
-            raise BenchError(
-                f"{len(missing)} of {len(self._instances)} instances are not in place after "
-                f"{timeout:.0f} s: {states}"
+            raise MissingError(
+                f"{len(missing)} of {len(self._instances)} instances did not come up elsewhere as "
+                f"they were: {states}",
+                len(missing),
             )
         return max(self.at.values())
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from novahabench.lab_nova import evacuate_all
+from novahabench.lab_nova import MissingError, evacuate_all
 from novahabench.lab_site import Bench, Story
 from novahabench.mark import BenchError, Case, Goal, Mark, Say
 
@@ -31,6 +31,7 @@ class Run:
 
     seconds: until Nova had the last instance in place, from the first accepted request where one
     host died, from the end of the last fencing where several did. known: until novaha knew.
+    missing: instances that the bare loop lost, Nova had them in ERROR; that is no floor.
     """
 
     by: int
@@ -38,6 +39,7 @@ class Run:
     size: int
     seconds: float
     known: float = 0.0
+    missing: int = 0
     story: Story | None = None
 
 
@@ -73,8 +75,12 @@ class Recoveries:
             self.instances = {**kept, **new}
 
     def of(self, by: int, what: str) -> tuple[float, ...]:
-        """The seconds of these runs."""
-        return tuple(run.seconds for run in self.runs if (run.by, run.what) == (by, what))
+        """The seconds of these runs, of those that lost nothing."""
+        return tuple(run.seconds for run in self.all_of(by, what) if not run.missing)
+
+    def all_of(self, by: int, what: str) -> list[Run]:
+        """These runs."""
+        return [run for run in self.runs if (run.by, run.what) == (by, what)]
 
     def _run(self, by: int, what: str, hosts: list[str]) -> Run:
         servers = self.bench.site.servers()
@@ -85,19 +91,23 @@ class Recoveries:
             story = self.bench.recovered(self.instances, *hosts)
             begun = min(story.accepted) if what == ONE else story.fenced
             known = story.when("settled", max) - begun
-            return Run(by, what, self.size, story.in_place - begun, known, story)
+            return Run(by, what, self.size, story.in_place - begun, known, story=story)
         ordered = sorted(self.instances, key=lambda i: (servers[i].host, i))
+        # From every host in turn, as novaha does.
+        groups = [list(g) for _, g in itertools.groupby(ordered, lambda i: servers[i].host)]
+        turns = [i for turn in itertools.zip_longest(*groups) for i in turn if i]
+        missing = 0
         with self.bench.without_novaha(*hosts):
-            with self.bench.watched(self.instances, hosts) as story:
-                crashed = self.bench.crash(*hosts)
-                ended = max(self.bench.fencing(host, crashed).ended for host in hosts)
-                self.bench.force_down(hosts)
-                # From every host in turn, as novaha does.
-                groups = [list(g) for _, g in itertools.groupby(ordered, lambda i: servers[i].host)]
-                turns = itertools.zip_longest(*groups)
-                answered = evacuate_all([i for turn in turns for i in turn if i], by)
-            begun = min(answered) if what == ONE else ended
-        return Run(by, what, self.size, story.in_place - begun)
+            try:
+                with self.bench.watched(self.instances, hosts) as story:
+                    crashed = self.bench.crash(*hosts)
+                    ended = max(self.bench.fencing(host, crashed).ended for host in hosts)
+                    self.bench.force_down(hosts)
+                    begun = min(evacuate_all(turns, by))
+            except MissingError as error:
+                missing = error.count
+        since = begun if what == ONE else ended
+        return Run(by, what, self.size, story.in_place - since, missing=missing)
 
 
 DONE: dict[int, Recoveries] = {}
@@ -121,24 +131,38 @@ def measure(
             say(f"round {number + 1} of {rounds}: {size} instances, {name}")
             recoveries.cycle(who)
             for run in recoveries.runs[-2:]:
-                say(f"{run.what}: {run.seconds:.1f} s" + f", known {run.known:.1f} s" * (not who))
+                known = "" if who else f", known {run.known:.1f} s"
+                took = f"{run.missing} instances lost" if run.missing else f"{run.seconds:.1f} s"
+                say(f"{run.what}: {took}{known}")
     for what in whats:
         yield _case(recoveries, by, what)
+        lost: dict[str, tuple[float, ...]] = {}
+        for who in by:
+            missing = tuple(float(run.missing) for run in recoveries.all_of(who, what))
+            if any(missing):
+                lost[f"the loop, {who} at a time"] = missing
+        if lost:
+            # novaha's would have been an error: nothing is measured before all are in place.
+            none = tuple(0.0 for _ in recoveries.all_of(NOVAHA, what))
+            yield Case(f"{size} instances of {what}: left in ERROR", "instances", none, lost)
 
 
 def _case(recoveries: Recoveries, by: tuple[int, ...], what: str) -> Case:
-    bare = {who: recoveries.of(who, what) for who in by}
-    best = min(by, key=lambda who: sorted(bare[who])[len(bare[who]) // 2])
+    whole = {who: samples for who in by if (samples := recoveries.of(who, what))}
+    best = min(whole, key=lambda who: sorted(whole[who])[len(whole[who]) // 2], default=0)
+    beside = {} if best == 0 else {FLOOR: whole[best]}
+    if best not in (0, 1) and 1 in whole:
+        beside[SINGLE] = whole[1]
     known = [r.known for r in recoveries.runs if (r.by, r.what) == (NOVAHA, what)]
     return Case(
         f"{recoveries.size} instances of {what}",
         "s",
         recoveries.of(NOVAHA, what),
-        {FLOOR: bare[best], **({SINGLE: bare[1]} if 1 in bare and best != 1 else {})},
-        Goal(1.1, FLOOR),
+        beside,
+        Goal(1.1, FLOOR) if beside else None,
         details={
             "requests at a time of the floor": best,
-            "bare loop": {str(who): list(samples) for who, samples in bare.items()},
+            "bare loop": {str(who): list(samples) for who, samples in whole.items()},
             "until novaha knew": known,
         },
     )
