@@ -32,7 +32,7 @@ _NOVA = [
 _EVACUATOR = [
     cfg.FloatOpt("poll_interval", default=5.0, min=0.1, help="Seconds between idle turns."),
     cfg.FloatOpt(
-        "busy_interval", default=1.0, min=0.1, help="Seconds between turns while hosts recover."
+        "busy_interval", default=1.5, min=0.1, help="Seconds between turns while hosts recover."
     ),
     cfg.IntOpt("max_in_flight", default=64, min=1, help="Evacuations under way at once, in all."),
     cfg.IntOpt(
