@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from novaha import __version__
+from novaha.contract.names import ALERT
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("novaha", "ocf", "fence_agents", "alerts", "setup.cfg", "pyproject.toml", "README.md")
@@ -117,7 +118,8 @@ def test_install_upgrade_and_uninstall_leave_nothing_behind(wheels, environment,
     first = tree(root)
     assert set(OURS) <= set(first)
     for name in OURS:
-        assert first[name][1].startswith(f"#!{environment}/bin/python".encode()), name
+        interpreter = "/bin/sh\n" if name.endswith(ALERT) else f"{environment}/bin/python"
+        assert first[name][1].startswith(f"#!{interpreter}".encode()), name
     kept = {
         name: first[f"usr/lib/novaha/distrib/{Path(name).name}.distrib"] for name in _put(before)
     }
@@ -154,4 +156,5 @@ def test_a_package_is_built_for_another_python(wheels, environment, tmp_path) ->
     where = ("--destdir", tmp_path / "root", "--python", "/usr/bin/python3.99")
     command(environment / "bin/novaha", "install-agents", *where)
     for name in OURS:
-        assert (tmp_path / "root" / name).read_text().startswith("#!/usr/bin/python3.99 -I\n")
+        first = "/bin/sh" if name.endswith(ALERT) else "/usr/bin/python3.99 -I"
+        assert (tmp_path / "root" / name).read_text().startswith(f"#!{first}\n")

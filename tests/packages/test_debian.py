@@ -25,8 +25,9 @@ CONF = "[keystone]\nauth_type = none\nendpoint = http://192.0.2.1\n"
 
 def assert_ours(machine: Machine) -> None:
     """Every agent is of this version, runs, and doctor is content with it."""
-    for file in (*AGENTS, ALERT):
+    for file in AGENTS:
         assert machine.text(file).startswith("#!/usr/bin/python3 -I\n# novaha: "), file
+    assert machine.text(ALERT).startswith("#!/bin/sh\n# novaha: ")
     for agent in OCF_AGENTS:
         done = machine.run(f"{PROVIDER}/{agent.name}", "meta-data")
         assert f'<resource-agent name="{agent.name}" version="{__version__}">' in done.stdout
