@@ -197,7 +197,8 @@ class Observer:
             return replace(view, problem=str(error))
         view = replace(view, host=host, service=services[host])
         if gathering and self._can_wait(view):
-            return replace(view, problem="waiting until Nova knows of the other dead hosts")
+            waiting = "waiting until Nova knows of the other dead hosts"
+            return replace(view, problem=waiting)
         try:
             if record.state is RecoveryState.RECOVERED:
                 return self._recovered(view, host, memory)
