@@ -41,14 +41,20 @@ def test_the_first_instances_do_not_wait_for_the_last_hosts_record(site: Site) -
     assert not any(site.nova.hosts[host].enabled for host in RACK)
 
 
-@pytest.mark.parametrize("later", [0.0, 1.5])
-def test_nova_knows_of_every_dead_host_before_it_is_asked_to_choose_one(later: float) -> None:
-    """It would choose one of the dead, where the request waits until that host is back."""
+def three_with_an_instance() -> Site:
+    """Three hosts that are to die, two others, and no request so far."""
     site = Site(hosts=5)
     for host in RACK[:3]:
         site.nova.add_instance(f"run-{host}", host)
     site.pass_time(1)
     site.nova.calls.clear()
+    return site
+
+
+@pytest.mark.parametrize("later", [0.0, 1.5])
+def test_nova_knows_of_every_dead_host_before_it_is_asked_to_choose_one(later: float) -> None:
+    """It would choose one of the dead, where the request waits until that host is back."""
+    site = three_with_an_instance()
     for host in RACK[:3]:
         site.fence(host, confirmed=host == RACK[0])
     site.pass_time(later)
@@ -82,11 +88,7 @@ def test_law_1_no_request_goes_out_beside_a_force_down_that_failed() -> None:
 
 
 def test_the_first_requests_of_several_hosts_follow_in_one_turn() -> None:
-    site = Site(hosts=5)
-    for host in RACK[:3]:
-        site.nova.add_instance(f"run-{host}", host)
-    site.pass_time(1)
-    site.nova.calls.clear()
+    site = three_with_an_instance()
     for host in RACK[:3]:
         site.fence(host)
     site.run_until(lambda: bool(site.nova.requests))
