@@ -71,7 +71,6 @@ def plan(
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
-    told_now = frozenset(view.node for view in ordered if view.node in untold and _to_prepare(view))
     gathering = {view.node for view in ordered if now < view.owned_at + GATHER}
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
@@ -84,8 +83,7 @@ def plan(
             continue
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
-        if untold <= told_now or view.node not in gathering:
-            candidates += [(_was_off(view, step.instance), step) for step in wanted]
+        candidates += [(_was_off(view, step.instance), step) for step in wanted]
         under_way += sum(
             1
             for i in report.instances
@@ -103,10 +101,12 @@ def plan(
         if view.settled_before:
             unmoved = {i.id: i.detail for i in report.instances if i.progress in UNMOVED}
             steps.append(Complete(view.node, unmoved))
+    preparing = {step.node for step in steps if isinstance(step, Prepare)}
+    if untold - preparing:
+        candidates = [c for c in candidates if c[1].node not in gathering]
     candidates.sort(key=lambda candidate: candidate[0])  # stable: shut off instances last
     room = max(0, policy.max_in_flight - under_way)
     asked = [evacuate for _, evacuate in candidates[:room]]
-    preparing = {step.node for step in steps if isinstance(step, Prepare)}
     last = preparing | gathering if preparing else preparing
     steps += [evacuate for evacuate in asked if evacuate.node not in last]
     then = tuple(evacuate for evacuate in asked if evacuate.node in last)
@@ -127,17 +127,6 @@ def _to_be_told(view: HostView) -> bool:
         return True
     running = view.record.state is RecoveryState.RUNNING and view.mine
     return running and view.service is not None and not view.service.forced_down
-
-
-def _to_prepare(view: HostView) -> bool:
-    """Whether it is read, and to be noted what was found, before Nova is touched."""
-    return (
-        view.record.state is RecoveryState.RUNNING
-        and view.mine
-        and not view.problem
-        and view.service is not None
-        and view.record.before is None
-    )
 
 
 def _overview(views: Iterable[HostView], room_since: float) -> Overview:
