@@ -52,7 +52,7 @@ def _seen(parameters: Mapping[str, str], node: str) -> str:
     """As `ask`; raises NovahaError when Nova cannot be asked."""
     from novaha import wiring
     from novaha.evacuator.ahead import by_host
-    from novaha.evacuator.observe import Names
+    from novaha.evacuator.names import Names
 
     conf = wiring.conf(parameters)
     services = by_host(wiring.nova(conf))

@@ -16,7 +16,8 @@ from novaha.core.situation import Policy
 from novaha.core.steps import HostReport
 from novaha.evacuator import client, confirmations, status
 from novaha.evacuator.memory import HostMemory
-from novaha.evacuator.observe import Names, Observer
+from novaha.evacuator.names import Names
+from novaha.evacuator.observe import Observer
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import (
     DONE,
@@ -28,6 +27,7 @@ from novaha.core.situation import HostView
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, listed
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.names import Names
 
 _RESTART = 60.0
 """Seconds that nova-compute gets to start and to close its evacuations."""
@@ -40,22 +40,6 @@ _SKEW = timedelta(seconds=10)
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How Pacemaker's names become Nova's. configured: node to host. domain: of Nova's names."""
-
-    configured: Mapping[str, str]
-    domain: str = ""
-
-    def host(self, node: str, hosts: frozenset[str]) -> str:
-        """Nova's name of `node`. Raises UnknownHostError or AmbiguousHostError."""
-        full = f"{node}.{self.domain}"
-        configured = dict(self.configured)
-        if self.domain and node not in configured and full in hosts:
-            configured[node] = full
-        return naming.nova_host(node, hosts, configured)
 
 
 class Observer:

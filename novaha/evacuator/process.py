@@ -28,7 +28,8 @@ from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
-from novaha.evacuator.observe import Names, Observer
+from novaha.evacuator.names import Names
+from novaha.evacuator.observe import Observer
 from novaha.evacuator.server import Server
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory

@@ -18,7 +18,8 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
-from novaha.evacuator.observe import Names, Observer
+from novaha.evacuator.names import Names
+from novaha.evacuator.observe import Observer
 from tests.fakes.fate import Fate, Fated, KilledError, die
 from tests.fakes.nova import EPOCH, FakeNova
 from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.core.errors import AmbiguousHostError, NovahaError
 from novaha.core.model import ComputeService, disabled_by_us
-from novaha.evacuator.observe import Names
+from novaha.evacuator.names import Names
 
 if TYPE_CHECKING:
     from novaha.nova.examine import Cloud

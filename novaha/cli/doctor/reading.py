@@ -30,7 +30,7 @@ from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.evacuator import client
-from novaha.evacuator.observe import Names
+from novaha.evacuator.names import Names
 from novaha.pacemaker import live
 from novaha.pacemaker.cib import RecordStore, known_nodes, local_node, query
 from novaha.pacemaker.fencing import FenceHistory

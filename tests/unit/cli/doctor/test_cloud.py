@@ -10,7 +10,7 @@ from novaha.cli.doctor import cloud as checks
 from novaha.cli.doctor.cloud import CLOUD, Outlook
 from novaha.cli.doctor.finding import Check, Verdict
 from novaha.core.model import ComputeService, disable_reason
-from novaha.evacuator.observe import Names
+from novaha.evacuator.names import Names
 from novaha.nova.examine import Cloud
 from tests.unit.cli.doctor.sites import only
 
