@@ -218,13 +218,16 @@ class Api:
         return 200, {"hypervisors": []}
 
     def _migrations(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        rows = sorted(self.nova.evacuations(query["source_compute"]), key=lambda m: -m.id)
+        host = query.get("source_compute")
+        found = self.nova.evacuations(host) if host else self.nova.migrations
+        rows = sorted(found, key=lambda m: -m.id)
         shown_rows = [migration(self.nova, row) for row in rows]
         if marker := query.get("marker"):
             at = next(i for i, row in enumerate(shown_rows) if row["uuid"] == marker)
             shown_rows = shown_rows[at + 1 :]
-        page: dict[str, Any] = {"migrations": shown_rows[:_PAGE]}
-        if len(shown_rows) > _PAGE:
+        limit = min(_PAGE, int(query.get("limit", _PAGE)))
+        page: dict[str, Any] = {"migrations": shown_rows[:limit]}
+        if len(shown_rows) > limit:
             page["migrations_links"] = [{"rel": "next", "href": f"{self.base}/compute/v2.1"}]
         return 200, page
 

@@ -91,6 +91,9 @@ class Compute(Protocol):
 
     def evacuations_from(self, host: str) -> list[Migration]: ...
 
+    def evacuations_since(self, moment: datetime) -> list[Migration]:
+        """Of all hosts, accepted at `moment` or later by Nova's clock; older ones may be shown."""
+
     def live_migrations_from(self, host: str) -> list[Migration]:
         """The newest of each instance, where that has not ended."""
 

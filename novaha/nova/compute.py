@@ -42,6 +42,12 @@ _NEWEST = api_versions.APIVersion("2.96")
 _RUNS_AGAIN = api_versions.APIVersion("2.94")
 """The newest at which an evacuated instance comes back running: from 2.95 on it ends shut off."""
 
+_PAGED = api_versions.APIVersion("2.59")
+"""From which on migrations come in pages, and sorted."""
+
+_PAGE = 50
+"""Evacuations that are asked for at once, where no more were seen to matter."""
+
 _ENDED = FAILED | {"completed", "done"}
 
 _SAME_REQUEST = timedelta(seconds=10)
@@ -73,6 +79,7 @@ class Nova:
         self._reader: Any = None
         self._mover: Any = None
         self._conductor_up: bool | None = None
+        self._page = _PAGE
 
     def version(self) -> str:
         """The version of Nova's API at which it is read, "2.96" for example."""
@@ -114,6 +121,26 @@ class Nova:
         """
         with self._ready(f"list the evacuations from {host}"):
             return self._migrations(host, "evacuation")
+
+    def evacuations_since(self, moment: datetime) -> list[Migration]:
+        """Every evacuation of all hosts that was accepted at `moment` or later.
+
+        Nova lists the newest first, page by page, from 2.59 on; an older one lists all at once.
+        By `changes-since`, see `evacuations_from`, it would not show those just accepted.
+        """
+        with self._ready(f"list the evacuations since {moment:%Y-%m-%dT%H:%M:%SZ}"):
+            search = {"migration_type": "evacuation"}
+            if self._reader.api_version >= _PAGED:
+                search["limit"] = str(self._page)
+
+            def older(page: list[dict[str, Any]]) -> bool:
+                begun = _time(page[-1]["created_at"]) if page else None
+                return begun is not None and begun < moment
+
+            rows = self._pages("/os-migrations", "migrations", "uuid", search, enough=older)
+            found = [m for m in self._rows(rows) if m.created is None or m.created >= moment]
+        self._page = max(_PAGE, len(found) + len(found) // 2)
+        return found
 
     def live_migrations_from(self, host: str) -> list[Migration]:
         """The newest live migration of each instance away from `host`, if that has not ended."""
@@ -250,24 +277,34 @@ class Nova:
         return [_instance(resource(self._reader.servers, row, loaded=True)) for row in rows]
 
     def _migrations(self, host: str, kind: str) -> list[Migration]:
-        resource = self._reader.migrations.resource_class
         search = {"source_compute": host, "migration_type": kind}
-        rows = self._pages("/os-migrations", "migrations", "uuid", search)
+        return self._rows(self._pages("/os-migrations", "migrations", "uuid", search))
+
+    def _rows(self, rows: list[dict[str, Any]]) -> list[Migration]:
+        resource = self._reader.migrations.resource_class
         return [_migration(resource(self._reader.migrations, row, loaded=True)) for row in rows]
 
     def _pages(
-        self, path: str, key: str, marker: str, search: dict[str, str]
+        self,
+        path: str,
+        key: str,
+        marker: str,
+        search: dict[str, str],
+        enough: Callable[[list[dict[str, Any]]], bool] = lambda page: False,
     ) -> list[dict[str, Any]]:
-        """Every page of a list. Nova says whether there is another one, and how long a page is:
-        novaclient asks for servers until a page is empty, which doubles the requests, and for
-        one page of migrations only."""
+        """Every page of a list, up to the first that is `enough`.
+
+        Nova says whether there is another one, and how long a page is: novaclient asks for servers
+        until a page is empty, which doubles the requests, and for one page of migrations only.
+        """
         query = dict(search)
         found: list[dict[str, Any]] = []
         while True:
             url = f"{path}?{urlencode(sorted(query.items()))}"
             _, page = _read(functools.partial(self._reader.client.get, url))
             found += page[key]
-            if not any(link["rel"] == "next" for link in page.get(f"{key}_links", ())):
+            more = any(link["rel"] == "next" for link in page.get(f"{key}_links", ()))
+            if not more or enough(page[key]):
                 return found
             query["marker"] = found[-1][marker]
 

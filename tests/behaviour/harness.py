@@ -66,6 +66,10 @@ class NovaUnderTest(Protocol):
     def evacuations(self, instance: str) -> list[Evacuation]:
         """Oldest first."""
 
+    def evacuating_since(self, seconds: float) -> list[str]:
+        """The instances of all hosts that were evacuated in the last `seconds`, as the product
+        asks for them; newest first."""
+
     def fault(self, instance: str) -> str:
         """Why its newest evacuation failed at its destination, as the product asks for it."""
 

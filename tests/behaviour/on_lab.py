@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
@@ -140,6 +141,10 @@ class LabNova:
         rows = self._nova.migrations(instance_uuid=instance, migration_type="evacuation")
         rows.sort(key=lambda row: int(row["id"]))
         return [Evacuation(row["status"], row["dest_compute"]) for row in rows]
+
+    def evacuating_since(self, seconds: float) -> list[str]:
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+        return [row.instance for row in self._product.evacuations_since(since)]
 
     def fault(self, instance: str) -> str:
         rows = [row for row in self._product.evacuations_from(SOURCE) if row.instance == instance]

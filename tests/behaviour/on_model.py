@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from itertools import count
 
 from novaha.core.errors import RefusedError
 from tests.behaviour.harness import HOSTS, NEWEST_RUNNING, SECOND, Evacuation, Seen
-from tests.fakes.nova import FakeNova
+from tests.fakes.nova import EPOCH, FakeNova
 
 _STEP = 0.05
 _LIMIT = 300.0
@@ -73,6 +74,10 @@ class ModelNova:
     def evacuations(self, instance: str) -> list[Evacuation]:
         rows = [m for m in self._nova.migrations if m.instance == instance]
         return [Evacuation(m.status, m.destination) for m in rows]
+
+    def evacuating_since(self, seconds: float) -> list[str]:
+        since = EPOCH + timedelta(seconds=self._nova.now - seconds)
+        return [row.instance for row in reversed(self._nova.evacuations_since(since))]
 
     def fault(self, instance: str) -> str:
         rows = [m for m in self._nova.migrations if m.instance == instance]

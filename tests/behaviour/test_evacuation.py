@@ -75,6 +75,19 @@ def test_the_order_of_a_normal_evacuation(nova: NovaUnderTest) -> None:
     assert all((task, where) in {o[:2] for o in ORDER} for task, where, _ in strange), story
 
 
+def test_one_list_shows_what_was_just_accepted_on_any_host_newest_first(
+    nova: NovaUnderTest,
+) -> None:
+    first, second = (nova.casualties(["active"], host)["active"] for host in (SOURCE, SECOND))
+    assert nova.force_down(SOURCE, True) == nova.force_down(SECOND, True) == 200
+    nova.spawn_delay(2)
+    for number, instance in enumerate((first, second), 1):
+        assert nova.evacuate(instance) == 200
+        assert nova.evacuating_since(60)[:number] == [second, first][-number:]
+    nova.wait("both have arrived", lambda: settled(nova, first) and settled(nova, second))
+    assert nova.evacuating_since(60)[:2] == [second, first]
+
+
 def test_a_host_that_is_believed_up_is_not_left(nova: NovaUnderTest) -> None:
     instance = nova.casualties(["active"], SOURCE)["active"]
     assert nova.evacuate(instance) == 400

@@ -88,6 +88,11 @@ class FakeNova(Cloud):
             return []
         return [m for m in self._lists()[1] if m.source == host]
 
+    def evacuations_since(self, moment: datetime) -> list[Migration]:
+        if self._meet("evacuations_since"):
+            return []
+        return [m for m in self._lists()[1] if m.created is None or m.created >= moment]
+
     def live_migrations_from(self, host: str) -> list[Migration]:
         self._meet("live_migrations_from")
         return [

@@ -71,18 +71,18 @@ class Handler(BaseHTTPRequestHandler):
     ) -> dict[str, Any]:
         ids = [row[marker] for row in rows]
         start = ids.index(query["marker"]) + 1 if "marker" in query else 0
-        page = rows[start : start + self.server.max_limit]
+        limit = min(self.server.max_limit, int(query.get("limit", self.server.max_limit)))
+        page = rows[start : start + limit]
         more = {f"{key}_links": [{"rel": "next", "href": "…"}]}
-        return {key: page, **(more if len(page) == self.server.max_limit else {})}
+        return {key: page, **(more if len(page) == limit else {})}
 
     def find(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if path in ("", "/"):
             version = {"id": "v2.1", "version": self.server.newest, "min_version": "2.1"}
             return 200, {"version": {**version, "status": "CURRENT", "links": []}}
         if path == "/os-migrations":
-            rows = [
-                r for r in self.server.evacuations if r["source_compute"] == query["source_compute"]
-            ]
+            host = query.get("source_compute")
+            rows = [r for r in self.server.evacuations if host in (None, r["source_compute"])]
             return 200, self.page("migrations", rows, "uuid", query)
         if path.endswith("/action") and "evacuate" in body:
             code = self.server.evacuate_answers.pop(0) if self.server.evacuate_answers else 200
@@ -170,6 +170,31 @@ def test_law_2_every_page_of_the_evacuations_is_read(api: Api, nova: Nova, limit
     api.evacuations = [row(n) for n in range(2500, 0, -1)]
     assert len(nova.evacuations_from("compute-1")) == 2500
     assert nova.evacuations_from("compute-2") == []
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(1000, 2), (5, 6)])
+def test_law_2_the_newest_evacuations_are_read_whole_and_not_all_of_history(
+    api: Api, nova: Nova, limit: int, requests: int
+) -> None:
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    api.max_limit = limit
+    new = [{**row(n, "accepted"), "created_at": "2026-03-01T00:00:00.000000"} for n in range(12)]
+    api.evacuations = [*new, *(row(n) for n in range(5000, 100, -1))]
+    found = nova.evacuations_since(moment)
+    assert sorted(m.id for m in found) == list(range(12))
+    api.evacuations = [{**new[0], "id": 12, "uuid": "uuid-12"}, *api.evacuations]
+    assert len(nova.evacuations_since(moment)) == 13
+    asked = [query for _, path, _, query in api.asked if "os-migrations" in path]
+    assert len(asked) == requests
+    assert not any("changes-since" in query or "source_compute" in query for query in asked)
+
+
+def test_an_older_nova_lists_all_evacuations_at_once(api: Api, nova: Nova) -> None:
+    api.newest = "2.58"
+    api.evacuations = [row(n) for n in range(60)]
+    assert nova.evacuations_since(datetime(2026, 3, 1, tzinfo=UTC)) == []
+    assert len(nova.evacuations_since(datetime(2025, 3, 1, tzinfo=UTC))) == 60
+    assert not any("limit" in query for _, path, _, query in api.asked if "os-migr" in path)
 
 
 def test_law_2_evacuations_are_asked_for_without_changes_since(api: Api, nova: Nova) -> None:
