@@ -12,7 +12,7 @@ from dataclasses import replace
 from novaha.core import model
 from novaha.core.instances import Judge, Judgement, state_before
 from novaha.core.record import FORCED, Record
-from novaha.core.recovery import RecoveryState
+from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import HostView, Outcome, Overview, Policy
 from novaha.core.steps import (
     FINAL,
@@ -34,6 +34,9 @@ from novaha.core.steps import (
     Unforce,
 )
 
+_Wanted = tuple[bool, Evacuate]
+"""A request, and whether its instance did not run: what did goes first."""
+
 GATHER = 3.0
 """Seconds for which a recovery waits at most until Nova knows of the other dead hosts, too."""
 
@@ -48,10 +51,10 @@ def plan(
 
     Invariants, whatever the views say:
 
-    - Claim a `pending` host only when Pacemaker has confirmed its fencing and a power device took
-      part in it; Evacuate only for a host whose record is `running`, owned by this evacuator and
-      prepared, and whose service Nova shows as forced down; or `then`, when a Prepare has made it
-      so (law 1);
+    - Claim a `pending` host, by itself or with its Prepare, only when Pacemaker has confirmed its
+      fencing and a power device took part in it; Evacuate only for a host whose record is
+      `running`, owned by this evacuator and prepared, and whose service Nova shows as forced down;
+      or `then`, when a Prepare has made it so (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
       `max_in_flight` on the move in all (law 2);
@@ -65,16 +68,18 @@ def plan(
     steps: list[Step] = []
     reports: list[HostReport] = []
     ended: set[str] = set()
-    candidates: list[tuple[bool, Evacuate]] = []
+    candidates: list[_Wanted] = []
     closable: list[tuple[HostView, HostReport]] = []
     under_way = 0
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
-    gathering = {view.node for view in ordered if now < view.owned_at + GATHER}
+    gathering = {view.node for view in ordered if _just_begun(view, now)}
     for view in ordered:
         if view.record.state is RecoveryState.PENDING:
-            reports.append(_pending(view, steps))
+            report, wanted = _pending(view, Judge(view, overview, policy, now), policy, steps)
+            reports.append(report)
+            candidates += wanted
             continue
         if view.record.state is RecoveryState.RECOVERED:
             judge = Judge(view, overview, policy, now)
@@ -83,7 +88,7 @@ def plan(
             continue
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
-        candidates += [(_was_off(view, step.instance), step) for step in wanted]
+        candidates += wanted
         under_way += sum(
             1
             for i in report.instances
@@ -129,6 +134,10 @@ def _to_be_told(view: HostView) -> bool:
     return running and view.service is not None and not view.service.forced_down
 
 
+def _just_begun(view: HostView, now: float) -> bool:
+    return view.record.state is RecoveryState.PENDING or now < view.owned_at + GATHER
+
+
 def _overview(views: Iterable[HostView], room_since: float) -> Overview:
     dead = frozenset(
         view.host
@@ -171,20 +180,24 @@ def _may_be_destination(view: HostView, views: Iterable[HostView], final: frozen
     return False
 
 
-def _pending(view: HostView, steps: list[Step]) -> HostReport:
+def _pending(
+    view: HostView, judge: Judge, policy: Policy, steps: list[Step]
+) -> tuple[HostReport, list[_Wanted]]:
     if view.problem:
-        return HostReport(view.record, None, view.problem)
+        return HostReport(view.record, None, view.problem), []
     if view.unproven:
-        return HostReport(view.record, None, f"not safe to evacuate: {view.unproven}")
+        return HostReport(view.record, None, f"not safe to evacuate: {view.unproven}"), []
     if not view.fence_confirmed:
         waiting = "waiting for Pacemaker to confirm the fencing"
         if view.record.unproven:
             waiting = "its fencing cut no power: waiting for another one"
         if view.fenced_on_request:
             waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
-        return HostReport(view.record, None, waiting)
+        return HostReport(view.record, None, waiting), []
+    if view.service is not None and view.record.untouched:
+        return _first(view, judge, policy, steps)
     steps.append(Claim(view.node))
-    return HostReport(view.record, None, "fencing confirmed")
+    return HostReport(view.record, None, "fencing confirmed"), []
 
 
 def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool) -> HostReport:
@@ -245,7 +258,7 @@ def _as_left(instance: model.Instance) -> InstanceReport:
 
 def _running(
     view: HostView, judge: Judge, policy: Policy, steps: list[Step]
-) -> tuple[HostReport, list[Evacuate]]:
+) -> tuple[HostReport, list[_Wanted]]:
     if not view.mine:
         # Left by an owner that is gone; `running` proves that the fencing was confirmed.
         steps.append(Claim(view.node))
@@ -253,17 +266,7 @@ def _running(
     if view.problem or view.service is None:
         return HostReport(view.record, view.host, view.problem or "not read yet"), []
     if view.record.before is None:
-        force = not view.service.forced_down
-        marks = frozenset({FORCED}) if force else frozenset()
-        before = state_before(view.instances)
-        steps.append(Prepare(view.node, marks, before, force))
-        prepared = replace(
-            view,
-            record=view.record.prepared(marks, before),
-            service=replace(view.service, forced_down=True),
-        )
-        _, wanted = _running(prepared, judge.of(prepared), policy, [])
-        return HostReport(view.record, view.host, "preparing"), wanted
+        return _first(view, judge, policy, steps)
     if not view.service.forced_down:
         steps.append(ForceDown(view.node))
         return HostReport(view.record, view.host, "telling Nova"), []
@@ -275,10 +278,33 @@ def _running(
     judged += [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
     if _comes_home(view, judged, policy):
         judged = [_released(judgement, view) for judgement in judged]
-    wanted = [j.step for j in judged if isinstance(j.step, Evacuate)]
+    wanted = [
+        (_was_off(view, j.step.instance), j.step) for j in judged if isinstance(j.step, Evacuate)
+    ]
     steps += [j.step for j in judged if j.step is not None and not isinstance(j.step, Evacuate)]
     reports = tuple(judgement.report for judgement in judged)
     return HostReport(view.record, view.host, "recovering", reports), wanted
+
+
+def _first(
+    view: HostView, judge: Judge, policy: Policy, steps: list[Step]
+) -> tuple[HostReport, list[_Wanted]]:
+    """What comes before all requests, and those that may follow it at once."""
+    assert view.service is not None
+    claim = view.record.state is RecoveryState.PENDING
+    force = not view.service.forced_down
+    marks = frozenset({FORCED}) if force else frozenset()
+    before = state_before(view.instances)
+    steps.append(Prepare(view.node, marks, before, force, claim))
+    claimed = view.record.after(Event.CLAIM) if claim else view.record
+    prepared = replace(
+        view,
+        mine=True,
+        record=claimed.prepared(marks, before),
+        service=replace(view.service, forced_down=True),
+    )
+    _, wanted = _running(prepared, judge.of(prepared), policy, [])
+    return HostReport(view.record, view.host, "preparing"), wanted
 
 
 def _comes_home(view: HostView, judged: Iterable[Judgement], policy: Policy) -> bool:
@@ -319,7 +345,6 @@ def _to_disable(view: HostView) -> bool:
 
 
 def _was_off(view: HostView, instance: str) -> bool:
-    """Whether it did not run: what did goes first."""
     return (view.record.before or {}).get(instance, model.ACTIVE) != model.ACTIVE
 
 

@@ -78,6 +78,12 @@ class Record:
         return UNPROVEN in self.marks
 
     @property
+    def untouched(self) -> bool:
+        """Whether nobody has asked Nova for anything in this recovery."""
+        pending = self.state is RecoveryState.PENDING
+        return pending and self.before is None and not self.adopted
+
+    @property
     def adopted(self) -> bool:
         """Whether older agents may have asked Nova for something already."""
         return ADOPTED in self.marks

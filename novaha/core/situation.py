@@ -100,6 +100,7 @@ class HostView:
     fenced_on_request: this evacuator has asked Pacemaker for a fencing already.
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
+    held: that is only until Nova knows of the other dead hosts.
     instances: those that Nova lists on the host.
     moved: those with an evacuation under way or done from this host that it no longer lists;
         None for one that Nova no longer has.
@@ -130,6 +131,7 @@ class HostView:
     unproven: str = ""
     host: str | None = None
     problem: str = ""
+    held: bool = False
     service: ComputeService | None = None
     instances: tuple[Instance, ...] = ()
     moved: Mapping[str, Instance | None] = field(default_factory=dict)

@@ -47,11 +47,13 @@ class Prepare(Step):
     """Note in the record what must be remembered before Nova is touched.
 
     force_down: tell Nova that the host is down as soon as that is noted, and only then.
+    claim: take the recovery in the same write: the fencing is confirmed.
     """
 
     marks: frozenset[str]
     before: Mapping[str, str]
     force_down: bool = False
+    claim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from enum import Enum, auto
 
@@ -18,7 +18,8 @@ from novaha.core.errors import (
 )
 from novaha.core.model import Action, ComputeService, disable_reason
 from novaha.core.ports import Compute, Fencing, Records
-from novaha.core.recovery import Event, RecoveryState
+from novaha.core.record import Record
+from novaha.core.recovery import Event
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -74,10 +75,10 @@ class Actor:
         self._clock = clock
         self._takeover_wait = takeover_wait
         self._throttle = Throttle(max_requests, clock)
-        self._owned: Mapping[str, str] = {}
+        self._owned: dict[str, str] = {}
         self._owned_at = float("-inf")
 
-    def owns(self, owned: Mapping[str, str], at: float) -> None:
+    def owns(self, owned: dict[str, str], at: float) -> None:
         """What was read: the fence ids that this evacuator works on, by node, and when."""
         self._owned = owned
         self._owned_at = at
@@ -89,9 +90,7 @@ class Actor:
                 case steps.Claim():
                     self._claim(view, memory)
                 case steps.Prepare():
-                    self._records.swap(view.record, view.record.prepared(step.marks, step.before))
-                    if step.force_down:
-                        self._tell_nova(steps.ForceDown(step.node), view)
+                    self._prepare(step, view, memory)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.Restart():
@@ -134,20 +133,28 @@ class Actor:
             LOG.info("%s: %s", service.host, error)
 
     def _claim(self, view: HostView, memory: HostMemory) -> None:
-        record = view.record
-        self._records.swap(record, record.after(Event.CLAIM, owner=self._me))
-        worked_on = (
-            record.state is RecoveryState.RUNNING or record.before is not None or record.adopted
-        )
-        if worked_on and not memory.owned_fence_id:
+        self._records.swap(view.record, view.record.after(Event.CLAIM, owner=self._me))
+        self._claimed(view.record, memory)
+
+    def _claimed(self, record: Record, memory: HostMemory) -> None:
+        if not record.untouched and not memory.owned_fence_id:
             # Whoever had it before may have sent requests that Nova does not show yet.
             memory.quiet_until = self._clock() + self._takeover_wait
             memory.unanswered_at = self._clock()
         memory.owned_fence_id = record.fence_id
         memory.owned_at = self._clock()
+        self._owned[record.node] = record.fence_id
         self._journal.write(
-            "claimed", node=view.node, fence_id=record.fence_id, before=record.owner
+            "claimed", node=record.node, fence_id=record.fence_id, before=record.owner
         )
+
+    def _prepare(self, step: steps.Prepare, view: HostView, memory: HostMemory) -> None:
+        record = view.record.after(Event.CLAIM, owner=self._me) if step.claim else view.record
+        self._records.swap(view.record, record.prepared(step.marks, step.before))
+        if step.claim:
+            self._claimed(view.record, memory)
+        if step.force_down:
+            self._tell_nova(steps.ForceDown(step.node), view)
 
     def _complete(self, step: steps.Complete, view: HostView) -> None:
         for instance, reason in step.unmoved.items():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
 from novaha.core.errors import NovahaError
-from novaha.core.model import ComputeService, Instance, Migration
+from novaha.core.model import ComputeService
 from novaha.core.ports import Compute
+from novaha.evacuator.lists import Listed, listed
 
 AT_ONCE = 8
 """Requests that are read ahead at once, two for each node."""
@@ -23,23 +25,12 @@ class Ahead:
     """What was read of Nova for one node's host."""
 
     services: Mapping[str, ComputeService]
-    instances: tuple[Instance, ...]
-    rows: list[Migration]
+    lists: Listed
 
 
 def by_host(compute: Compute) -> dict[str, ComputeService]:
     """Nova's compute services by their hosts. Raises ComputeApiError."""
     return {service.host: service for service in compute.services()}
-
-
-def listed(compute: Compute, host: str) -> tuple[tuple[Instance, ...], list[Migration]]:
-    """The instances on a host and the evacuations from it.
-
-    In this order: an instance that leaves the host in between then shows in both, the other way
-    round in neither. Raises ComputeApiError.
-    """
-    instances = tuple(compute.instances_on(host))
-    return instances, list(compute.evacuations_from(host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,7 @@ class _Reading:
 
     host: str
     services: Future[dict[str, ComputeService]]
-    listed: Future[tuple[tuple[Instance, ...], list[Migration]]]
+    lists: Future[Listed]
     at: float
 
 
@@ -70,6 +61,7 @@ class ReadAhead:
         self._host = host
         self._pool = pool
         self._clock = clock
+        self._lock = threading.Lock()
         self._readings: dict[str, _Reading] = {}
         self._begun: list[Future[Any]] = []
 
@@ -78,6 +70,10 @@ class ReadAhead:
 
         hosts: those that Nova had when it was asked last.
         """
+        with self._lock:
+            self._begin(node, hosts)
+
+    def _begin(self, node: str, hosts: frozenset[str]) -> None:
         now = self._clock()
         self._readings = {n: r for n, r in self._readings.items() if now < r.at + _JUST_NOW}
         self._begun = [future for future in self._begun if not future.done()]
@@ -88,21 +84,23 @@ class ReadAhead:
         except NovahaError:
             return  # the turn asks Nova, and says what is wrong
         services = self._pool.submit(by_host, self._compute)
-        instances = self._pool.submit(listed, self._compute, host)
-        self._readings[node] = _Reading(host, services, instances, now)
-        self._begun += [services, instances]
+        lists = self._pool.submit(listed, self._compute, host)
+        self._readings[node] = _Reading(host, services, lists, now)
+        self._begun += [services, lists]
 
     def take(self, node: str) -> Ahead | None:
         """What was read, once, and None if that failed, took long, or was not begun."""
-        reading = self._readings.pop(node, None)
-        if reading is None or self._clock() >= reading.at + _JUST_NOW:
+        with self._lock:
+            reading = self._readings.pop(node, None)
+        if reading is None:
             return None
+        end = reading.at + _JUST_NOW
         try:
-            services = reading.services.result()
-            instances, rows = reading.listed.result()
+            services = reading.services.result(timeout=max(0.0, end - self._clock()))
+            lists = reading.lists.result(timeout=max(0.0, end - self._clock()))
             host = self._host(node, frozenset(services))
-        except NovahaError:
+        except (NovahaError, TimeoutError):
             return None  # the turn asks again, and says what is wrong
-        if host != reading.host or self._clock() >= reading.at + _JUST_NOW:
+        if host != reading.host or self._clock() >= end:
             return None
-        return Ahead(services, instances, rows)
+        return Ahead(services, lists)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from novaha.core.errors import NovahaError, RecordError
@@ -58,7 +60,10 @@ class Pace:
 
 
 class Loop:
-    """Turns until told to stop. One thread; requests go out in the actor's pool."""
+    """Turns until told to stop. Requests go out in the actor's pool.
+
+    pool: for what is written about different hosts, which a turn waits for.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,7 @@ class Loop:
         policy: Policy,
         pace: Pace,
         me: str,
+        pool: Executor,
         clock: Callable[[], float],
     ) -> None:
         self._records = records
@@ -84,6 +90,7 @@ class Loop:
         self._policy = policy
         self._pace = pace
         self._me = me
+        self._pool = pool
         self._clock = clock
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
@@ -188,47 +195,55 @@ class Loop:
         if self.stopping.is_set():
             return False
         requests = [step for step in decided.steps if isinstance(step, Evacuate | Act)]
-        prepares = [step for step in decided.steps if isinstance(step, Prepare)]
-        others = [s for s in decided.steps if not isinstance(s, Evacuate | Act | Prepare)]
+        others = [step for step in decided.steps if not isinstance(step, Evacuate | Act)]
         # Stable. What is begun is brought to its end before more is begun.
-        prepares.sort(key=self._is_behind)
-        others.sort(key=lambda step: (self._is_behind(step), _rank(step)))
+        others.sort(key=lambda step: (step.node in self._behind, _rank(step)))
+        prepared = max((n for n, s in enumerate(others, 1) if isinstance(s, Prepare)), default=0)
         end = self._clock() + _AT_ONCE
         for request in requests:
             self._actor.take(request, views[request.node], self._memory[request.node])
-        again, complete = self._take_until(end, prepares, views)
-        if complete:
+        taken = self._take_until(end, others[:prepared], views)
+        complete = all(how is Taken.DONE for step, how in taken if isinstance(step, Prepare))
+        follows = complete and self._clock() < end
+        if follows:
             for request in decided.then:
                 self._actor.take(request, views[request.node], self._memory[request.node])
-            # What was asked for shows later, and only then there is more to do.
-            again = bool(prepares) and not decided.then
-        more, _ = self._take_until(end, others, views)
-        return again or more
+        taken += self._take_until(end, others[prepared:], views)
+        asked = follows and bool(decided.then) and not any(v.held for v in views.values())
+        # What was asked for shows later, and only then there is more to do.
+        passive: tuple[type[Step], ...] = (Disable, Prepare) if asked else (Disable,)
+        return not self.stopping.is_set() and any(
+            how is None or (how is not Taken.FAILED and not isinstance(step, passive))
+            for step, how in taken
+        )
 
     def _take_until(
         self, end: float, steps: Sequence[Step], views: Mapping[str, HostView]
-    ) -> tuple[bool, bool]:
-        """Take steps until then; whether to look again at once, and whether all succeeded."""
-        again, complete = False, True
-        for step in steps:
-            if self.stopping.is_set():
-                return again, False
-            if self._clock() >= end:
-                return True, False
-            if isinstance(step, Claim):
-                self._observer.read_ahead(step.node)
-            taken = self._actor.take(step, views[step.node], self._memory[step.node])
-            self.turned_at = self._clock()
-            if taken is Taken.FAILED:
-                self._behind.add(step.node)
-            else:
-                self._behind.discard(step.node)
-                again |= not isinstance(step, Disable)
-            complete &= taken is Taken.DONE
-        return again, complete
+    ) -> list[tuple[Step, Taken | None]]:
+        """Take steps until then, side by side for different hosts, in order for each.
 
-    def _is_behind(self, step: Step) -> bool:
-        return step.node in self._behind
+        None where there was no time left.
+        """
+        by_node: dict[str, list[Step]] = {}
+        for step in steps:
+            by_node.setdefault(step.node, []).append(step)
+
+        def take(of_host: Sequence[Step]) -> list[tuple[Step, Taken | None]]:
+            return [(step, self._take_one(end, step, views[step.node])) for step in of_host]
+
+        taken = list(itertools.chain.from_iterable(self._pool.map(take, by_node.values())))
+        self._behind |= {step.node for step, how in taken if how is Taken.FAILED}
+        self._behind -= {s.node for s, how in taken if how in (Taken.DONE, Taken.OUTDATED)}
+        return taken
+
+    def _take_one(self, end: float, step: Step, view: HostView) -> Taken | None:
+        if self.stopping.is_set() or self._clock() >= end:
+            return None
+        if isinstance(step, Claim):
+            self._observer.read_ahead(step.node)
+        taken = self._actor.take(step, view, self._memory[step.node])
+        self.turned_at = self._clock()
+        return taken
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""
@@ -323,6 +338,12 @@ def _busy(views: list[HostView]) -> bool:
 
 
 def _rank(step: Step) -> int:
-    if isinstance(step, Disable):
-        return 0
-    return 2 if isinstance(step, Claim) else 1
+    match step:
+        case Prepare():
+            return 3 if step.claim else 0
+        case Disable():
+            return 1
+        case Claim():
+            return 4
+        case _:
+            return 2

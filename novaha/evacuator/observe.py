@@ -24,8 +24,9 @@ from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
-from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, listed
+from novaha.evacuator.ahead import Ahead, ReadAhead, by_host
 from novaha.evacuator.destinations import Destinations
+from novaha.evacuator.lists import Listed, Lists
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
 
@@ -69,6 +70,7 @@ class Observer:
         self._clock = clock
         self._lost_after = lost_after
         self._ahead = ReadAhead(compute, names.host, ahead, clock)
+        self._lists = Lists(compute, pool, clock)
         self._destinations = Destinations(compute, fencing, names.host, lost_after)
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
@@ -90,8 +92,8 @@ class Observer:
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
-        # What is on its way for the turn after a claim is not waited for before that.
-        asked = [n for n, record in records.items() if record.state is not RecoveryState.PENDING]
+        pending = {n for n, r in records.items() if r.state is RecoveryState.PENDING}
+        asked = [node for node in records if node not in pending]
         only = self._ahead.take(asked[0]) if len(asked) == 1 else None
         services, problem = self._services(only) if asked else ({}, "")
         ahead = {node: found for node in asked if (found := only or self._ahead.take(node))}
@@ -99,19 +101,25 @@ class Observer:
             self._look_for_room(services, memory)
         self._look_who_is_back(records, memory)
         gathering = self._gathering(records, memory)
-        return list(
-            self._pool.map(
-                lambda record: self._view(
-                    record,
-                    memory[record.node],
-                    services,
-                    problem,
-                    ahead.get(record.node),
-                    gathering=gathering,
-                ),
-                records.values(),
-            )
-        )
+        views = {
+            node: self._named(record, memory[node], services, problem, gathering=gathering)
+            for node, record in records.items()
+            if node not in pending
+        }
+        to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
+        self._lists.keep(views)
+        lists = self._lists.read({n: h for n, h in to_list.items() if n not in ahead}, records)
+
+        def look(record: Record) -> HostView:
+            node = record.node
+            if node in pending:
+                return self._pending(record, memory[node])
+            if node not in to_list:
+                return self._recovered(views[node], memory[node])
+            of_host = (lambda: ahead[node].lists) if node in ahead else (lambda: lists(node))
+            return self._running(views[node], services, memory[node], of_host)
+
+        return list(self._pool.map(look, records.values()))
 
     def read_ahead(self, node: str) -> None:
         """Begin to read what a recovery of this node begins with, without waiting for it."""
@@ -154,25 +162,26 @@ class Observer:
         self._hosts = frozenset(services)
         return services, ""
 
-    def _view(
-        self,
-        record: Record,
-        memory: HostMemory,
-        services: Mapping[str, ComputeService],
-        problem: str,
-        ahead: Ahead | None,
-        *,
-        gathering: bool,
-    ) -> HostView:
-        view = HostView(
+    def _seen(self, record: Record, memory: HostMemory) -> HostView:
+        return HostView(
             record=record,
             mine=record.owner == self._me,
             owned_at=memory.owned_at,
             quiet_until=memory.quiet_until,
             settled_before=memory.ended,
         )
-        if record.state is RecoveryState.PENDING:
-            return self._pending(replace(view, fenced_on_request=memory.fencing_requested))
+
+    def _named(
+        self,
+        record: Record,
+        memory: HostMemory,
+        services: Mapping[str, ComputeService],
+        problem: str,
+        *,
+        gathering: bool,
+    ) -> HostView:
+        """A host with its service, as far as Nova tells."""
+        view = self._seen(record, memory)
         if problem:
             return replace(view, problem=problem)
         try:
@@ -182,14 +191,12 @@ class Observer:
         view = replace(view, host=host, service=services[host])
         if gathering and self._can_wait(view):
             waiting = "waiting until Nova knows of the other dead hosts"
-            return replace(view, problem=waiting)
-        try:
-            if record.state is RecoveryState.RECOVERED:
-                return self._recovered(view, host, memory)
-            return self._running(view, host, services, memory, ahead) if view.mine else view
-        except ComputeApiError as error:
-            self.nova_problem = str(error)
-            return replace(view, problem=f"Nova cannot be asked: {error}")
+            return replace(view, problem=waiting, held=True)
+        return view
+
+    def _unread(self, view: HostView, error: ComputeApiError) -> HostView:
+        self.nova_problem = str(error)
+        return replace(view, problem=f"Nova cannot be asked: {error}")
 
     def _gathering(self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]) -> bool:
         """Whether all has just begun, and Nova does not know of every dead host yet."""
@@ -206,36 +213,54 @@ class Observer:
         told = view.record.before is not None and bool(view.service and view.service.forced_down)
         return told and view.mine and view.record.state is RecoveryState.RUNNING
 
-    def _pending(self, view: HostView) -> HostView:
-        """Whether the host is known to be down; first what a power device has done (law 1)."""
-        record = view.record
+    def _pending(self, record: Record, memory: HostMemory) -> HostView:
+        """Whether the host is known to be down; first what a power device has done (law 1).
+
+        If it is, what Nova has of it is read as well: all can then be noted in one write.
+        """
+        view = replace(self._seen(record, memory), fenced_on_request=memory.fencing_requested)
         unproven = self._fencing.without_power_device(record.node)
         powered_off = not record.unproven and self._fencing.confirmed_since(
             record.node, record.fenced
         )
         if powered_off and not unproven:
-            return replace(view, fence_confirmed=True)
+            view = replace(view, fence_confirmed=True)
+            return self._confirmed(view, memory) if record.untouched else view
         by_hand = self._fencing.confirmed_by_hand().get(record.node)
         if by_hand is not None and by_hand >= record.fenced:
             return replace(view, fence_confirmed=True)
         return replace(view, unproven=unproven)
 
+    def _confirmed(self, view: HostView, memory: HostMemory) -> HostView:
+        self.read_ahead(view.node)  # unless the alert was quicker
+        ahead = self._ahead.take(view.node)
+        if ahead is None:
+            return view  # it is claimed all the same
+        host = self._names.host(view.node, frozenset(ahead.services))
+        read = replace(view, host=host, service=ahead.services[host])
+        read = self._running(read, ahead.services, memory, lambda: ahead.lists)
+        return view if read.problem else read
+
     def _running(
         self,
         view: HostView,
-        host: str,
         services: Mapping[str, ComputeService],
         memory: HostMemory,
-        ahead: Ahead | None,
+        lists: Callable[[], Listed],
     ) -> HostView:
-        service = view.service
-        assert service is not None
-        if view.record.before is not None and not service.forced_down:
-            return view
-        if ahead is not None:
-            instances, rows = ahead.instances, ahead.rows
-        else:
-            instances, rows = listed(self._compute, host)
+        try:
+            return self._followed(view, lists(), services, memory)
+        except ComputeApiError as error:
+            return self._unread(view, error)
+
+    def _followed(
+        self,
+        view: HostView,
+        lists: Listed,
+        services: Mapping[str, ComputeService],
+        memory: HostMemory,
+    ) -> HostView:
+        instances, rows = lists.instances, lists.rows
         now = self._clock()
         memory.saw_migrations(rows, now)
         self._destinations.find_receivers(view, instances, rows, memory)
@@ -308,7 +333,15 @@ class Observer:
             if log.destination and row is not None:
                 memory.destinations[row.id] = log.destination
 
-    def _recovered(self, view: HostView, host: str, memory: HostMemory) -> HostView:
+    def _recovered(self, view: HostView, memory: HostMemory) -> HostView:
+        if view.record.state is not RecoveryState.RECOVERED or view.problem or not view.host:
+            return view
+        try:
+            return self._left(view, view.host, memory)
+        except ComputeApiError as error:
+            return self._unread(view, error)
+
+    def _left(self, view: HostView, host: str, memory: HostMemory) -> HostView:
         service = view.service
         assert service is not None
         if memory.left is None:
@@ -390,3 +423,10 @@ class Observer:
         if self._last_deleted is not None and deleted != self._last_deleted:
             self.room_since = self._clock()
         self._last_deleted = deleted
+
+
+def _is_read(view: HostView) -> bool:
+    """Whether what Nova lists for this host matters now."""
+    told = view.record.before is None or bool(view.service and view.service.forced_down)
+    running = view.record.state is RecoveryState.RUNNING and view.mine
+    return running and told and not view.problem

@@ -39,6 +39,9 @@ LOG = logging.getLogger("novaha")
 
 SUPERSEDED = 3
 
+_WRITERS = 4
+"""Hosts about which the cluster and Nova are told something at once."""
+
 _LOOKERS = 1.0
 """Seconds in which whoever looks at the pid file lets go of its lock again."""
 
@@ -139,6 +142,7 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
         ),
         pace=Pace(options.poll_interval, options.busy_interval, options.fence_wait),
         me=me,
+        pool=ThreadPoolExecutor(_WRITERS, "write"),
         clock=time.monotonic,
     )
 

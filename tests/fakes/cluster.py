@@ -79,6 +79,7 @@ class Site:
         self.pace = pace
         self.processes: list[Process] = []
         self.broken: list[str] = []
+        self.rung: set[str] = set()
         self._restart_at: float | None = None
         for number in range(1, hosts + 1):
             self.nova.add_host(f"compute-{number}")
@@ -133,6 +134,7 @@ class Site:
             policy=self.policy,
             pace=Pace(5.0, self.pace, 60.0),
             me=me,
+            pool=readers,
             clock=clock,
         )
         if not beside:
@@ -169,15 +171,18 @@ class Site:
 
         process.fate.interfere(moments, freeze)
 
-    def fence(self, host: str, *, confirmed: bool = True) -> None:
+    def fence(self, host: str, *, confirmed: bool = True, rung: bool = False) -> None:
         """Power off, record, and (if `confirmed`) Pacemaker's word that it succeeded."""
         self.nova.crash(host)
         unproven = bool(self.fencing.without_power_device(host))
         self.records.flag(host, self.time, unproven=unproven)
         if confirmed:
-            self.confirm(host)
+            self.confirm(host, rung=rung)
 
-    def confirm(self, host: str) -> None:
+    def confirm(self, host: str, *, rung: bool = False) -> None:
+        """rung: the alert agent tells an evacuator, which one is not certain."""
+        if rung:
+            self.rung.add(host)
         self.fencing.successes.append((host, self.time))
         self.fencing.down.add(host)
 
@@ -214,7 +219,8 @@ class Site:
     def _turn(self, process: Process) -> None:
         while process in self.processes and not process.frozen and self.nova.now >= process.due:
             try:
-                pause = process.loop.turn()
+                rung, self.rung = self.rung, set()
+                pause = process.loop.turn(rung)
             except SupersededError:
                 self._ended(process)
             except KilledError:
@@ -258,8 +264,12 @@ class Site:
                 read.update(self.records.read_all())
             elif call == "evacuate":
                 self._watch_law_1(str(arguments[0]), read)
-            elif call == "swap" and arguments[1].state is RecoveryState.RECOVERED:
-                self._watch_law_5(arguments[0])
+            elif call == "swap":
+                old, new = arguments
+                if new.state is RecoveryState.RECOVERED:
+                    self._watch_law_5(old)
+                if self.records.read(old.node) == old:
+                    read[old.node] = new
 
         return watch
 

@@ -27,10 +27,12 @@ READS = [
     "instances_on",
     "instance",
     "evacuations_from",
+    "evacuations_since",
     "live_migrations_from",
     "conductor_is_up",
     "evacuation_failed",
 ]
+LISTS = ["instances_on", "evacuations_from", "evacuations_since"]
 WRITES = ["evacuate", "act", "set_forced_down", "disable", "enable"]
 
 AFTERWARDS = {
@@ -106,15 +108,15 @@ class Recoveries(RuleBasedStateMachine):
 
     # Machines
 
-    @rule(host=hosts, confirmed=st.sampled_from([True, True, True, False]))
-    def fence(self, host: str, confirmed: bool) -> None:
-        self.site.fence(host, confirmed=confirmed)
+    @rule(host=hosts, confirmed=st.sampled_from([True, True, True, False]), rung=st.booleans())
+    def fence(self, host: str, confirmed: bool, rung: bool) -> None:
+        self.site.fence(host, confirmed=confirmed, rung=rung)
         self.site.pass_time(0.5)
 
-    @rule(host=hosts)
-    def confirm(self, host: str) -> None:
+    @rule(host=hosts, rung=st.booleans())
+    def confirm(self, host: str, rung: bool) -> None:
         if not self.site.nova.hosts[host].running:
-            self.site.confirm(host)
+            self.site.confirm(host, rung=rung)
 
     @rule(host=hosts)
     def crash(self, host: str) -> None:
@@ -167,7 +169,7 @@ class Recoveries(RuleBasedStateMachine):
     def fail_to_write(self, method: str, fault: faults.Fault) -> None:
         self.site.nova.faults.setdefault(method, []).append(fault)
 
-    @rule(method=st.sampled_from(["instances_on", "evacuations_from"]))
+    @rule(method=st.sampled_from(LISTS))
     def empty_list(self, method: str) -> None:
         if not self._moves_by_hand():
             self.site.nova.faults.setdefault(method, []).append(Empty())
@@ -230,7 +232,7 @@ class Recoveries(RuleBasedStateMachine):
         if idle:
             chosen = data.draw(st.sampled_from(idle))
             # As with stale lists: what is asked for while Nova shows nothing, nobody can know.
-            for method in ("instances_on", "evacuations_from"):
+            for method in LISTS:
                 nova.faults.pop(method, None)
             with contextlib.suppress(RefusedError):
                 nova.foreign_evacuate(chosen)

@@ -184,7 +184,11 @@ def test_law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
             and step.action is Action.RESET
             and view.record.state is not RecoveryState.RECOVERED
         )
-        if isinstance(step, Evacuate | ForceDown | Prepare) or reset:
+        if isinstance(step, Prepare) and step.claim:
+            assert view.record.state is RecoveryState.PENDING
+            assert view.fence_confirmed
+            assert not view.unproven
+        elif isinstance(step, Evacuate | ForceDown | Prepare) or reset:
             assert view.record.state is RecoveryState.RUNNING
             assert view.mine
         if isinstance(step, Evacuate) or reset:
@@ -195,12 +199,26 @@ def test_law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
 
 
 @given(sites, policies)
+def test_law_1_what_follows_a_prepare_is_for_a_host_that_it_prepares(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    by_node = {view.node: view for view in site}
+    decided = plan(site, policy, NOW)
+    prepared = {step.node for step in decided.steps if isinstance(step, Prepare)}
+    for evacuate in decided.then:
+        view = by_node[evacuate.node]
+        running = view.record.state is RecoveryState.RUNNING and view.mine
+        told = view.service is not None and view.service.forced_down
+        assert evacuate.node in prepared or (running and told and view.record.before is not None)
+
+
+@given(sites, policies)
 def test_law_2_at_most_one_evacuation_of_an_instance(
     site: tuple[HostView, ...], policy: Policy
 ) -> None:
     by_node = {view.node: view for view in site}
     decided = plan(site, policy, NOW)
-    evacuations = [step for step in decided.steps if isinstance(step, Evacuate)]
+    evacuations = [step for step in (*decided.steps, *decided.then) if isinstance(step, Evacuate)]
     assert len({step.instance for step in evacuations}) == len(evacuations)
     dead = {
         view.host
@@ -242,7 +260,7 @@ def test_law_2_never_more_under_way_than_allowed(
     site: tuple[HostView, ...], policy: Policy
 ) -> None:
     decided = plan(site, policy, NOW)
-    new = sum(1 for step in decided.steps if isinstance(step, Evacuate))
+    new = sum(1 for step in (*decided.steps, *decided.then) if isinstance(step, Evacuate))
     still = {i for view in site for i, s in view.unchanged_for.items() if s >= policy.lost_after}
     moving = sum(
         1

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
+from novaha.core.situation import Policy
 from tests.fakes.cluster import Site
 from tests.fakes.faults import UNAVAILABLE, Late
 from tests.unit.evacuator.sites import recovered
@@ -95,6 +100,51 @@ def test_the_first_requests_of_several_hosts_follow_in_one_turn() -> None:
     before = site.nova.calls[: site.nova.calls.index("evacuate")]
     assert before.count("instances_on") == 3
     assert len(site.nova.requests) == 3
+
+
+def test_who_was_told_first_does_not_wait_longer_than_who_was_told_last() -> None:
+    """The turn that told the last of them did not read the first: it is read at once."""
+    site = three_with_an_instance()
+    for host in RACK[:3]:
+        site.fence(host, confirmed=False)
+    assert site.loop is not None
+    for host in RACK[:3]:
+        site.confirm(host)
+        pause = site.loop.turn([host])
+        assert pause == (0.0 if host != RACK[1] else pause)
+    assert pause == 0.0
+    site.loop.turn()
+    assert {instance for _, instance in site.nova.requests} == {f"run-{h}" for h in RACK[:3]}
+
+
+def test_different_hosts_are_written_about_side_by_side() -> None:
+    """Each of two writes waits for the other."""
+    with ThreadPoolExecutor(2) as pool:
+        site = Site(hosts=4, pools=(pool, pool))
+        swap, together = site.records.swap, threading.Barrier(2, timeout=20)
+
+        def meet(old: Record, new: Record) -> None:
+            if old.state is RecoveryState.PENDING:
+                together.wait()
+            swap(old, new)
+
+        site.records.swap = meet  # type: ignore[method-assign]
+        for host in RACK[:2]:
+            site.fence(host)
+        assert site.loop is not None
+        site.loop.turn()
+    assert not together.broken
+    records = [site.records.read(host) for host in RACK[:2]]
+    assert all(r is not None and r.state is RecoveryState.RUNNING for r in records)
+
+
+def test_what_ran_is_asked_for_before_what_was_shut_off() -> None:
+    site = Site(hosts=3, policy=Policy(max_in_flight=1))
+    site.nova.add_instance("a-shut-off-one", RACK[0], "stopped")
+    site.nova.add_instance("b-running-one", RACK[0])
+    site.fence(RACK[0])
+    site.run_until(lambda: recovered(site, RACK[0]))
+    assert [instance for _, instance in site.nova.requests] == ["b-running-one", "a-shut-off-one"]
 
 
 def test_a_fencing_that_takes_its_time_is_not_waited_for() -> None:

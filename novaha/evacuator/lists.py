@@ -1,0 +1,128 @@
+"""The lists of one turn: what is on the dead hosts, and which evacuations there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from novaha.core.model import DONE, IN_FLIGHT, Instance, Migration
+from novaha.core.ports import Compute
+from novaha.core.record import Record
+
+_LONG_AGO = timedelta(hours=1)
+"""Before a fencing: what had ended by then does not change any more."""
+
+_WHOLE = 60.0
+"""Seconds after which a host's evacuations are read whole again: a list may be short."""
+
+_SEVERAL = 2
+"""Hosts for which one list of evacuations is less work for Nova than one for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What Nova lists for one host."""
+
+    instances: tuple[Instance, ...]
+    rows: list[Migration]
+
+
+def listed(compute: Compute, host: str) -> Listed:
+    """The instances on a host and the evacuations from it.
+
+    In this order: an instance that leaves the host in between then shows in both, the other way
+    round in neither. Raises ComputeApiError.
+    """
+    instances = tuple(compute.instances_on(host))
+    return Listed(instances, list(compute.evacuations_from(host)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What a whole list of a host's evacuations told.
+
+    ended: those that do not change any more. since: all others are as new as that. at: when.
+    """
+
+    fence_id: str
+    ended: Mapping[int, Migration]
+    since: datetime
+    at: float
+
+
+class Lists:
+    """Asks for the lists of several hosts with few requests.
+
+    Every host's evacuations are read whole now and then; in between one list of the newest serves
+    all hosts, so that a rack does not cost Nova two lists a host and turn.
+    """
+
+    def __init__(self, compute: Compute, pool: Executor, clock: Callable[[], float]) -> None:
+        self._compute = compute
+        self._pool = pool
+        self._clock = clock
+        self._whole: dict[str, _Whole] = {}
+
+    def keep(self, nodes: Iterable[str]) -> None:
+        """Forget all other nodes."""
+        self._whole = {node: self._whole[node] for node in nodes if node in self._whole}
+
+    def read(
+        self, wanted: Mapping[str, str], records: Mapping[str, Record]
+    ) -> Callable[[str], Listed]:
+        """Read the lists of these nodes; wanted: by node, what Nova calls it.
+
+        Returns what gives the lists of one node, or raises ComputeApiError for it.
+        """
+        now = self._clock()
+        whole = {n: w for n in wanted if (w := self._still_good(records[n], now)) is not None}
+        if len(whole) < _SEVERAL:
+            whole = {}
+        alone = {
+            node: self._pool.submit(self._read_whole, host, records[node])
+            for node, host in wanted.items()
+            if node not in whole
+        }
+        instances = {
+            node: self._pool.submit(self._compute.instances_on, wanted[node]) for node in whole
+        }
+        for future in instances.values():
+            future.exception()
+        # After all of them, see `listed`.
+        rows = self._pool.submit(self._newest, whole.values())
+
+        def tell(node: str) -> Listed:
+            if node in alone:
+                return alone[node].result()
+            ended = whole[node].ended
+            mine = [m for m in rows.result() if m.source == wanted[node] and m.id not in ended]
+            return Listed(tuple(instances[node].result()), [*ended.values(), *mine])
+
+        return tell
+
+    def _still_good(self, record: Record, now: float) -> _Whole | None:
+        whole = self._whole.get(record.node)
+        fits = whole and whole.fence_id == record.fence_id and now < whole.at + _WHOLE
+        return whole if fits else None
+
+    def _read_whole(self, host: str, record: Record) -> Listed:
+        found = listed(self._compute, host)
+        long_ago = record.fenced - _LONG_AGO
+        open_ = (*IN_FLIGHT, DONE)
+        ended = {m.id: m for m in found.rows if m.status not in open_ and _before(m, long_ago)}
+        others = [m.created for m in found.rows if m.id not in ended and m.created]
+        since = min(others, default=long_ago)
+        self._whole[record.node] = _Whole(
+            record.fence_id, ended, min(since, long_ago), self._clock()
+        )
+        return found
+
+    def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:
+        since = min((w.since for w in whole), default=None)
+        return self._compute.evacuations_since(since) if since else []
+
+
+def _before(migration: Migration, moment: datetime) -> bool:
+    return migration.created is not None and migration.created < moment

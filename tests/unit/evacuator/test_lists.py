@@ -1,0 +1,115 @@
+"""Few lists for many hosts, which hide nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from novaha.core.errors import ComputeApiError
+from novaha.core.model import Migration
+from novaha.core.record import Record, first_record
+from novaha.evacuator.lists import Lists, listed
+from tests.fakes.cluster import Inline, Site
+from tests.fakes.faults import UNAVAILABLE, Empty
+from tests.fakes.nova import EPOCH, FakeNova
+from tests.unit.evacuator.sites import recovered
+
+HOSTS = [f"compute-{number}" for number in range(1, 5)]
+BY_NODE = {host: host for host in HOSTS}
+DAY = timedelta(days=1)
+ROWS = [
+    Migration(1, "long-ago", HOSTS[0], HOSTS[3], "completed", EPOCH - DAY),
+    Migration(2, "never-ended", HOSTS[0], HOSTS[3], "pre-migrating", EPOCH - DAY),
+    Migration(3, "a", HOSTS[0], HOSTS[3], "accepted", EPOCH),
+    Migration(4, "b", HOSTS[1], None, "done", EPOCH),
+    Migration(5, "of-one-that-lives", HOSTS[3], None, "completed", EPOCH),
+]
+
+
+@pytest.fixture
+def nova() -> FakeNova:
+    nova = FakeNova()
+    nova.migrations[:] = ROWS
+    for host in HOSTS:
+        nova.add_host(host)
+        nova.add_instance(f"on-{host}", host)
+    return nova
+
+
+def records() -> dict[str, Record]:
+    return {host: first_record(host, "fence-1", EPOCH) for host in HOSTS}
+
+
+def lists_of(nova: FakeNova) -> Lists:
+    return Lists(nova, Inline(), lambda: nova.now)
+
+
+def test_law_2_one_list_shows_each_host_the_same_as_its_own(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    for number in range(3):
+        nova.calls.clear()
+        told = lists.read(BY_NODE, records())
+        asked = Counter(nova.calls)
+        for host in HOSTS:
+            found, alone = told(host), listed(nova, host)
+            assert found.instances == alone.instances
+            assert sorted(found.rows, key=lambda m: m.id) == alone.rows
+        nova.migrations[1] = replace(nova.migrations[1], status="failed")
+        nova.migrations[3] = replace(nova.migrations[3], status="completed")
+        nova.migrations.append(Migration(6 + number, "c", HOSTS[1], None, "accepted", EPOCH))
+    assert asked == {"instances_on": 4, "evacuations_since": 1}
+
+
+def test_law_2_the_evacuations_are_listed_after_all_instances(nova: FakeNova) -> None:
+    """One that leaves its host in between shows in both lists, and not in neither."""
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records())
+    nova.calls.clear()
+    lists.read(BY_NODE, records())
+    assert nova.calls[-1] == "evacuations_since"
+
+
+def test_law_2_a_short_list_is_believed_for_a_minute_only(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    nova.faults["evacuations_from"] = [Empty()]
+    assert lists.read(BY_NODE, records())(HOSTS[0]).rows == []
+    assert [m.id for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [3]
+    nova.advance(60)
+    assert [m.id for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [1, 2, 3]
+
+
+def test_law_2_another_fencing_is_read_whole(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records())
+    nova.calls.clear()
+    lists.read(BY_NODE, {**records(), HOSTS[0]: first_record(HOSTS[0], "fence-2", EPOCH)})
+    assert nova.calls.count("evacuations_from") == 1
+
+
+def test_a_host_that_cannot_be_listed_does_not_hide_the_others(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    for _ in range(2):
+        nova.faults["instances_on"] = [UNAVAILABLE]
+        told = lists.read(BY_NODE, records())
+        with pytest.raises(ComputeApiError):
+            told(HOSTS[0])
+        assert [i.id for i in told(HOSTS[1]).instances] == [f"on-{HOSTS[1]}"]
+
+
+def test_a_rack_costs_less_than_one_and_a_half_requests_for_each_instance() -> None:
+    """Beyond its evacuate."""
+    site = Site(hosts=24)
+    hosts = [f"compute-{number}" for number in range(1, 21)]
+    instances = [site.nova.add_instance(f"{h}-{n}", h) for h in hosts for n in range(20)]
+    site.pass_time(6)
+    site.nova.calls.clear()
+    for host in hosts:
+        site.fence(host)
+    site.run_until(lambda: all(recovered(site, host) for host in hosts))
+    calls = Counter(site.nova.calls)
+    calls.pop("conductor_is_up")  # comes with the services
+    assert calls.pop("evacuate") == len(instances)
+    assert calls.total() <= 1.5 * len(instances)
