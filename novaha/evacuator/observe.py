@@ -29,6 +29,7 @@ from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.lists import Listed, Lists
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
+from novaha.evacuator.surroundings import Surroundings
 
 _RESTART = 60.0
 """Seconds that nova-compute gets to start and to close its evacuations."""
@@ -76,14 +77,9 @@ class Observer:
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
         self.left_disabled: list[ComputeService] = []
         """Services that are up and carry our disable, as seen when no host was flagged."""
-        self.room_since = float("-inf")
-        """When room for instances may last have appeared somewhere, by the clock."""
         self._ask_again_at = float("-inf")
         self._hosts = frozenset[str]()
-        self._open_hosts: frozenset[str] | None = None
-        self._last_deleted: str | None = None
-        self._online: frozenset[str] | None = None
-        self._off: frozenset[str] = frozenset()
+        self._around = Surroundings(compute, fencing, clock)
 
     def views(
         self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
@@ -98,8 +94,8 @@ class Observer:
         services, problem = self._services(only) if asked else ({}, "")
         ahead = {node: found for node in asked if (found := only or self._ahead.take(node))}
         if services:
-            self._look_for_room(services, memory)
-        self._look_who_is_back(records, memory)
+            self._around.look_for_room(services, memory)
+        self._around.look_who_is_back(records, memory)
         gathering = self._gathering(records, memory)
         views = {
             node: self._named(record, memory[node], services, problem, gathering=gathering)
@@ -120,6 +116,11 @@ class Observer:
             return self._running(views[node], services, memory[node], of_host)
 
         return list(self._pool.map(look, records.values()))
+
+    @property
+    def room_since(self) -> float:
+        """When room for instances may last have appeared somewhere, by the clock."""
+        return self._around.room_since
 
     def read_ahead(self, node: str) -> None:
         """Begin to read what a recovery of this node begins with, without waiting for it."""
@@ -268,7 +269,7 @@ class Observer:
         self._look_up(memory.to_look_up(rows, on_host), newest(rows), memory)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
-        self._see_whether_online(view.node, memory, now)
+        self._around.note_online(view.node, memory, now)
         self._destinations.find_faults(view, instances, rows, memory)
         self._destinations.find_lost(rows, frozenset(services), memory)
         return replace(
@@ -346,7 +347,7 @@ class Observer:
         assert service is not None
         if memory.left is None:
             memory.left = tuple(self._compute.instances_on(host))
-        silent = memory.is_silent(service.last_seen, off=view.node in self._off)
+        silent = memory.is_silent(service.last_seen, off=view.node in self._around.off)
         if memory.rows is None or not silent:
             memory.rows = tuple(self._compute.evacuations_from(host))
         migrations = memory.rows
@@ -371,58 +372,6 @@ class Observer:
             ),
             alive=alive,
         )
-
-    def _see_whether_online(self, node: str, memory: HostMemory, now: float) -> None:
-        """Only asked when it matters: for a host with instances that found no place."""
-        if self._online is None:
-            return
-        if not memory.failures or node not in self._online:
-            memory.online_since = None
-        elif memory.online_since is None:
-            memory.online_since = now
-
-    def _look_who_is_back(
-        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
-    ) -> None:
-        """Only asked where it matters, and once for all hosts."""
-        failed = any(memory[node].failures for node in records)
-        self._online = self._told(self._fencing.online) if failed else frozenset()
-        awaited = any(
-            record.state is RecoveryState.RECOVERED and not memory[node].alive
-            for node, record in records.items()
-        )
-        self._off = (self._told(self._fencing.still_off) if awaited else None) or frozenset()
-
-    @staticmethod
-    def _told(question: Callable[[], frozenset[str]]) -> frozenset[str] | None:
-        """None when Pacemaker does not say."""
-        try:
-            return question()
-        except NovahaError:
-            return None
-
-    def _look_for_room(
-        self, services: Mapping[str, ComputeService], memory: Mapping[str, HostMemory]
-    ) -> None:
-        """There may be room when a host opens, or when an instance is deleted."""
-        opened = frozenset(
-            service.host
-            for service in services.values()
-            if service.up and service.enabled and not service.forced_down
-        )
-        if self._open_hosts is not None and opened - self._open_hosts:
-            self.room_since = self._clock()
-        self._open_hosts = opened
-        if not any(of_host.failures for of_host in memory.values()):
-            self._last_deleted = None
-            return
-        try:
-            deleted = self._compute.last_deleted()
-        except ComputeApiError:
-            return  # only a hint: the next try comes anyway
-        if self._last_deleted is not None and deleted != self._last_deleted:
-            self.room_since = self._clock()
-        self._last_deleted = deleted
 
 
 def _is_read(view: HostView) -> bool:

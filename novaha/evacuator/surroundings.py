@@ -1,0 +1,82 @@
+"""What concerns all hosts in recovery: who is back, and whether there is room elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from novaha.core.errors import ComputeApiError, NovahaError
+from novaha.core.model import ComputeService
+from novaha.core.ports import Compute, Fencing
+from novaha.core.record import Record
+from novaha.core.recovery import RecoveryState
+from novaha.evacuator.memory import HostMemory
+
+
+class Surroundings:
+    """Asks only where it matters, and once for all hosts.
+
+    room_since: when room for instances may last have appeared somewhere, by the clock.
+    off: the nodes that Pacemaker has not reached since their fencing, as far as that was asked.
+    """
+
+    def __init__(self, compute: Compute, fencing: Fencing, clock: Callable[[], float]) -> None:
+        self._compute = compute
+        self._fencing = fencing
+        self._clock = clock
+        self.room_since = float("-inf")
+        self.off: frozenset[str] = frozenset()
+        self._open_hosts: frozenset[str] | None = None
+        self._last_deleted: str | None = None
+        self._online: frozenset[str] | None = None
+
+    def note_online(self, node: str, memory: HostMemory, now: float) -> None:
+        """Only asked when it matters: for a host with instances that found no place."""
+        if self._online is None:
+            return
+        if not memory.failures or node not in self._online:
+            memory.online_since = None
+        elif memory.online_since is None:
+            memory.online_since = now
+
+    def look_who_is_back(
+        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
+    ) -> None:
+        """Only asked where it matters, and once for all hosts."""
+        failed = any(memory[node].failures for node in records)
+        self._online = self._told(self._fencing.online) if failed else frozenset()
+        awaited = any(
+            record.state is RecoveryState.RECOVERED and not memory[node].alive
+            for node, record in records.items()
+        )
+        self.off = (self._told(self._fencing.still_off) if awaited else None) or frozenset()
+
+    @staticmethod
+    def _told(question: Callable[[], frozenset[str]]) -> frozenset[str] | None:
+        """None when Pacemaker does not say."""
+        try:
+            return question()
+        except NovahaError:
+            return None
+
+    def look_for_room(
+        self, services: Mapping[str, ComputeService], memory: Mapping[str, HostMemory]
+    ) -> None:
+        """There may be room when a host opens, or when an instance is deleted."""
+        opened = frozenset(
+            service.host
+            for service in services.values()
+            if service.up and service.enabled and not service.forced_down
+        )
+        if self._open_hosts is not None and opened - self._open_hosts:
+            self.room_since = self._clock()
+        self._open_hosts = opened
+        if not any(of_host.failures for of_host in memory.values()):
+            self._last_deleted = None
+            return
+        try:
+            deleted = self._compute.last_deleted()
+        except ComputeApiError:
+            return  # only a hint: the next try comes anyway
+        if self._last_deleted is not None and deleted != self._last_deleted:
+            self.room_since = self._clock()
+        self._last_deleted = deleted
