@@ -14,6 +14,9 @@ from novaha.core.record import Record
 _LONG_AGO = timedelta(hours=1)
 """Before a fencing: what had ended by then does not change any more."""
 
+_HISTORY = timedelta(days=1)
+"""Before a fencing: for what is older and has not ended, all hosts' history is not read."""
+
 _WHOLE = 60.0
 """Seconds after which a host's evacuations are read whole again: a list may be short."""
 
@@ -113,10 +116,10 @@ class Lists:
         open_ = (*IN_FLIGHT, DONE)
         ended = {m.id: m for m in found.rows if m.status not in open_ and _before(m, long_ago)}
         others = [m.created for m in found.rows if m.id not in ended and m.created]
-        since = min(others, default=long_ago)
-        self._whole[record.node] = _Whole(
-            record.fence_id, ended, min(since, long_ago), self._clock()
-        )
+        since = min([long_ago, *others])
+        self._whole.pop(record.node, None)
+        if since >= record.fenced - _HISTORY:
+            self._whole[record.node] = _Whole(record.fence_id, ended, since, self._clock())
         return found
 
     def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:

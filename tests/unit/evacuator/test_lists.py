@@ -19,10 +19,10 @@ from tests.unit.evacuator.sites import recovered
 
 HOSTS = [f"compute-{number}" for number in range(1, 5)]
 BY_NODE = {host: host for host in HOSTS}
-DAY = timedelta(days=1)
+HOURS = timedelta(hours=20)
 ROWS = [
-    Migration(1, "long-ago", HOSTS[0], HOSTS[3], "completed", EPOCH - DAY),
-    Migration(2, "never-ended", HOSTS[0], HOSTS[3], "pre-migrating", EPOCH - DAY),
+    Migration(1, "long-ago", HOSTS[0], HOSTS[3], "completed", EPOCH - 2 * HOURS),
+    Migration(2, "never-ended", HOSTS[0], HOSTS[3], "pre-migrating", EPOCH - HOURS),
     Migration(3, "a", HOSTS[0], HOSTS[3], "accepted", EPOCH),
     Migration(4, "b", HOSTS[1], None, "done", EPOCH),
     Migration(5, "of-one-that-lives", HOSTS[3], None, "completed", EPOCH),
@@ -79,6 +79,21 @@ def test_law_2_a_short_list_is_believed_for_a_minute_only(nova: FakeNova) -> Non
     assert [m.id for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [3]
     nova.advance(60)
     assert [m.id for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [1, 2, 3]
+
+
+def test_an_evacuation_that_never_ended_does_not_make_all_hosts_history_be_read(
+    nova: FakeNova,
+) -> None:
+    lists = lists_of(nova)
+    nova.migrations[1] = replace(nova.migrations[1], created=EPOCH - 2 * HOURS)
+    for _ in range(2):
+        nova.calls.clear()
+        assert [m.id for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [1, 2, 3]
+    assert Counter(nova.calls) == {
+        "instances_on": 4,
+        "evacuations_from": 1,
+        "evacuations_since": 1,
+    }
 
 
 def test_law_2_another_fencing_is_read_whole(nova: FakeNova) -> None:
