@@ -67,7 +67,7 @@ class PacemakerCluster:
         from novaha.pacemaker.fencing import FenceHistory
 
         try:
-            unproven = bool(FenceHistory().without_power_device(node))
+            unproven = bool(FenceHistory().levels().without_power_device(node))
         except NovahaError:
             unproven = True  # costs another fencing, if that works
         return RecordStore().flag_fenced(node, unproven=unproven)

@@ -107,7 +107,7 @@ def recover(
     Raises NovahaError when nobody has.
     """
     store, history = store or RecordStore(), history or FenceHistory()
-    moment = history.confirmed_by_hand().get(args.host)
+    moment = history.history().confirmed_by_hand().get(args.host)
     used = moment is not None and store.seen_confirmation(args.host) == confirmations.text(moment)
     if moment is None or used or history.is_online(args.host):
         raise NotConfirmedError(args.host)

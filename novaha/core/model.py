@@ -44,6 +44,9 @@ IN_FLIGHT = frozenset(
 DONE = "done"
 """Brought up at the destination; the instance's host field follows up to 0.1 s later."""
 
+OPEN = IN_FLIGHT | {DONE}
+"""The migration states that may change."""
+
 FAILED = frozenset({"error", "failed", "cancelled"})
 
 POWER_SHUTDOWN = 4

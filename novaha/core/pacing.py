@@ -1,11 +1,13 @@
 """How much to ask of Nova at once: as much as it answers quickly, and less as soon as it does not.
 
 Slow start, additive increase and multiplicative decrease, as in TCP's congestion control (RFC
-5681, section 3.1). The first request goes alone: several would only wait for each other, and
-nobody knows yet what this Nova can take. Pure: it knows no clock and no threads.
+5681, section 3.1, with its initial window). Pure: it knows no clock and no threads.
 """
 
 from __future__ import annotations
+
+_START = 4
+"""How many go out before the first answer."""
 
 _FINE = 0.5
 """Seconds: an answer within them never counts as slow."""
@@ -22,7 +24,7 @@ class Window:
 
     def __init__(self, limit: int) -> None:
         self._limit = float(limit)
-        self._size = 1.0
+        self._size = float(min(_START, limit))
         self._started = False
         self._quickest = float("inf")
         self._halved_at = float("-inf")

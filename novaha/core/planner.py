@@ -6,7 +6,7 @@ steps to take now and a report for people. It keeps no state and knows no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from novaha.core import model
@@ -57,7 +57,7 @@ def plan(
       or `then`, when a Prepare has made it so (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
-      `max_in_flight` on the move in all (law 2);
+      `max_in_flight` on the move in all; and none by an `aged` list (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
       of another host was on its way here (law 5);
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
@@ -106,18 +106,24 @@ def plan(
         if view.settled_before:
             unmoved = {i.id: i.detail for i in report.instances if i.progress in UNMOVED}
             steps.append(Complete(view.node, unmoved))
+    wishes = len(candidates)
     preparing = {step.node for step in steps if isinstance(step, Prepare)}
     if untold - preparing:
         candidates = [c for c in candidates if c[1].node not in gathering]
     candidates.sort(key=lambda candidate: candidate[0])  # stable: shut off instances last
     room = max(0, policy.max_in_flight - under_way)
-    asked = [evacuate for _, evacuate in candidates[:room]]
+    aged = {view.node for view in ordered if view.aged}
+    asked = [evacuate for _, evacuate in candidates[:room] if evacuate.node not in aged]
+    # So many may be asked for now, and no more than all that may be under way in the next turn.
+    far = {evacuate.instance for _, evacuate in candidates[room + policy.max_in_flight :]}
     last = preparing | gathering if preparing else preparing
     steps += [evacuate for evacuate in asked if evacuate.node not in last]
     then = tuple(evacuate for evacuate in asked if evacuate.node in last)
     busy = {evacuate.node for evacuate in asked}
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
-    return Plan(tuple(steps), tuple(reports), frozenset(ended), then)
+    later = frozenset(r.record.node for r in reports if _waits_for_others(r, far))
+    more = len(asked) < wishes
+    return Plan(tuple(steps), tuple(reports), frozenset(ended), then, later, more)
 
 
 def _to_be_told(view: HostView) -> bool:
@@ -132,6 +138,12 @@ def _to_be_told(view: HostView) -> bool:
         return True
     running = view.record.state is RecoveryState.RUNNING and view.mine
     return running and view.service is not None and not view.service.forced_down
+
+
+def _waits_for_others(report: HostReport, far: Collection[str]) -> bool:
+    """Whether something is left to do, and all of that is far behind in the queue."""
+    left = [i.id for i in report.instances if i.progress not in FINAL]
+    return bool(left) and all(instance in far for instance in left)
 
 
 def _just_begun(view: HostView, now: float) -> bool:

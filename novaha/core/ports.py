@@ -34,11 +34,28 @@ class Records(Protocol):
     def note_confirmation(self, node: str, moment: str) -> None: ...
 
 
-class Fencing(Protocol):
-    """Pacemaker's fencing. Errors: ClusterToolError."""
+class History(Protocol):
+    """Pacemaker's fencing history at one moment, of all nodes."""
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
         """By devices; see `confirmed_by_hand` for what a person said."""
+
+    def confirmed_by_hand(self) -> Mapping[str, datetime]: ...
+
+
+class Levels(Protocol):
+    """How all nodes are fenced, at one moment."""
+
+    def without_power_device(self, node: str) -> str:
+        """Why a success in the history does not prove that `node` is down, "" if it does."""
+
+
+class Fencing(Protocol):
+    """Pacemaker's fencing. Errors: ClusterToolError."""
+
+    def history(self) -> History: ...
+
+    def levels(self) -> Levels: ...
 
     def anything_since(self, node: str, moment: datetime) -> bool: ...
 
@@ -54,13 +71,9 @@ class Fencing(Protocol):
     def still_off(self) -> frozenset[str]:
         """The nodes that were fenced and surely not reached since."""
 
-    def confirmed_by_hand(self) -> Mapping[str, datetime]: ...
-
     def compute_nodes(self) -> frozenset[str]: ...
 
     def restart_compute(self, node: str) -> None: ...
-
-    def without_power_device(self, node: str) -> str: ...
 
 
 class OlderFlags(Protocol):

@@ -101,7 +101,8 @@ class HostView:
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
     held: that is only until Nova knows of the other dead hosts.
-    instances: those that Nova lists on the host.
+    instances: those that Nova lists on the host. aged: that was read in a turn before, and nothing
+        may be asked for by it.
     moved: those with an evacuation under way or done from this host that it no longer lists;
         None for one that Nova no longer has.
     migrations: the evacuations away from this host.
@@ -134,6 +135,7 @@ class HostView:
     held: bool = False
     service: ComputeService | None = None
     instances: tuple[Instance, ...] = ()
+    aged: bool = False
     moved: Mapping[str, Instance | None] = field(default_factory=dict)
     migrations: tuple[Migration, ...] = ()
     receivers: Mapping[str, str] = field(default_factory=dict)

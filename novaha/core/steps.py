@@ -136,10 +136,14 @@ class Plan:
     """The result of one turn.
 
     steps: to be taken in this order. then: requests for when every Prepare among them has
-    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do.
+    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do. later:
+    hosts for which nothing will be asked for in the next turn either, because others come first.
+    more: there are requests that have to wait.
     """
 
     steps: tuple[Step, ...]
     reports: tuple[HostReport, ...]
     ended: frozenset[str] = frozenset()
     then: tuple[Evacuate, ...] = ()
+    later: frozenset[str] = frozenset()
+    more: bool = False

@@ -16,7 +16,7 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import Action, ComputeService, disable_reason
+from novaha.core.model import OPEN, Action, ComputeService, disable_reason
 from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import Event
@@ -77,6 +77,14 @@ class Actor:
         self._throttle = Throttle(max_requests, clock)
         self._owned: dict[str, str] = {}
         self._owned_at = float("-inf")
+
+    def spread(self, hosts: int) -> None:
+        """How many hosts there are to which instances may go.
+
+        Requests that overlap compete for the same few: Placement turns claims away that meet
+        others (measured: facts.md).
+        """
+        self._throttle.limit(hosts)
 
     def owns(self, owned: dict[str, str], at: float) -> None:
         """What was read: the fence ids that this evacuator works on, by node, and when."""
@@ -141,6 +149,7 @@ class Actor:
             # Whoever had it before may have sent requests that Nova does not show yet.
             memory.quiet_until = self._clock() + self._takeover_wait
             memory.unanswered_at = self._clock()
+        memory.from_the_start = record.fence_id if record.untouched else ""
         memory.owned_fence_id = record.fence_id
         memory.owned_at = self._clock()
         self._owned[record.node] = record.fence_id
@@ -179,10 +188,11 @@ class Actor:
 
     def _send_evacuate(self, step: steps.Evacuate, view: HostView, memory: HostMemory) -> None:
         fence_id = view.record.fence_id
+        first = _is_first(step, view, memory)
         memory.attempts[step.instance] = Attempt(Outcome.SENDING, self._clock(), step.seen)
 
         def send() -> None:
-            outcome, message = self._outcome(step, view.host, fence_id)
+            outcome, message = self._outcome(step, view.host, fence_id, first=first)
             memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
             self._journal.write(
                 "requested",
@@ -195,13 +205,13 @@ class Actor:
         self._pool.submit(send)
 
     def _outcome(
-        self, step: steps.Evacuate, host: str | None, fence_id: str
+        self, step: steps.Evacuate, host: str | None, fence_id: str, *, first: bool
     ) -> tuple[Outcome, str]:
         try:
             with self._throttle.turn():
                 if stale := self._stale(step.node, fence_id):
                     return Outcome.NOT_SENT, stale
-                if step.seen and (moved := self._moved(step.instance, host)):
+                if not first and (moved := self._moved(step.instance, host)):
                     return Outcome.NOT_SENT, moved
                 self._compute.evacuate(step.instance, step.target)
         except RefusedError as error:
@@ -259,3 +269,11 @@ class Actor:
         if fresh and self._owned.get(node) == fence_id:
             return ""
         return "the record was not read lately"
+
+
+def _is_first(step: steps.Evacuate, view: HostView, memory: HostMemory) -> bool:
+    """Whether no earlier request for this instance can be on its way: nothing was asked for in
+    this recovery, and what was asked for before it has ended."""
+    nobody = memory.from_the_start == view.record.fence_id and step.instance not in memory.attempts
+    rows = (row for row in view.migrations if row.instance == step.instance)
+    return not step.seen or (nobody and not any(row.status in OPEN for row in rows))

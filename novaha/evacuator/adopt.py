@@ -105,7 +105,7 @@ class Adoption:
         What the older fence_compute told Nova is still there.
         """
         down_since = self._fencing.down_since(node)
-        by_hand = self._fencing.confirmed_by_hand().get(node)
+        by_hand = self._fencing.history().confirmed_by_hand().get(node)
         if down_since is None or self._records.read_all().get(node) is not None:
             return []
         if by_hand is not None and by_hand >= down_since:
@@ -162,7 +162,7 @@ class Adoption:
         self._flags.drop(name)
 
     def _record(self, node: str, fenced: datetime, left: str) -> None:
-        unproven = bool(self._fencing.without_power_device(node))
+        unproven = bool(self._fencing.levels().without_power_device(node))
         self._records.flag_fenced(node, fenced=fenced, unproven=unproven, adopted=True)
         reason = f"the older agents left {left}"
         self._adopted = True

@@ -51,7 +51,7 @@ class Confirmations:
         Raises ClusterToolError when Pacemaker cannot be asked.
         """
         notices: list[str] = []
-        for node, moment in self._fencing.confirmed_by_hand().items():
+        for node, moment in self._fencing.history().confirmed_by_hand().items():
             if (node, moment) in self._done:
                 continue
             if node not in self._fencing.compute_nodes():
@@ -105,7 +105,7 @@ def to_be_told(records: Records, fencing: Fencing) -> tuple[str, ...]:
     computes = fencing.compute_nodes()
     return tuple(
         _notice(node, moment)
-        for node, moment in fencing.confirmed_by_hand().items()
+        for node, moment in fencing.history().confirmed_by_hand().items()
         if node in computes and is_news(node, moment, records, fencing)
     )
 

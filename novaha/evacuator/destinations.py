@@ -17,7 +17,7 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.core.ports import Compute, Fencing
+from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
 
@@ -123,9 +123,10 @@ class Destinations:
         if not doubtful:
             return
         nodes = self._nodes(hosts)
+        history, levels = self._fencing.history(), self._fencing.levels()
         for row in doubtful:
             node = nodes.get(row.destination or "")
-            if node and row.created and self._was_fenced(node, row.created):
+            if node and row.created and _was_fenced(node, row.created, history, levels):
                 memory.lost.add(row.id)
 
     def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
@@ -136,9 +137,9 @@ class Destinations:
                 found[self._host(node, hosts)] = node
         return found
 
-    def _was_fenced(self, node: str, since: datetime) -> bool:
-        by_hand = self._fencing.confirmed_by_hand().get(node)
-        if by_hand is not None and by_hand >= since:
-            return True
-        proven = not self._fencing.without_power_device(node)
-        return proven and self._fencing.confirmed_since(node, since)
+
+def _was_fenced(node: str, since: datetime, history: History, levels: Levels) -> bool:
+    by_hand = history.confirmed_by_hand().get(node)
+    if by_hand is not None and by_hand >= since:
+        return True
+    return not levels.without_power_device(node) and history.confirmed_since(node, since)

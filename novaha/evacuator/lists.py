@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from novaha.core.model import DONE, IN_FLIGHT, Instance, Migration
+from novaha.core.model import OPEN, Instance, Migration
 from novaha.core.ports import Compute
 from novaha.core.record import Record
 
@@ -26,10 +26,11 @@ _SEVERAL = 2
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What Nova lists for one host."""
+    """What Nova lists for one host. aged: the instances were read in a turn before."""
 
     instances: tuple[Instance, ...]
     rows: list[Migration]
+    aged: bool = False
 
 
 def listed(compute: Compute, host: str) -> Listed:
@@ -42,17 +43,19 @@ def listed(compute: Compute, host: str) -> Listed:
     return Listed(instances, list(compute.evacuations_from(host)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Whole:
     """What a whole list of a host's evacuations told.
 
     ended: those that do not change any more. since: all others are as new as that. at: when.
+    instances: those on the host, as they were read last.
     """
 
     fence_id: str
     ended: Mapping[int, Migration]
     since: datetime
     at: float
+    instances: tuple[Instance, ...]
 
 
 class Lists:
@@ -73,9 +76,14 @@ class Lists:
         self._whole = {node: self._whole[node] for node in nodes if node in self._whole}
 
     def read(
-        self, wanted: Mapping[str, str], records: Mapping[str, Record]
+        self,
+        wanted: Mapping[str, str],
+        records: Mapping[str, Record],
+        later: Collection[str] = (),
     ) -> Callable[[str], Listed]:
         """Read the lists of these nodes; wanted: by node, what Nova calls it.
+
+        later: nodes whose instances need not be read anew, because nothing is asked for there now.
 
         Returns what gives the lists of one node, or raises ComputeApiError for it.
         """
@@ -89,7 +97,9 @@ class Lists:
             if node not in whole
         }
         instances = {
-            node: self._pool.submit(self._compute.instances_on, wanted[node]) for node in whole
+            node: self._pool.submit(self._compute.instances_on, wanted[node])
+            for node in whole
+            if node not in later
         }
         for future in instances.values():
             future.exception()
@@ -99,9 +109,13 @@ class Lists:
         def tell(node: str) -> Listed:
             if node in alone:
                 return alone[node].result()
-            ended = whole[node].ended
-            mine = [m for m in rows.result() if m.source == wanted[node] and m.id not in ended]
-            return Listed(tuple(instances[node].result()), [*ended.values(), *mine])
+            known = whole[node]
+            if node in instances:
+                known.instances = tuple(instances[node].result())
+            newest = [m for m in rows.result() if m.source == wanted[node]]
+            mine = [m for m in newest if m.id not in known.ended]
+            every = [*known.ended.values(), *mine]
+            return Listed(known.instances, every, aged=node not in instances)
 
         return tell
 
@@ -113,13 +127,14 @@ class Lists:
     def _read_whole(self, host: str, record: Record) -> Listed:
         found = listed(self._compute, host)
         long_ago = record.fenced - _LONG_AGO
-        open_ = (*IN_FLIGHT, DONE)
-        ended = {m.id: m for m in found.rows if m.status not in open_ and _before(m, long_ago)}
+        ended = {m.id: m for m in found.rows if m.status not in OPEN and _before(m, long_ago)}
         others = [m.created for m in found.rows if m.id not in ended and m.created]
         since = min([long_ago, *others])
         self._whole.pop(record.node, None)
         if since >= record.fenced - _HISTORY:
-            self._whole[record.node] = _Whole(record.fence_id, ended, since, self._clock())
+            self._whole[record.node] = _Whole(
+                record.fence_id, ended, since, self._clock(), found.instances
+            )
         return found
 
     def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:

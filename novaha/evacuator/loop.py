@@ -24,6 +24,7 @@ from novaha.core.steps import (
     HostReport,
     Plan,
     Prepare,
+    Progress,
     Step,
 )
 from novaha.evacuator.act import Actor, Taken
@@ -40,6 +41,10 @@ LOG = logging.getLogger(__name__)
 
 _REST = 8.0
 """Pause between two turns with work, as a multiple of the time that reading takes."""
+
+
+_ARRIVAL = 3.0
+"""Seconds within which hardly an instance comes up that was asked for."""
 
 
 _AT_ONCE = 2.0
@@ -95,6 +100,7 @@ class Loop:
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
         self._behind: set[str] = set()
+        self._later: frozenset[str] = frozenset()
         self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
@@ -162,7 +168,7 @@ class Loop:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
-        views = self._observer.views(records, self._memory)
+        views = self._observer.views(records, self._memory, self._later)
         cost = self._clock() - now
         hosts = attention(views, self.nova_problem or "")
         self.attention = (*self.notices, *self._unreadable, *hosts)
@@ -170,6 +176,7 @@ class Loop:
         decided = plan(views, self._policy, self._clock(), self._observer.room_since)
         self._note_settled(decided.reports)
         self.reports = decided.reports
+        self._later = decided.later
         by_node = {view.node: view for view in views}
         for node, memory in self._memory.items():
             memory.ended = node in decided.ended
@@ -182,7 +189,8 @@ class Loop:
         if not sent and not _busy(views):
             return self._pace.idle
         # Where Nova is busy, to look at it all the time would only keep it from its work.
-        return max(self._pace.busy, min(self._pace.idle, cost * _REST))
+        rest = max(cost * _REST, _ARRIVAL if _all_asked_for(decided) else 0.0)
+        return max(self._pace.busy, min(self._pace.idle, rest))
 
     def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
         """Take the steps; whether to look again at once.
@@ -194,6 +202,8 @@ class Loop:
         """
         if self.stopping.is_set():
             return False
+        if (open_hosts := self._observer.open_hosts) is not None:
+            self._actor.spread(len(open_hosts - {view.host for view in views.values()}))
         requests = [step for step in decided.steps if isinstance(step, Evacuate | Act)]
         others = [step for step in decided.steps if not isinstance(step, Evacuate | Act)]
         # Stable. What is begun is brought to its end before more is begun.
@@ -330,6 +340,17 @@ class Loop:
                         to=instance.where,
                         state=instance.detail,
                     )
+
+
+def _all_asked_for(decided: Plan) -> bool:
+    """Whether something was asked for in this turn, and nothing else waits for the next."""
+    asked = {s.instance for s in (*decided.steps, *decided.then) if isinstance(s, Evacuate)}
+    left = (i for report in decided.reports for i in report.instances if i.progress not in FINAL)
+    return (
+        bool(asked)
+        and not decided.more
+        and all(i.progress is Progress.MOVING or i.id in asked for i in left)
+    )
 
 
 def _busy(views: list[HostView]) -> bool:

@@ -20,6 +20,7 @@ class HostMemory:
     """One flagged host, as long as it has a record.
 
     owned_fence_id, owned_at: the fencing whose recovery this process has claimed, and when.
+    from_the_start: the one that it claimed before anybody had asked Nova for anything in it.
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: the live migrations of instances that were being migrated, None for the others.
     lost: ids of migrations of either kind whose destination was fenced since.
@@ -55,6 +56,7 @@ class HostMemory:
     fencing_requested: bool = False
     owned_fence_id: str = ""
     owned_at: float = float("-inf")
+    from_the_start: str = ""
     left: tuple[Instance, ...] | None = None
     logs: dict[str, EvacuationLog] = field(default_factory=dict)
     destinations: dict[int, str] = field(default_factory=dict)

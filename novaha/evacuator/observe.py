@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from novaha.core.model import (
     newest,
 )
 from novaha.core.planner import GATHER
-from novaha.core.ports import Compute, Fencing
+from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
@@ -82,19 +82,26 @@ class Observer:
         self._around = Surroundings(compute, fencing, clock)
 
     def views(
-        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
+        self,
+        records: Mapping[str, Record],
+        memory: Mapping[str, HostMemory],
+        later: Collection[str] = (),
     ) -> list[HostView]:
         """One view a record. Nova's failures become the views' `problem`, never an exception.
+
+        later: see Plan; they are read less.
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
         pending = {n for n, r in records.items() if r.state is RecoveryState.PENDING}
+        fencings = self._begin_fencings() if pending else None
         asked = [node for node in records if node not in pending]
         only = self._ahead.take(asked[0]) if len(asked) == 1 else None
         services, problem = self._services(only) if asked else ({}, "")
         ahead = {node: found for node in asked if (found := only or self._ahead.take(node))}
         if services:
-            self._around.look_for_room(services, memory)
+            self._around.note_open(services.values())
+            self._around.look_for_room(memory)
         self._around.look_who_is_back(records, memory)
         gathering = self._gathering(records, memory)
         views = {
@@ -104,18 +111,27 @@ class Observer:
         }
         to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
         self._lists.keep(views)
-        lists = self._lists.read({n: h for n, h in to_list.items() if n not in ahead}, records)
+        unread = {node: host for node, host in to_list.items() if node not in ahead}
+        lists = self._lists.read(unread, records, later)
 
         def look(record: Record) -> HostView:
             node = record.node
-            if node in pending:
-                return self._pending(record, memory[node])
-            if node not in to_list:
-                return self._recovered(views[node], memory[node])
-            of_host = (lambda: ahead[node].lists) if node in ahead else (lambda: lists(node))
-            return self._running(views[node], services, memory[node], of_host)
+            if fencings is not None and node in pending:
+                history, levels = fencings
+                return self._pending(record, memory[node], history.result(), levels.result())
+            view = views[node]
+            if node in to_list:
+                of_host = (lambda: ahead[node].lists) if node in ahead else (lambda: lists(node))
+                return self._running(view, services, memory[node], of_host)
+            over = record.state is RecoveryState.RECOVERED and not view.problem
+            return self._recovered(view, memory[node]) if over else view
 
         return list(self._pool.map(look, records.values()))
+
+    @property
+    def open_hosts(self) -> frozenset[str] | None:
+        """The hosts that took instances when Nova was asked last, None if it was not yet."""
+        return self._around.open_hosts
 
     @property
     def room_since(self) -> float:
@@ -149,6 +165,7 @@ class Observer:
             services = self._compute.services()
             self.nova_problem = ""
             self._hosts = frozenset(service.host for service in services)
+            self._around.note_open(services)
             self.left_disabled = [s for s in services if s.up and disabled_by_us(s)]
         except NovahaError as error:
             self.nova_problem = str(error)
@@ -214,20 +231,24 @@ class Observer:
         told = view.record.before is not None and bool(view.service and view.service.forced_down)
         return told and view.mine and view.record.state is RecoveryState.RUNNING
 
-    def _pending(self, record: Record, memory: HostMemory) -> HostView:
+    def _begin_fencings(self) -> tuple[Future[History], Future[Levels]]:
+        submit = self._pool.submit
+        return submit(self._fencing.history), submit(self._fencing.levels)
+
+    def _pending(
+        self, record: Record, memory: HostMemory, history: History, levels: Levels
+    ) -> HostView:
         """Whether the host is known to be down; first what a power device has done (law 1).
 
         If it is, what Nova has of it is read as well: all can then be noted in one write.
         """
         view = replace(self._seen(record, memory), fenced_on_request=memory.fencing_requested)
-        unproven = self._fencing.without_power_device(record.node)
-        powered_off = not record.unproven and self._fencing.confirmed_since(
-            record.node, record.fenced
-        )
+        unproven = levels.without_power_device(record.node)
+        powered_off = not record.unproven and history.confirmed_since(record.node, record.fenced)
         if powered_off and not unproven:
             view = replace(view, fence_confirmed=True)
             return self._confirmed(view, memory) if record.untouched else view
-        by_hand = self._fencing.confirmed_by_hand().get(record.node)
+        by_hand = history.confirmed_by_hand().get(record.node)
         if by_hand is not None and by_hand >= record.fenced:
             return replace(view, fence_confirmed=True)
         return replace(view, unproven=unproven)
@@ -275,6 +296,7 @@ class Observer:
         return replace(
             view,
             instances=instances,
+            aged=lists.aged,
             migrations=memory.with_destinations(rows),
             moved=moved,
             attempts=dict(memory.attempts),
@@ -335,16 +357,15 @@ class Observer:
                 memory.destinations[row.id] = log.destination
 
     def _recovered(self, view: HostView, memory: HostMemory) -> HostView:
-        if view.record.state is not RecoveryState.RECOVERED or view.problem or not view.host:
-            return view
         try:
-            return self._left(view, view.host, memory)
+            return self._left(view, memory)
         except ComputeApiError as error:
             return self._unread(view, error)
 
-    def _left(self, view: HostView, host: str, memory: HostMemory) -> HostView:
-        service = view.service
+    def _left(self, view: HostView, memory: HostMemory) -> HostView:
+        service, host = view.service, view.host
         assert service is not None
+        assert host is not None
         if memory.left is None:
             memory.left = tuple(self._compute.instances_on(host))
         silent = memory.is_silent(service.last_seen, off=view.node in self._around.off)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import ComputeService
@@ -16,6 +16,7 @@ class Surroundings:
     """Asks only where it matters, and once for all hosts.
 
     room_since: when room for instances may last have appeared somewhere, by the clock.
+    open_hosts: those that took instances when Nova was asked last, None if it was not yet.
     off: the nodes that Pacemaker has not reached since their fencing, as far as that was asked.
     """
 
@@ -25,7 +26,7 @@ class Surroundings:
         self._clock = clock
         self.room_since = float("-inf")
         self.off: frozenset[str] = frozenset()
-        self._open_hosts: frozenset[str] | None = None
+        self.open_hosts: frozenset[str] | None = None
         self._last_deleted: str | None = None
         self._online: frozenset[str] | None = None
 
@@ -58,18 +59,15 @@ class Surroundings:
         except NovahaError:
             return None
 
-    def look_for_room(
-        self, services: Mapping[str, ComputeService], memory: Mapping[str, HostMemory]
-    ) -> None:
-        """There may be room when a host opens, or when an instance is deleted."""
-        opened = frozenset(
-            service.host
-            for service in services.values()
-            if service.up and service.enabled and not service.forced_down
-        )
-        if self._open_hosts is not None and opened - self._open_hosts:
+    def note_open(self, services: Iterable[ComputeService]) -> None:
+        """Take note of who takes instances; where somebody opens there may be room."""
+        opened = frozenset(s.host for s in services if s.up and s.enabled and not s.forced_down)
+        if self.open_hosts is not None and opened - self.open_hosts:
             self.room_since = self._clock()
-        self._open_hosts = opened
+        self.open_hosts = opened
+
+    def look_for_room(self, memory: Mapping[str, HostMemory]) -> None:
+        """There may be room when an instance is deleted."""
         if not any(of_host.failures for of_host in memory.values()):
             self._last_deleted = None
             return

@@ -18,12 +18,19 @@ class Throttle:
         self._clock = clock
         self._changed = threading.Condition()
         self._out = 0
+        self._most = limit
+
+    def limit(self, most: int) -> None:
+        """Let no more than so many be out, whatever Nova could take; one always may."""
+        with self._changed:
+            self._most = max(1, most)
+            self._changed.notify_all()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for one's turn, to send one request in here."""
         with self._changed:
-            self._changed.wait_for(lambda: self._out < self._window.size)
+            self._changed.wait_for(lambda: self._out < min(self._most, self._window.size))
             self._out += 1
         sent = self._clock()
         note = self._window.answered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,6 +38,63 @@ class FenceEvent:
     by_hand: bool = False
 
 
+class History:
+    """What Pacemaker remembered of fencings at one moment."""
+
+    def __init__(self, events: Iterable[FenceEvent]) -> None:
+        self._events = tuple(events)
+
+    def confirmed_by_hand(self) -> dict[str, datetime]:
+        """The nodes that an administrator declared to be down, and when last."""
+        moments: dict[str, datetime] = {}
+        for event in self._events:
+            if event.by_hand and event.status == "success" and event.completed is not None:
+                last = moments.get(event.target, event.completed)
+                moments[event.target] = max(last, event.completed)
+        return moments
+
+    def confirmed_since(self, node: str, moment: datetime) -> bool:
+        """Whether devices have taken the node down at `moment` or later."""
+        return any(
+            event.status == "success"
+            and not event.by_hand
+            and event.action in _KILLS
+            and event.completed is not None
+            and event.completed >= moment
+            for event in self._events
+            if event.target == node
+        )
+
+
+class Levels:
+    """The fencing levels of all nodes, and the devices that cut no power, at one moment."""
+
+    def __init__(self, flags: Iterable[str], levels: Iterable[etree._Element]) -> None:
+        self._flags = frozenset(flags)
+        self._levels = tuple(levels)
+
+    def without_power_device(self, node: str) -> str:
+        """Why a success in the history does not prove that `node` is down, "" if it does.
+
+        Our own device cuts no power. A level of nothing else, or no level at all, in which case
+        Pacemaker may pick it alone, "succeeds" on a host that runs.
+        """
+        levels = [
+            str(level.get("devices", "")).split(",")
+            for level in self._levels
+            if _is_for(level, node)
+        ]
+        if not levels and self._flags:
+            return f"{node} has no fencing level: `novaha setup` shows how to add it"
+        for devices in levels:
+            if not set(devices) - self._flags:
+                return (
+                    f"a fencing level of {node} has no power device beside {', '.join(devices)}: "
+                    "put one before it, `novaha setup` shows how"
+                )
+        return ""
+
+
 class FenceHistory:
     """Pacemaker's memory of fencings; it is empty again when every cluster node was down."""
 
@@ -62,25 +120,9 @@ class FenceHistory:
             for element in parse(result.stdout).iter("fence_event")
         ]
 
-    def confirmed_by_hand(self) -> dict[str, datetime]:
-        """The nodes that an administrator declared to be down, and when last."""
-        moments: dict[str, datetime] = {}
-        for event in self.of("*"):
-            if event.by_hand and event.status == "success" and event.completed is not None:
-                last = moments.get(event.target, event.completed)
-                moments[event.target] = max(last, event.completed)
-        return moments
-
-    def confirmed_since(self, node: str, moment: datetime) -> bool:
-        """Whether devices have taken the node down at `moment` or later."""
-        return any(
-            event.status == "success"
-            and not event.by_hand
-            and event.action in _KILLS
-            and event.completed is not None
-            and event.completed >= moment
-            for event in self.of(node)
-        )
+    def history(self) -> History:
+        """All of it, in one question."""
+        return History(self.of("*"))
 
     def anything_since(self, node: str, moment: datetime) -> bool:
         """Whether the history has any fencing of `node`, ended or not, at `moment` or later."""
@@ -143,29 +185,11 @@ class FenceHistory:
             )
         self._run(["crm_resource", "--fail", "--resource", names[0], "--node", node])
 
-    def without_power_device(self, node: str) -> str:
-        """Why a success in the history does not prove that `node` is down, "" if it does.
-
-        Our own device cuts no power. A level of nothing else, or no level at all, in which case
-        Pacemaker may pick it alone, "succeeds" on a host that runs.
-        """
-        # One question for both: it is asked between a fencing and its recovery.
+    def levels(self) -> Levels:
+        """How all nodes are fenced, in one question: it is asked between fencing and recovery."""
         found = list(query(self._run, f"{_FLAG_DEVICES} | {_LEVELS}"))
-        flags = {str(element.get("id")) for element in found if element.tag == "primitive"}
-        levels = [
-            str(level.get("devices", "")).split(",")
-            for level in found
-            if level.tag == "fencing-level" and _is_for(level, node)
-        ]
-        if not levels and flags:
-            return f"{node} has no fencing level: `novaha setup` shows how to add it"
-        for devices in levels:
-            if not set(devices) - flags:
-                return (
-                    f"a fencing level of {node} has no power device beside {', '.join(devices)}: "
-                    "put one before it, `novaha setup` shows how"
-                )
-        return ""
+        flags = [str(element.get("id")) for element in found if element.tag == "primitive"]
+        return Levels(flags, (level for level in found if level.tag == "fencing-level"))
 
     def request(self, node: str) -> None:
         """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.

@@ -112,6 +112,12 @@ class FakeFencing:
     unproven: dict[str, str] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
 
+    def history(self) -> FakeFencing:
+        return self
+
+    def levels(self) -> FakeFencing:
+        return self
+
     def confirmed_since(self, node: str, moment: datetime) -> bool:
         by_hand = self.by_hand.get(node)
         return any(n == node and t >= moment and t != by_hand for n, t in self.successes)

@@ -32,6 +32,7 @@ from novaha.core.steps import (
     Evacuate,
     ForceDown,
     Prepare,
+    Progress,
     Unforce,
 )
 
@@ -161,6 +162,7 @@ def views(draw: st.DrawFn, node: str) -> HostView:
         alive=draw(st.booleans()),
         quiet_until=draw(times),
         settled_before=draw(st.booleans()),
+        aged=draw(st.booleans()),
     )
 
 
@@ -196,6 +198,8 @@ def test_law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
             assert view.service is not None
             assert view.service.forced_down
             assert not view.problem
+        if isinstance(step, Evacuate):
+            assert not view.aged
 
 
 @given(sites, policies)
@@ -207,6 +211,7 @@ def test_law_1_what_follows_a_prepare_is_for_a_host_that_it_prepares(
     prepared = {step.node for step in decided.steps if isinstance(step, Prepare)}
     for evacuate in decided.then:
         view = by_node[evacuate.node]
+        assert not view.aged
         running = view.record.state is RecoveryState.RUNNING and view.mine
         told = view.service is not None and view.service.forced_down
         assert evacuate.node in prepared or (running and told and view.record.before is not None)
@@ -269,6 +274,20 @@ def test_law_2_never_more_under_way_than_allowed(
         if i.progress == "moving" and i.id not in still
     )
     assert new == 0 or new + moving <= policy.max_in_flight
+
+
+@given(sites, policies)
+def test_what_is_left_for_later_could_not_be_asked_for_in_the_next_turn(
+    site: tuple[HostView, ...], policy: Policy
+) -> None:
+    decided = plan(site, policy, NOW)
+    asked = {s.node for s in (*decided.steps, *decided.then) if isinstance(s, Evacuate)}
+    assert not asked & decided.later
+    for report in decided.reports:
+        if report.record.node in decided.later:
+            assert {i.progress for i in report.instances} <= {Progress.WAITING, *FINAL}
+            others = sum(len(v.instances) for v in site if v.node != report.record.node)
+            assert others >= policy.max_in_flight
 
 
 @given(sites, policies)

@@ -31,7 +31,7 @@ def test_the_configuration_is_one_of_compute_hosts_behind_power_devices() -> Non
     assert compute_nodes() == hosts
     assert len(known_nodes()) == HOSTS + 3
     for name in (host(1), host(40), host(41), host(HOSTS)):
-        assert FenceHistory().without_power_device(name) == ""
+        assert FenceHistory().levels().without_power_device(name) == ""
 
 
 def test_calls_take_turns_and_the_first_round_does_not_count(tmp_path: Path) -> None:

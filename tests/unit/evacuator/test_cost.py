@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from novaha.core.errors import NotSentError, RecordConflictError
+from novaha.core.model import Migration
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from tests.fakes.cluster import Site
 from tests.fakes.faults import UNAVAILABLE, Empty, Fault, Late
+from tests.fakes.nova import EPOCH
 from tests.unit.evacuator.sites import assert_moved, recovered, site_with
 
 
@@ -41,6 +44,53 @@ def test_what_a_list_does_not_show_is_asked_for_by_itself() -> None:
     site.run_until(lambda: recovered(site))
     assert_moved(site)
     assert asked(site)["instance"] == 8
+
+
+def test_a_first_request_needs_no_reading_of_its_instance_though_it_moved_before() -> None:
+    """What an earlier recovery asked for has ended: that one is over."""
+    site = site_with(running=4)
+    for host in ("compute-1", "compute-2", "compute-3", "compute-1"):
+        site.nova.calls.clear()
+        site.fence(host)
+        site.run_until(lambda host=host: recovered(site, host))
+        site.boot(host)
+        site.run_until(lambda host=host: site.records.read(host) is None)
+    assert site.nova.calls.count("evacuate") >= 1
+    assert "instance" not in site.nova.calls[: site.nova.calls.index("evacuate")]
+
+
+@pytest.mark.parametrize("status", ["accepted", "pre-migrating", "done"])
+def test_law_2_what_may_be_on_its_way_is_read_before_the_request(status: str) -> None:
+    site = site_with(running=1)
+    site.nova.migrations.append(
+        Migration(1, "run-0", "compute-1", "compute-2", status, EPOCH - timedelta(days=1))
+    )
+    site.nova.failed_actions.add("run-0")
+    site.fence("compute-1")
+    site.run_until(lambda: "evacuate" in site.nova.calls)
+    assert "instance" in site.nova.calls[: site.nova.calls.index("evacuate")]
+
+
+def test_law_2_the_second_request_of_a_recovery_reads_its_instance_first() -> None:
+    site = site_with(running=1)
+    for host in site.nova.hosts.values():
+        host.spawn_fails = host.name != "compute-1"
+    site.fence("compute-1")
+    site.run_until(lambda: len(site.nova.requests) == 2)
+    first, second = (n for n, call in enumerate(site.nova.calls) if call == "evacuate")
+    assert "instance" not in site.nova.calls[:first]
+    assert site.nova.calls[second - 1] == "instance"
+
+
+def test_nova_is_left_alone_while_all_that_was_asked_for_comes_up() -> None:
+    for in_flight, calm in ((64, True), (3, False)):
+        site = site_with(running=4, policy=Policy(max_in_flight=in_flight))
+        site.pass_time(1)
+        site.fence("compute-1")
+        assert site.loop is not None
+        pause = site.loop.turn()
+        assert len(site.nova.requests) == min(4, in_flight)
+        assert (pause >= 3.0) is calm
 
 
 def test_law_5_deleted_ones_in_a_list_are_asked_for() -> None:

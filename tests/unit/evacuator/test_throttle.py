@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 
 import pytest
 
@@ -38,6 +40,48 @@ def test_no_more_at_once_than_the_window_has_room_for() -> None:
         go_on.set()
     assert [future.exception() for future in sent] == [None] * 8
     assert max(most) == 2
+
+
+@pytest.mark.parametrize(("hosts", "together"), [(0, 1), (1, 1), (3, 3), (50, 8)])
+def test_few_hosts_to_go_to_are_asked_for_one_by_one(hosts: int, together: int) -> None:
+    throttle = Throttle(8, lambda: 0.0)
+    for _ in range(8):
+        with throttle.turn():
+            pass
+    throttle.limit(hosts)
+    with ExitStack() as out:
+        for _ in range(together):
+            out.enter_context(throttle.turn())
+        with ThreadPoolExecutor(1) as pool:
+            one_more = pool.submit(lambda: out.enter_context(throttle.turn()))
+            assert not wait([one_more], timeout=0.2).done
+            throttle.limit(together + 1)
+            assert bool(wait([one_more], timeout=1 if together < 8 else 0.2).done) is (together < 8)
+            out.close()
+
+
+@pytest.mark.parametrize(("others", "most"), [(1, 1), (3, 3)])
+def test_no_more_requests_are_out_than_there_are_hosts_to_go_to(others: int, most: int) -> None:
+    """Those that died are none of them, whatever Nova believes."""
+    with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(8) as senders:
+        site = site_with(running=8, hosts=2 + others, pools=(pool, senders))
+        site.nova.add_instance("other", "compute-2")
+        out: list[int] = []
+        seen: list[int] = []
+        evacuate = site.nova.evacuate
+
+        def slow(instance: str, target: str | None = None) -> None:
+            out.append(1)
+            seen.append(len(out))
+            time.sleep(0.02)
+            out.pop()
+            evacuate(instance, target)
+
+        site.nova.evacuate = slow  # type: ignore[method-assign]
+        for host in ("compute-1", "compute-2"):
+            site.fence(host)
+        site.run_until(lambda: len(seen) == 9)
+    assert max(seen) <= most
 
 
 def test_an_error_leaves_its_place_to_the_next() -> None:

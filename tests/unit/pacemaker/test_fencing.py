@@ -49,7 +49,9 @@ FENCED = datetime(2026, 11, 21, 0, 11, 13, tzinfo=UTC)
     ],
 )
 def test_law_1_confirmed_by_a_success_since_the_record(events: list[str], confirmed: bool) -> None:
-    assert FenceHistory(Printed(*events)).confirmed_since("compute-1", FENCED) is confirmed
+    assert (
+        FenceHistory(Printed(*events)).history().confirmed_since("compute-1", FENCED) is confirmed
+    )
 
 
 def test_a_fencing_under_way_is_something() -> None:
