@@ -11,21 +11,22 @@ from typing import Any
 from novaha.core.errors import NovahaError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Compute
-from novaha.evacuator.lists import Listed, listed
+from novaha.evacuator.lists import JUST_NOW, Listed, listed
 
 AT_ONCE = 8
-"""Requests that are read ahead at once, two for each node."""
+"""Readings ahead that are under way at once: one for each node, and some of the services."""
 
-_JUST_NOW = 3.0
-"""Seconds for which what was read is as good as new."""
+_TOGETHER = 1.0
+"""Seconds in which one list of the services serves all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What was read of Nova for one node's host."""
+    """What was read of Nova for one node's host. at: when that began, by the clock."""
 
     services: Mapping[str, ComputeService]
     lists: Listed
+    at: float
 
 
 def by_host(compute: Compute) -> dict[str, ComputeService]:
@@ -75,18 +76,24 @@ class ReadAhead:
 
     def _begin(self, node: str, hosts: frozenset[str]) -> None:
         now = self._clock()
-        self._readings = {n: r for n, r in self._readings.items() if now < r.at + _JUST_NOW}
+        self._readings = {n: r for n, r in self._readings.items() if now < r.at + JUST_NOW}
         self._begun = [future for future in self._begun if not future.done()]
-        if node in self._readings or len(self._begun) >= AT_ONCE:
+        if node in self._readings or len(self._begun) > AT_ONCE - 2:
             return
         try:
             host = self._host(node, hosts)
         except NovahaError:
             return  # the turn asks Nova, and says what is wrong
-        services = self._pool.submit(by_host, self._compute)
+        services = self._services(now)
         lists = self._pool.submit(listed, self._compute, host)
         self._readings[node] = _Reading(host, services, lists, now)
-        self._begun += [services, lists]
+        self._begun += [lists] if services in self._begun else [services, lists]
+
+    def _services(self, now: float) -> Future[dict[str, ComputeService]]:
+        for reading in self._readings.values():
+            if now < reading.at + _TOGETHER:
+                return reading.services
+        return self._pool.submit(by_host, self._compute)
 
     def take(self, node: str) -> Ahead | None:
         """What was read, once, and None if that failed, took long, or was not begun."""
@@ -94,7 +101,7 @@ class ReadAhead:
             reading = self._readings.pop(node, None)
         if reading is None:
             return None
-        end = reading.at + _JUST_NOW
+        end = reading.at + JUST_NOW
         try:
             services = reading.services.result(timeout=max(0.0, end - self._clock()))
             lists = reading.lists.result(timeout=max(0.0, end - self._clock()))
@@ -103,4 +110,4 @@ class ReadAhead:
             return None  # the turn asks again, and says what is wrong
         if host != reading.host or self._clock() >= end:
             return None
-        return Ahead(services, lists)
+        return Ahead(services, lists, reading.at)

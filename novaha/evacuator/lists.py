@@ -7,9 +7,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from novaha.core.model import OPEN, Instance, Migration
+from novaha.core.model import DONE, GOING_AWAY, OPEN, Instance, Migration
 from novaha.core.ports import Compute
 from novaha.core.record import Record
+
+JUST_NOW = 3.0
+"""Seconds for which what was read is as good as new, where nothing was asked for since."""
 
 _LONG_AGO = timedelta(hours=1)
 """Before a fencing: what had ended by then does not change any more."""
@@ -19,6 +22,12 @@ _HISTORY = timedelta(days=1)
 
 _WHOLE = 60.0
 """Seconds after which a host's evacuations are read whole again: a list may be short."""
+
+_MANY = 3
+"""Instances for which one list is less work for Nova than a question each."""
+
+_SKEW = timedelta(seconds=10)
+"""By how much the clocks of Nova's services may differ."""
 
 _SEVERAL = 2
 """Hosts for which one list of evacuations is less work for Nova than one for each."""
@@ -47,11 +56,13 @@ def listed(compute: Compute, host: str) -> Listed:
 class _Whole:
     """What a whole list of a host's evacuations told.
 
-    ended: those that do not change any more. since: all others are as new as that. at: when.
+    lists: with what else was read then. ended: those that do not change any more. since: all
+    others are as new as that. at: when.
     instances: those on the host, as they were read last.
     """
 
     fence_id: str
+    lists: Listed
     ended: Mapping[int, Migration]
     since: datetime
     at: float
@@ -74,6 +85,21 @@ class Lists:
     def keep(self, nodes: Iterable[str]) -> None:
         """Forget all other nodes."""
         self._whole = {node: self._whole[node] for node in nodes if node in self._whole}
+
+    def note(self, record: Record, lists: Listed, at: float) -> None:
+        """Take note of what was read of this record's host. at: when that began, by the clock."""
+        long_ago = record.fenced - _LONG_AGO
+        ended = {m.id: m for m in lists.rows if m.status not in OPEN and _before(m, long_ago)}
+        others = [m.created for m in lists.rows if m.id not in ended and m.created]
+        since = min([long_ago, *others])
+        self._whole[record.node] = _Whole(record.fence_id, lists, ended, since, at, lists.instances)
+
+    def recent(self, record: Record) -> Listed | None:
+        """What was read of its host a moment ago, whole; None if nothing was."""
+        whole = self._whole.get(record.node)
+        if whole is None or whole.fence_id != record.fence_id:
+            return None
+        return whole.lists if self._clock() < whole.at + JUST_NOW else None
 
     def read(
         self,
@@ -121,20 +147,14 @@ class Lists:
 
     def _still_good(self, record: Record, now: float) -> _Whole | None:
         whole = self._whole.get(record.node)
-        fits = whole and whole.fence_id == record.fence_id and now < whole.at + _WHOLE
-        return whole if fits else None
+        if whole is None or whole.fence_id != record.fence_id or now >= whole.at + _WHOLE:
+            return None
+        return whole if whole.since >= record.fenced - _HISTORY else None
 
     def _read_whole(self, host: str, record: Record) -> Listed:
+        at = self._clock()
         found = listed(self._compute, host)
-        long_ago = record.fenced - _LONG_AGO
-        ended = {m.id: m for m in found.rows if m.status not in OPEN and _before(m, long_ago)}
-        others = [m.created for m in found.rows if m.id not in ended and m.created]
-        since = min([long_ago, *others])
-        self._whole.pop(record.node, None)
-        if since >= record.fenced - _HISTORY:
-            self._whole[record.node] = _Whole(
-                record.fence_id, ended, since, self._clock(), found.instances
-            )
+        self.note(record, found, at)
         return found
 
     def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:
@@ -144,3 +164,29 @@ class Lists:
 
 def _before(migration: Migration, moment: datetime) -> bool:
     return migration.created is not None and migration.created < moment
+
+
+def look_up(
+    compute: Compute,
+    gone: Iterable[str],
+    last: Mapping[str, Migration],
+    moved: dict[str, Instance | None],
+) -> None:
+    """What became of instances that left their host: one list for those that came up together,
+    a question each for what that does not show.
+
+    last: the newest evacuation of each. moved: where to put it; None for one that is no more.
+    Raises ComputeApiError.
+    """
+    gone = set(gone)
+    arrived = [
+        row.updated
+        for instance in gone - moved.keys()
+        if (row := last.get(instance)) and row.status == DONE and row.updated
+    ]
+    found: dict[str, Instance] = {}
+    if len(arrived) >= _MANY:
+        changed = compute.instances_changed(min(arrived) - _SKEW)
+        found = {i.id: i for i in changed if i.vm_state not in GOING_AWAY}
+    for instance in gone:
+        moved[instance] = found.get(instance) or compute.instance(instance)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import (
     DONE,
-    GOING_AWAY,
     IN_FLIGHT,
     REBUILDING,
     ComputeService,
@@ -26,19 +25,13 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host
 from novaha.evacuator.destinations import Destinations
-from novaha.evacuator.lists import Listed, Lists
+from novaha.evacuator.lists import Listed, Lists, look_up
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
 from novaha.evacuator.surroundings import Surroundings
 
 _RESTART = 60.0
 """Seconds that nova-compute gets to start and to close its evacuations."""
-
-_MANY = 3
-"""Instances for which one list is less work for Nova than a question each."""
-
-_SKEW = timedelta(seconds=10)
-"""By how much the clocks of Nova's services may differ."""
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
@@ -105,13 +98,21 @@ class Observer:
         self._around.look_who_is_back(records, memory)
         gathering = self._gathering(records, memory)
         views = {
-            node: self._named(record, memory[node], services, problem, gathering=gathering)
+            node: self._named(record, memory[node], services, problem)
             for node, record in records.items()
             if node not in pending
         }
+        given = {node: found.lists for node, found in ahead.items()}
+        for node, view in views.items():
+            if gathering and self._can_wait(view) and node not in given:
+                if recent := self._lists.recent(view.record):
+                    given[node] = recent
+                else:
+                    waiting = "waiting until Nova knows of the other dead hosts"
+                    views[node] = replace(view, problem=waiting, held=True)
         to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
         self._lists.keep(views)
-        unread = {node: host for node, host in to_list.items() if node not in ahead}
+        unread = {node: host for node, host in to_list.items() if node not in given}
         lists = self._lists.read(unread, records, later)
 
         def look(record: Record) -> HostView:
@@ -121,7 +122,7 @@ class Observer:
                 return self._pending(record, memory[node], history.result(), levels.result())
             view = views[node]
             if node in to_list:
-                of_host = (lambda: ahead[node].lists) if node in ahead else (lambda: lists(node))
+                of_host = (lambda: given[node]) if node in given else (lambda: lists(node))
                 return self._running(view, services, memory[node], of_host)
             over = record.state is RecoveryState.RECOVERED and not view.problem
             return self._recovered(view, memory[node]) if over else view
@@ -195,8 +196,6 @@ class Observer:
         memory: HostMemory,
         services: Mapping[str, ComputeService],
         problem: str,
-        *,
-        gathering: bool,
     ) -> HostView:
         """A host with its service, as far as Nova tells."""
         view = self._seen(record, memory)
@@ -206,11 +205,7 @@ class Observer:
             host = self._names.host(record.node, frozenset(services))
         except NovahaError as error:
             return replace(view, problem=str(error))
-        view = replace(view, host=host, service=services[host])
-        if gathering and self._can_wait(view):
-            waiting = "waiting until Nova knows of the other dead hosts"
-            return replace(view, problem=waiting, held=True)
-        return view
+        return replace(view, host=host, service=services[host])
 
     def _unread(self, view: HostView, error: ComputeApiError) -> HostView:
         self.nova_problem = str(error)
@@ -229,7 +224,9 @@ class Observer:
     def _can_wait(view: HostView) -> bool:
         """Whether nothing will be asked for before the others are told: not worth reading yet."""
         told = view.record.before is not None and bool(view.service and view.service.forced_down)
-        return told and view.mine and view.record.state is RecoveryState.RUNNING
+        return (
+            told and not view.problem and view.mine and view.record.state is RecoveryState.RUNNING
+        )
 
     def _begin_fencings(self) -> tuple[Future[History], Future[Levels]]:
         submit = self._pool.submit
@@ -258,6 +255,7 @@ class Observer:
         ahead = self._ahead.take(view.node)
         if ahead is None:
             return view  # it is claimed all the same
+        self._lists.note(view.record, ahead.lists, ahead.at)
         host = self._names.host(view.node, frozenset(ahead.services))
         read = replace(view, host=host, service=ahead.services[host])
         read = self._running(read, ahead.services, memory, lambda: ahead.lists)
@@ -287,7 +285,7 @@ class Observer:
         memory.saw_migrations(rows, now)
         self._destinations.find_receivers(view, instances, rows, memory)
         on_host = {instance.id for instance in instances}
-        self._look_up(memory.to_look_up(rows, on_host), newest(rows), memory)
+        look_up(self._compute, memory.to_look_up(rows, on_host), newest(rows), memory.moved)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._around.note_online(view.node, memory, now)
@@ -315,21 +313,6 @@ class Observer:
             failures=dict(memory.failures),
             online_for=None if memory.online_since is None else now - memory.online_since,
         )
-
-    def _look_up(self, gone: set[str], last: Mapping[str, Migration], memory: HostMemory) -> None:
-        """What became of instances that left the host: one list for those that came up together,
-        a question each for what that does not show."""
-        arrived = [
-            row.updated
-            for instance in gone - memory.moved.keys()
-            if (row := last.get(instance)) and row.status == DONE and row.updated
-        ]
-        listed: dict[str, Instance] = {}
-        if len(arrived) >= _MANY:
-            changed = self._compute.instances_changed(min(arrived) - _SKEW)
-            listed = {i.id: i for i in changed if i.vm_state not in GOING_AWAY}
-        for instance in gone:
-            memory.moved[instance] = listed.get(instance) or self._compute.instance(instance)
 
     def _watch(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from novaha.evacuator.ahead import AT_ONCE, ReadAhead
+from tests.fakes.cluster import Inline
 from tests.fakes.nova import FakeNova
 
 HOSTS = frozenset(f"compute-{number}" for number in range(40))
@@ -31,8 +32,22 @@ def test_a_rack_does_not_pile_questions_up_before_a_nova_that_does_not_answer() 
     for node in sorted(HOSTS):
         ahead.begin(node, HOSTS)
         assert ahead.take(node) is None
-    assert len(pool.asked) == AT_ONCE
+    asked = len(pool.asked)
+    assert AT_ONCE - 2 < asked <= AT_ONCE
     for future in pool.asked:
         future.set_result([])
     ahead.begin("compute-1", HOSTS)
-    assert len(pool.asked) == AT_ONCE + 2
+    assert len(pool.asked) == asked + 2
+
+
+def test_one_list_of_the_services_serves_nodes_that_die_together() -> None:
+    nova, now = FakeNova(), [0.0]
+    for host in ("compute-1", "compute-2"):
+        nova.add_host(host)
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    for later in (0.0, 0.5, 1.6):
+        now[0] = later
+        ahead.begin("compute-1" if later != 0.5 else "compute-2", HOSTS)
+        if later:
+            assert ahead.take("compute-1") is not None
+    assert nova.calls.count("services") == 2

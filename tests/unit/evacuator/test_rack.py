@@ -102,17 +102,41 @@ def test_the_first_requests_of_several_hosts_follow_in_one_turn() -> None:
     assert len(site.nova.requests) == 3
 
 
-def test_who_was_told_first_does_not_wait_longer_than_who_was_told_last() -> None:
-    """The turn that told the last of them did not read the first: it is read at once."""
+def test_the_first_requests_need_no_second_reading() -> None:
+    """Nothing was asked for since the hosts were read, a moment ago."""
     site = three_with_an_instance()
     for host in RACK[:3]:
         site.fence(host, confirmed=False)
     assert site.loop is not None
     for host in RACK[:3]:
+        site.nova.advance(0.5)
         site.confirm(host)
-        pause = site.loop.turn([host])
-        assert pause == (0.0 if host != RACK[1] else pause)
-    assert pause == 0.0
+        site.loop.turn([host])
+    assert {instance for _, instance in site.nova.requests} == {f"run-{h}" for h in RACK[:3]}
+    before = site.nova.calls[: site.nova.calls.index("evacuate")]
+    assert before.count("instances_on") == before.count("evacuations_from") == 3
+
+
+def test_who_was_told_first_does_not_wait_longer_than_who_was_told_last() -> None:
+    """Where it has been too long since it was read, it is read at once."""
+    site = three_with_an_instance()
+    swap = site.records.swap
+
+    def slow(old: Record, new: Record) -> None:
+        site.nova.advance(1.0 if old.node == RACK[0] else 0.0)
+        swap(old, new)
+
+    site.records.swap = slow  # type: ignore[method-assign]
+    for host in RACK[:3]:
+        site.fence(host, confirmed=False)
+    assert site.loop is not None
+    site.confirm(RACK[0])
+    site.loop.turn([RACK[0]])
+    site.nova.advance(2.5)
+    for host in RACK[1:3]:
+        site.confirm(host)
+    assert site.loop.turn(RACK[1:3]) == 0.0
+    assert {instance for _, instance in site.nova.requests} == {f"run-{h}" for h in RACK[1:3]}
     site.loop.turn()
     assert {instance for _, instance in site.nova.requests} == {f"run-{h}" for h in RACK[:3]}
 
