@@ -119,7 +119,7 @@ def plan(
     last = preparing | gathering if preparing else preparing
     steps += [evacuate for evacuate in asked if evacuate.node not in last]
     then = tuple(evacuate for evacuate in asked if evacuate.node in last)
-    busy = {evacuate.node for evacuate in asked}
+    busy = {evacuate.node for evacuate in asked} | (gathering if untold else set())
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
     later = frozenset(r.record.node for r in reports if _waits_for_others(r, far))
     more = len(asked) < wishes

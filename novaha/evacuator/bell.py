@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from novaha.evacuator.server import share
@@ -12,9 +13,13 @@ _LONGEST = 4096
 
 
 class Bell:
-    """Rung when there may be work."""
+    """Rung when there may be work.
 
-    def __init__(self) -> None:
+    hear: called at once for each node whose fencing has ended, by whoever rings.
+    """
+
+    def __init__(self, hear: Callable[[str], None] = lambda node: None) -> None:
+        self._hear = hear
         self._rung = threading.Event()
         self._lock = threading.Lock()
         self._nodes: set[str] = set()
@@ -25,6 +30,8 @@ class Bell:
             if node:
                 self._nodes.add(node)
             self._rung.set()
+        if node:
+            self._hear(node)
 
     def wait(self, seconds: float) -> bool:
         """Wait so long at most; whether it was rung since the nodes were taken."""

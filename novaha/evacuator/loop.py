@@ -104,7 +104,8 @@ class Loop:
         self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
-        self.bell = Bell()
+        # A turn that is under way is not waited for.
+        self.bell = Bell(observer.read_ahead)
         self.stopping = threading.Event()
         self.turned_at = clock()
         self.problem = ""

@@ -117,6 +117,29 @@ def test_the_first_requests_need_no_second_reading() -> None:
     assert before.count("instances_on") == before.count("evacuations_from") == 3
 
 
+def test_nova_is_read_for_the_next_host_while_a_turn_is_under_way() -> None:
+    site = three_with_an_instance()
+    loop = site.loop
+    assert loop is not None
+    swap, seen = site.records.swap, list[str]()
+
+    def ring_meanwhile(old: Record, new: Record) -> None:
+        if old.node == RACK[0] and not seen:
+            site.fence(RACK[1])
+            site.nova.calls.clear()
+            loop.bell.ring(RACK[1])
+            seen.extend(site.nova.calls)
+        swap(old, new)
+
+    site.records.swap = ring_meanwhile  # type: ignore[method-assign]
+    site.fence(RACK[0])
+    loop.turn([RACK[0]])
+    assert seen == ["services", "instances_on", "evacuations_from"]
+    loop.turn(loop.bell.take())
+    assert site.nova.calls.count("instances_on") == 1
+    assert {instance for _, instance in site.nova.requests} >= {f"run-{RACK[1]}"}
+
+
 def test_who_was_told_first_does_not_wait_longer_than_who_was_told_last() -> None:
     """Where it has been too long since it was read, it is read at once."""
     site = three_with_an_instance()
