@@ -238,9 +238,10 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool
     if ours_forced:
         steps.append(Unforce(view.node))
         return report("returning to service")
-    if not service.up and not service.forced_down:
+    to_enable = model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service)
+    if not service.forced_down and (not service.up or (to_enable and not view.heard)):
         # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
-        # that it believes up.
+        # that it believes up. By a heartbeat of before its death it may cease to at any moment.
         return report("recovered; waiting for Nova to see its nova-compute up")
     if service.up:
         judged = [judge.left_behind(instance) for instance in view.instances]
@@ -248,7 +249,7 @@ def _recovered(view: HostView, judge: Judge, steps: list[Step], *, certain: bool
         steps += [judgement.step for judgement in judged if judgement.step is not None]
         if any(i.progress not in FINAL for i in left):
             return report("bringing up what stayed on it")
-    if model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service):
+    if to_enable:
         steps.append(Enable(view.node))
         return report("returning to service")
     if not certain:

@@ -119,6 +119,7 @@ class HostView:
         that out yet. Monotonic seconds.
     unanswered_resets: the same for instances whose state was to be reset to `error`.
     alive: nova-compute was seen to run since the recovery was over.
+    heard: Nova has had a heartbeat of it since it was told that it may be up.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
     settled_before: the turn before came to the end too, from an earlier reading.
@@ -151,6 +152,7 @@ class HostView:
     unanswered_at: float = float("-inf")
     unanswered_resets: Mapping[str, float] = field(default_factory=dict)
     alive: bool = False
+    heard: bool = False
     online_for: float | None = None
     quiet_until: float = 0.0
     settled_before: bool = False

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from novaha.core.model import DONE, FAILED, IN_FLIGHT, EvacuationLog, Instance, Migration, newest
+from novaha.core.model import (
+    DONE,
+    FAILED,
+    IN_FLIGHT,
+    ComputeService,
+    EvacuationLog,
+    Instance,
+    Migration,
+    newest,
+)
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 
 _BEATS = 2
@@ -71,6 +80,8 @@ class HostMemory:
     _beats: int = 0
     _had_unfinished: bool = False
     _alive: bool = False
+    _let_up: datetime | None = None
+    _heard: bool = False
 
     def saw_migrations(self, migrations: Iterable[Migration], now: float) -> None:
         """Take note of evacuations that failed or finished since the last turn.
@@ -163,6 +174,19 @@ class HostMemory:
         """Whether nova-compute was seen to run since the recovery was over."""
         return self._alive
 
+    def heard(self, service: ComputeService) -> bool:
+        """Whether there was a heartbeat since Nova was told that nova-compute may be up.
+
+        Compared with itself, see `saw_heartbeat`; that Nova was told is a change of its own.
+        """
+        if service.forced_down:
+            self._let_up, self._heard = None, False
+        elif self._let_up is None:
+            self._let_up = service.last_seen
+        elif service.last_seen is not None and service.last_seen > self._let_up:
+            self._heard = True
+        return self._heard
+
     def is_silent(self, last_seen: datetime | None, *, off: bool) -> bool:
         """Whether nothing can have become of the host since it was looked at last.
 
@@ -201,6 +225,7 @@ class HostMemory:
         self._beats = 0
         self._had_unfinished = False
         self._alive = False
+        self._let_up, self._heard = None, False
         self.ended = False
         self.left = None
         self.rows = None

@@ -375,6 +375,7 @@ class Observer:
                 else memory.first_seen,
             ),
             alive=alive,
+            heard=memory.heard(service),
         )
 
 

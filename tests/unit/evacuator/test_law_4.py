@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from novaha.core.errors import RefusedError
+from novaha.core.model import ComputeService
 from tests.unit.evacuator.sites import recovered, site_with
 
 
@@ -30,6 +31,27 @@ def test_law_4_not_returned_before_nova_compute_runs() -> None:
     host = site.nova.hosts["compute-1"]
     assert (host.forced_down, host.enabled) == (False, True)
     assert not host.hidden, "enabled before Nova saw it up: no instance is scheduled to it"
+
+
+def test_law_4_a_heartbeat_of_before_the_death_is_none() -> None:
+    """Found on the lab: Nova believes a host up for a while that is back at once, and tells its
+    nova-compute of being enabled only while it does. Too late by a moment, the host stays hidden
+    from the scheduler until nova-compute starts again."""
+    site = site_with()
+    enable, beaten = site.nova.enable, list[bool]()
+
+    def enabled(service: ComputeService) -> None:
+        beaten.append(site.nova.hosts["compute-1"].last_beat > booted)
+        enable(service)
+
+    site.nova.enable = enabled  # type: ignore[method-assign]
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    booted = site.nova.now
+    assert booted < 30  # Nova has not noticed yet
+    site.boot("compute-1")
+    site.run_until(lambda: "compute-1" not in site.records.attributes)
+    assert beaten == [True]
 
 
 def test_law_4_our_own_changes_of_the_service_are_no_heartbeat() -> None:
