@@ -30,8 +30,8 @@ FLOOR, SINGLE = "floor", "one after the other"
 class Run:
     """One recovery. by: NOVAHA, or how many requests the bare loop has out at a time.
 
-    seconds: until Nova had the last instance in place, from the first accepted request where one
-    host died, from the end of the last fencing where several did. known: until novaha knew.
+    seconds: from the first accepted request until Nova had the last instance in place. known: until
+    novaha knew. since_fencing: like seconds, from the end of the last fencing.
     missing: instances that the bare loop lost, Nova had them in ERROR; that is no floor.
     """
 
@@ -40,6 +40,7 @@ class Run:
     size: int
     seconds: float
     known: float = 0.0
+    since_fencing: float = 0.0
     missing: int = 0
     story: Story | None = None
 
@@ -77,7 +78,11 @@ class Recoveries:
 
     def of(self, by: int, what: str) -> tuple[float, ...]:
         """The seconds of these runs, of those that lost nothing."""
-        return tuple(run.seconds for run in self.all_of(by, what) if not run.missing)
+        return tuple(run.seconds for run in self.whole(by, what))
+
+    def whole(self, by: int, what: str) -> list[Run]:
+        """These runs, without those that lost something."""
+        return [run for run in self.all_of(by, what) if not run.missing]
 
     def all_of(self, by: int, what: str) -> list[Run]:
         """These runs."""
@@ -90,9 +95,10 @@ class Recoveries:
             raise BenchError(f"{len(elsewhere)} instances are not on {', '.join(hosts)}")
         if by == NOVAHA:
             story = self.bench.recovered(self.instances, *hosts)
-            begun = min(story.accepted) if what == ONE else story.fenced
+            begun = min(story.accepted)
             known = story.when("settled", max) - begun
-            return Run(by, what, self.size, story.in_place - begun, known, story=story)
+            whole = story.in_place - story.fenced
+            return Run(by, what, self.size, story.in_place - begun, known, whole, story=story)
         ordered = sorted(self.instances, key=lambda i: (servers[i].host, i))
         # From every host in turn, as novaha does.
         groups = [list(g) for _, g in itertools.groupby(ordered, lambda i: servers[i].host)]
@@ -107,8 +113,9 @@ class Recoveries:
                     begun = min(evacuate_all(turns, by))
             except MissingError as error:
                 missing = error.count
-        since = begun if what == ONE else ended
-        return Run(by, what, self.size, story.in_place - since, missing=missing)
+        whole = story.in_place - ended
+        seconds = story.in_place - begun
+        return Run(by, what, self.size, seconds, since_fencing=whole, missing=missing)
 
 
 DONE: dict[int, Recoveries] = {}
@@ -142,7 +149,9 @@ def measure(
                 took = f"{run.missing} instances lost" if run.missing else f"{run.seconds:.1f} s"
                 say(f"{run.what}: {took}{known}")
     for what in whats:
-        yield _case(recoveries, by, what)
+        case = _case(recoveries, by, what)
+        yield case
+        yield _since_fencing(recoveries, case, what)
         lost: dict[str, tuple[float, ...]] = {}
         for who in by:
             missing = tuple(float(run.missing) for run in recoveries.all_of(who, what))
@@ -175,14 +184,22 @@ def _case(recoveries: Recoveries, by: tuple[int, ...], what: str) -> Case:
     )
 
 
+def _since_fencing(recoveries: Recoveries, case: Case, what: str) -> Case:
+    """The same with what comes before the first request."""
+    best = int(case.details["requests at a time of the floor"])
+    runs = {who: [r.since_fencing for r in recoveries.whole(who, what)] for who in (NOVAHA, best)}
+    beside = {FLOOR: tuple(runs[best])} if best else {}
+    return Case(f"{case.name}, since the last fencing", "s", tuple(runs[NOVAHA]), beside)
+
+
 def mark(size: int) -> Mark:
     """The mark for a number of instances."""
     return Mark(
         id=2,
         title=f"Time to recover {size} instances",
-        measured="Of one host: from the first request that Nova accepted until Nova's tables have "
-        "the last instance elsewhere as it was before. Of four hosts at once: from the end of the "
-        "last fencing.",
+        measured="From the first request that Nova accepted until Nova's tables have the last "
+        "instance elsewhere as it was before; and from the end of the last fencing, in which the "
+        "bare loop writes no record.",
         beside="The floor: the same requests by a bare loop that does nothing else, after the same "
         "failure; with 1 and 8 out at a time, and the better of both. One after the other is how "
         "the older agents send them.",

@@ -82,9 +82,9 @@ class Actor:
         """How many hosts there are to which instances may go.
 
         Requests that overlap compete for the same few: Placement turns claims away that meet
-        others (measured: facts.md).
+        others (measured: facts.md). With two hosts for each they seldom meet.
         """
-        self._throttle.limit(hosts)
+        self._throttle.limit(hosts // 2)
 
     def owns(self, owned: dict[str, str], at: float) -> None:
         """What was read: the fence ids that this evacuator works on, by node, and when."""

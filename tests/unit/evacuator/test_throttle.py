@@ -60,8 +60,8 @@ def test_few_hosts_to_go_to_are_asked_for_one_by_one(hosts: int, together: int) 
             out.close()
 
 
-@pytest.mark.parametrize(("others", "most"), [(1, 1), (3, 3)])
-def test_no_more_requests_are_out_than_there_are_hosts_to_go_to(others: int, most: int) -> None:
+@pytest.mark.parametrize(("others", "most"), [(1, 1), (6, 3)])
+def test_requests_that_are_out_have_two_hosts_each_to_go_to(others: int, most: int) -> None:
     """Those that died are none of them, whatever Nova believes."""
     with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(8) as senders:
         site = site_with(running=8, hosts=2 + others, pools=(pool, senders))
