@@ -212,5 +212,5 @@ def mark(size: int) -> Mark:
 
 def _measure(size: int, quick: bool, say: Say) -> Iterator[Case]:
     if quick or size > _MANY:
-        return measure(size, (8,), 1, say)
+        return measure(size, (1,), 1, say)
     return measure(size, (1, 8), 3 if size < _MANY else 2, say)
