@@ -39,7 +39,8 @@ _EVACUATOR = [
         "max_requests",
         default=8,
         min=1,
-        help="Most requests to Nova's API at once; fewer while it is slow or turns some away.",
+        help="Most requests to Nova's API at once; fewer while it is slow or turns some away, and "
+        "one for every two hosts that take instances.",
     ),
     cfg.FloatOpt(
         "answer_wait",
