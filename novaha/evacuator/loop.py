@@ -43,10 +43,6 @@ _REST = 8.0
 """Pause between two turns with work, as a multiple of the time that reading takes."""
 
 
-_ARRIVAL = 3.0
-"""Seconds within which hardly an instance comes up that was asked for."""
-
-
 _AT_ONCE = 2.0
 """Seconds of steps after which is looked again."""
 
@@ -190,7 +186,7 @@ class Loop:
         if not sent and not _busy(views):
             return self._pace.idle
         # Where Nova is busy, to look at it all the time would only keep it from its work.
-        rest = max(cost * _REST, _ARRIVAL if _all_asked_for(decided) else 0.0)
+        rest = self._pace.idle if _only_moves(decided) else cost * _REST
         return max(self._pace.busy, min(self._pace.idle, rest))
 
     def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
@@ -343,15 +339,16 @@ class Loop:
                     )
 
 
-def _all_asked_for(decided: Plan) -> bool:
-    """Whether something was asked for in this turn, and nothing else waits for the next."""
+def _only_moves(decided: Plan) -> bool:
+    """Whether all that is left was asked for: nothing is to be done before it has come up."""
+    begun = {step.node for step in decided.steps if isinstance(step, Prepare)}
+    pending = {r.record.node for r in decided.reports if r.record.state is RecoveryState.PENDING}
+    if decided.more or pending - begun:
+        return False
     asked = {s.instance for s in (*decided.steps, *decided.then) if isinstance(s, Evacuate)}
-    left = (i for report in decided.reports for i in report.instances if i.progress not in FINAL)
-    return (
-        bool(asked)
-        and not decided.more
-        and all(i.progress is Progress.MOVING or i.id in asked for i in left)
-    )
+    left = [i for report in decided.reports for i in report.instances if i.progress not in FINAL]
+    moves = all(i.progress is Progress.MOVING or i.id in asked for i in left)
+    return moves and bool(asked or left)
 
 
 def _busy(views: list[HostView]) -> bool:
