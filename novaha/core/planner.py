@@ -59,7 +59,7 @@ def plan(
       way, none to a second living host when it may be running on one, and never more than
       `max_in_flight` on the move in all; and none by an `aged` list (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
-      of another host was on its way here (law 5);
+      of another host was on its way here; and by no `aged` list (law 5);
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
       (laws 4 and 6).
 
@@ -99,8 +99,12 @@ def plan(
         if not wanted and now >= view.quiet_until and _may_complete(view, report):
             closable.append((view, report))
     final = frozenset(i.id for r in reports for i in r.instances if i.progress in FINAL)
+    open_: set[str] = set()
     for view, report in closable:
         if _may_be_destination(view, ordered, final):
+            open_.add(view.node)
+            continue
+        if view.aged:
             continue
         ended.add(view.node)
         if view.settled_before:
@@ -121,9 +125,9 @@ def plan(
     then = tuple(evacuate for evacuate in asked if evacuate.node in last)
     busy = {evacuate.node for evacuate in asked} | (gathering if untold else set())
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
-    later = frozenset(r.record.node for r in reports if _waits_for_others(r, far))
+    later = open_ | {r.record.node for r in reports if _waits_for_others(r, far)}
     more = len(asked) < wishes
-    return Plan(tuple(steps), tuple(reports), frozenset(ended), then, later, more)
+    return Plan(tuple(steps), tuple(reports), frozenset(ended), then, frozenset(later), more)
 
 
 def _to_be_told(view: HostView) -> bool:

@@ -137,7 +137,8 @@ class Plan:
 
     steps: to be taken in this order. then: requests for when every Prepare among them has
     succeeded, and only then. reports: one a host. ended: hosts with nothing left to do. later:
-    hosts for which nothing will be asked for in the next turn either, because others come first.
+    hosts for which nothing will be asked for in the next turn either, because others come first,
+    or because nothing is left to do before others have come to their end.
     more: there are requests that have to wait.
     """
 
