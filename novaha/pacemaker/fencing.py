@@ -62,7 +62,7 @@ class History:
             and event.completed is not None
             and event.completed >= moment
             for event in self._events
-            if event.target == node
+            if event.target.lower() == node.lower()  # as Pacemaker compares them
         )
 
 

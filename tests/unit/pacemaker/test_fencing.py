@@ -54,6 +54,13 @@ def test_law_1_confirmed_by_a_success_since_the_record(events: list[str], confir
     )
 
 
+def test_law_1_the_history_of_all_nodes_confirms_only_the_one_that_was_fenced() -> None:
+    """Names compare as Pacemaker compares them: in any case."""
+    history = FenceHistory(Printed(event("off", "success", "2026-11-21 00:11:13Z"))).history()
+    assert history.confirmed_since("Compute-1", FENCED)
+    assert not history.confirmed_since("compute-10", FENCED)
+
+
 def test_a_fencing_under_way_is_something() -> None:
     assert FenceHistory(Printed(event("off", "pending"))).anything_since("compute-1", FENCED)
     assert not FenceHistory(Printed()).anything_since("compute-1", FENCED)
