@@ -96,10 +96,8 @@ class Lists:
 
     def recent(self, record: Record) -> Listed | None:
         """What was read of its host a moment ago, whole; None if nothing was."""
-        whole = self._whole.get(record.node)
-        if whole is None or whole.fence_id != record.fence_id:
-            return None
-        return whole.lists if self._clock() < whole.at + JUST_NOW else None
+        whole = self._read_within(JUST_NOW, record)
+        return whole.lists if whole else None
 
     def read(
         self,
@@ -113,8 +111,7 @@ class Lists:
 
         Returns what gives the lists of one node, or raises ComputeApiError for it.
         """
-        now = self._clock()
-        whole = {n: w for n in wanted if (w := self._still_good(records[n], now)) is not None}
+        whole = {n: w for n in wanted if (w := self._still_good(records[n])) is not None}
         if len(whole) < _SEVERAL:
             whole = {}
         alone = {
@@ -145,11 +142,15 @@ class Lists:
 
         return tell
 
-    def _still_good(self, record: Record, now: float) -> _Whole | None:
+    def _still_good(self, record: Record) -> _Whole | None:
+        whole = self._read_within(_WHOLE, record)
+        return whole if whole and whole.since >= record.fenced - _HISTORY else None
+
+    def _read_within(self, seconds: float, record: Record) -> _Whole | None:
         whole = self._whole.get(record.node)
-        if whole is None or whole.fence_id != record.fence_id or now >= whole.at + _WHOLE:
+        if whole is None or whole.fence_id != record.fence_id:
             return None
-        return whole if whole.since >= record.fenced - _HISTORY else None
+        return whole if self._clock() < whole.at + seconds else None
 
     def _read_whole(self, host: str, record: Record) -> Listed:
         at = self._clock()
