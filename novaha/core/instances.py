@@ -175,7 +175,7 @@ class Judge:
         return self._view.unchanged_for.get(instance, 0.0) >= self._policy.stuck_after
 
     def _died(self, evacuation: Migration) -> bool:
-        """Whether its destination has gone down since, so that nothing comes of it any more."""
+        """Whether nothing comes of it any more: its destination has gone down since, say."""
         return evacuation.destination in self._overview.dead or evacuation.id in self._view.lost
 
     def _pinned(self, instance: Instance) -> str | None:
@@ -183,10 +183,9 @@ class Judge:
         rows = [m for m in self._view.migrations if m.instance == instance.id and self._is_ours(m)]
         rows = [m for m in sorted(rows, key=lambda m: -m.id) if m.destination]
         for migration in rows:
-            unfinished = migration.status in (*model.IN_FLIGHT, model.DONE) or (
-                migration.status == "completed" and instance.task_state in model.REBUILDING
-            )
-            if unfinished and not self._died(migration):
+            # Closed, and the instance is here: the source came back before it was brought up.
+            open_ = migration.status in (*model.OPEN, model.CLOSED)
+            if open_ and not self._died(migration):
                 return migration.destination
         if left := self._left_on(rows):
             return left

@@ -47,6 +47,9 @@ DONE = "done"
 OPEN = IN_FLIGHT | {DONE}
 """The migration states that may change."""
 
+CLOSED = "completed"
+"""Closed by the source when it returned; what was still going on then goes on (measured)."""
+
 FAILED = frozenset({"error", "failed", "cancelled"})
 
 POWER_SHUTDOWN = 4

@@ -107,7 +107,8 @@ class HostView:
         None for one that Nova no longer has.
     migrations: the evacuations away from this host.
     receivers: for instances that were being migrated live when the host died, where to.
-    lost: ids of unfinished evacuations whose destination was fenced since and may be back.
+    lost: ids of evacuations that are shown as open or closed, and of which nothing comes any more:
+        their destination was fenced since and may be back, or Nova's log says that they ended.
     attempts, nudges, failures: what this evacuator asked for, and what came of it.
     done_since: when an instance was first seen to be moved, monotonic seconds.
     unchanged_for: seconds for which Nova was up, an instance's evacuation did not change, and no

@@ -10,6 +10,7 @@ from novaha.core.errors import NovahaError
 from novaha.core.instances import belongs
 from novaha.core.model import (
     AFTER_BOOT,
+    CLOSED,
     DONE,
     FAILED,
     IN_FLIGHT,
@@ -71,7 +72,7 @@ class Destinations:
         left = {
             row.instance: row.id
             for row in sorted(rows, key=lambda row: row.id)
-            if row.status == DONE or (row.status == "completed" and row.destination)
+            if row.status == DONE or (row.status == CLOSED and row.destination)
         }
         return {
             live.instance: live
@@ -101,6 +102,26 @@ class Destinations:
             if fault or shown or memory.fault_asked[row.id] >= _ASK:
                 memory.faults[row.id] = fault or shown
 
+    def find_ended(
+        self,
+        view: HostView,
+        instances: Iterable[Instance],
+        rows: list[Migration],
+        memory: HostMemory,
+    ) -> None:
+        """Which of the evacuations that the host closed when it returned had come to their end.
+
+        The others may go on though neither the migration nor the instance shows it: what was
+        brought up, and moved back, looks the same.
+        """
+        on_host = {instance.id for instance in instances}
+        for row in newest(rows).values():
+            doubtful = row.status == CLOSED and row.destination and belongs(row, view.record)
+            if not doubtful or row.instance not in on_host or row.id in memory.lost:
+                continue
+            if self._compute.evacuation_log(row.instance, row.created).over:
+                memory.lost.add(row.id)
+
     def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
         """Which migrations died with a destination that is back: nothing in Nova tells.
 
@@ -115,8 +136,7 @@ class Destinations:
             for row in memory.with_destinations(rows)
             if AFTER_BOOT.search(memory.faults.get(row.id, "not failed"))
             or (
-                row.status in (*IN_FLIGHT, "completed")
-                and (row.id not in last or row.instance in still)
+                row.status in (*IN_FLIGHT, CLOSED) and (row.id not in last or row.instance in still)
             )
         ]
         doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from novaha.core.model import (
+    CLOSED,
     DONE,
     FAILED,
     IN_FLIGHT,
@@ -32,7 +33,8 @@ class HostMemory:
     from_the_start: the one that it claimed before anybody had asked Nova for anything in it.
     attempts, nudges: the last request for each instance, to evacuate it and other ones.
     receivers: the live migrations of instances that were being migrated, None for the others.
-    lost: ids of migrations of either kind whose destination was fenced since.
+    lost: ids of migrations of either kind of which nothing comes any more: their destination was
+        fenced since, or Nova's log says that they ended.
     faults: why evacuations failed at their destination, by their ids; fault_asked: how often
         Nova was asked.
     logs: what Nova's log of actions tells of evacuations that stand still now.
@@ -213,7 +215,7 @@ class HostMemory:
         failed = {
             row.instance
             for row in newest(rows).values()
-            if row.status in FAILED or (row.status == "completed" and row.destination is None)
+            if row.status in FAILED or (row.status == CLOSED and row.destination is None)
         }
         if self.owned_fence_id != fence_id:
             return failed

@@ -290,6 +290,7 @@ class Observer:
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._around.note_online(view.node, memory, now)
         self._destinations.find_faults(view, instances, rows, memory)
+        self._destinations.find_ended(view, instances, rows, memory)
         self._destinations.find_lost(rows, frozenset(services), memory)
         return replace(
             view,

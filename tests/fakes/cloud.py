@@ -83,6 +83,7 @@ class Cloud:
     left: guests that failed evacuations left behind, instance and host. reasons: of evacuations
         that failed at their destination, by their ids.
     failed_actions: instances whose newest evacuation has an error in their log of actions.
+    arrived: ids of evacuations that have come to their end.
     deleted: how many instances were deleted.
     changed: when each instance was last changed.
     """
@@ -101,6 +102,7 @@ class Cloud:
     left: set[tuple[str, str]] = field(default_factory=set)
     reasons: dict[int, str] = field(default_factory=dict)
     failed_actions: set[str] = field(default_factory=set)
+    arrived: set[int] = field(default_factory=set)
     deleted: int = 0
     changed: dict[str, float] = field(default_factory=dict)
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -328,6 +330,7 @@ class Cloud:
 
     def _arrived(self, flight: Flight) -> None:
         self.set(flight.instance, host=flight.destination)
+        self.arrived.add(flight.number)
         del self.flights[flight.number]
 
     def _fail(self, flight: Flight, status: str, fault: str = "") -> None:

@@ -111,6 +111,8 @@ class FakeNova(Cloud):
         newest = max(mine, key=lambda m: m.id, default=None)
         if instance in self.failed_actions or newest is None:
             return EvacuationLog(over=instance in self.failed_actions)
+        if newest.id in self.arrived:
+            return EvacuationLog(over=True, destination=newest.destination)
         flight = self.flights.get(newest.id)
         return EvacuationLog(over=False, destination=flight.destination if flight else None)
 

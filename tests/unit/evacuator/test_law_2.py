@@ -261,6 +261,45 @@ def test_law_2_also_when_that_host_is_back_before_anybody_looks() -> None:
     assert_moved(site)
 
 
+def closed_early(site: Site) -> str:
+    """Evacuated by hand from a dead host that is back before it is brought up, and dies again.
+
+    What had waited in the bus for that host ends its task.
+    """
+    site.nova.spawn_delay = 40
+    site.nova.crash("compute-1")
+    site.pass_time(20)
+    site.nova.foreign_evacuate("run-0")
+    site.pass_time(2)
+    site.boot("compute-1")
+    site.nova.set("run-0", task_state=None)
+    (flight,) = site.nova.flights.values()
+    return str(flight.destination)
+
+
+def test_law_2_a_source_that_was_back_closes_what_goes_on_all_the_same() -> None:
+    site = site_with(running=1)
+    destination = closed_early(site)
+    site.fence("compute-1")
+    site.run_until(lambda: len(site.nova.requests) == 1)
+    assert {f.wanted or f.destination for f in site.nova.flights.values()} == {destination}
+
+
+def test_law_2_what_was_brought_up_and_moved_back_may_go_anywhere() -> None:
+    site = site_with(running=1)
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    former = site.nova.instances["run-0"].host
+    site.run_until(lambda: site.boot("compute-1"))
+    site.run_until(lambda: site.records.read("compute-1") is None)
+    site.nova.set("run-0", host="compute-1")
+    site.nova.guests["run-0"] = {"compute-1"}
+    site.nova.hosts[former].room = 0
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    assert site.nova.instances["run-0"].host not in ("compute-1", former)
+
+
 def test_law_5_what_fails_to_spawn_may_go_anywhere_at_once() -> None:
     """Such a failure comes before the guest runs."""
     site = site_with(running=2)
