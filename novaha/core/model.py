@@ -29,7 +29,9 @@ AFTER_BOOT = re.compile(
 """How evacuations fail whose guest may run by then: nova-compute boots it, and then saves the
 instance; if that fails the guest stays (measured)."""
 
-GOING_AWAY = frozenset({"deleted", "soft-delete"})
+DELETED = "deleted"
+
+GOING_AWAY = frozenset({DELETED, "soft-delete"})
 
 REBUILDING = frozenset(
     {"rebuilding", "rebuild_block_device_mapping", "rebuild_spawning", "rebuilding_error"}

@@ -60,6 +60,8 @@ def plan(
       `max_in_flight` on the move in all; and none by an `aged` list (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
       of another host was on its way here; and by no `aged` list (law 5);
+    - nothing else is asked for on a dead host by an `aged` list; where one leaves something to do,
+      the host does not rest and is listed in the next turn;
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
       (laws 4 and 6).
 
@@ -71,6 +73,7 @@ def plan(
     candidates: list[_Wanted] = []
     closable: list[tuple[HostView, HostReport]] = []
     under_way = 0
+    wishes: dict[str, set[str]] = {}
     ordered = sorted(views, key=lambda view: (view.record.fenced, view.node))
     overview = _overview(ordered, room_since)
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
@@ -89,6 +92,8 @@ def plan(
         report, wanted = _running(view, Judge(view, overview, policy, now), policy, steps)
         reports.append(report)
         candidates += wanted
+        if _may_rest(report, wanted):
+            wishes[view.node] = {evacuate.instance for _, evacuate in wanted}
         under_way += sum(
             1
             for i in report.instances
@@ -104,13 +109,12 @@ def plan(
         if _may_be_destination(view, ordered, final):
             open_.add(view.node)
             continue
-        if view.aged:
-            continue
+        wishes.pop(view.node, None)
         ended.add(view.node)
-        if view.settled_before:
+        if view.settled_before and not view.aged:
             unmoved = {i.id: i.detail for i in report.instances if i.progress in UNMOVED}
             steps.append(Complete(view.node, unmoved))
-    wishes = len(candidates)
+    wished = len(candidates)
     preparing = {step.node for step in steps if isinstance(step, Prepare)}
     if untold - preparing:
         candidates = [c for c in candidates if c[1].node not in gathering]
@@ -126,8 +130,17 @@ def plan(
     busy = {evacuate.node for evacuate in asked} | (gathering if untold else set())
     steps += [Disable(v.node) for v in ordered if v.node not in busy and _to_disable(v)]
     later = open_ | {r.record.node for r in reports if _waits_for_others(r, far)}
-    more = len(asked) < wishes
-    return Plan(tuple(steps), tuple(reports), frozenset(ended), then, frozenset(later), more)
+    complied = {evacuate.instance for evacuate in asked}
+    resting = {node for node, instances in wishes.items() if instances <= complied}
+    return Plan(
+        tuple(steps),
+        tuple(reports),
+        frozenset(ended),
+        then,
+        resting=frozenset(resting - later),
+        later=frozenset(later),
+        more=len(asked) < wished,
+    )
 
 
 def _to_be_told(view: HostView) -> bool:
@@ -142,6 +155,12 @@ def _to_be_told(view: HostView) -> bool:
         return True
     running = view.record.state is RecoveryState.RUNNING and view.mine
     return running and view.service is not None and not view.service.forced_down
+
+
+def _may_rest(report: HostReport, wanted: Collection[_Wanted]) -> bool:
+    """Whether all that is left for now are requests to move, or what was asked to."""
+    preparing = any(i.progress is Progress.PREPARING for i in report.instances)
+    return bool(wanted or report.instances) and not preparing
 
 
 def _waits_for_others(report: HostReport, far: Collection[str]) -> bool:
@@ -291,14 +310,16 @@ def _running(
         # A list may have been short for a moment: nothing is asked for before it is noted.
         steps.append(Prepare(view.node, frozenset(), {**view.record.before, **unnoted}))
         return HostReport(view.record, view.host, "preparing"), []
-    judged = [judge.on_host(instance) for instance in view.instances]
-    judged += [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
+    here = [judge.on_host(instance) for instance in view.instances]
+    away = [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
+    ready = away if view.aged else here + away
+    steps += [j.step for j in ready if j.step is not None and not isinstance(j.step, Evacuate)]
+    judged = here + away
     if _comes_home(view, judged, policy):
         judged = [_released(judgement, view) for judgement in judged]
     wanted = [
         (_was_off(view, j.step.instance), j.step) for j in judged if isinstance(j.step, Evacuate)
     ]
-    steps += [j.step for j in judged if j.step is not None and not isinstance(j.step, Evacuate)]
     reports = tuple(judgement.report for judgement in judged)
     return HostReport(view.record, view.host, "recovering", reports), wanted
 

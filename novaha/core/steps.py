@@ -136,9 +136,10 @@ class Plan:
     """The result of one turn.
 
     steps: to be taken in this order. then: requests for when every Prepare among them has
-    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do. later:
-    hosts for which nothing will be asked for in the next turn either, because others come first,
-    or because nothing is left to do before others have come to their end.
+    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do. resting:
+    hosts of which all was asked for that there is to ask for now. later: hosts for which nothing
+    will be asked for in the next turn, because others come first, or because nothing is left to
+    do before others have come to their end.
     more: there are requests that have to wait.
     """
 
@@ -146,5 +147,6 @@ class Plan:
     reports: tuple[HostReport, ...]
     ended: frozenset[str] = frozenset()
     then: tuple[Evacuate, ...] = ()
+    resting: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
     more: bool = False

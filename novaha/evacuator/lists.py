@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from novaha.core.model import DONE, GOING_AWAY, OPEN, Instance, Migration
+from novaha.core.model import DELETED, DONE, GOING_AWAY, OPEN, Instance, Migration, newest
 from novaha.core.ports import Compute
 from novaha.core.record import Record
 
@@ -35,11 +35,16 @@ _SEVERAL = 2
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What Nova lists for one host. aged: the instances were read in a turn before."""
+    """What Nova lists for one host.
+
+    aged: the instances were read in a turn before, and are as new as the list of what has changed
+    anywhere since. changed: that list, by ids, without what is being deleted.
+    """
 
     instances: tuple[Instance, ...]
     rows: list[Migration]
     aged: bool = False
+    changed: Mapping[str, Instance] = field(default_factory=dict)
 
 
 def listed(compute: Compute, host: str) -> Listed:
@@ -58,7 +63,7 @@ class _Whole:
 
     lists: with what else was read then. ended: those that do not change any more. since: all
     others are as new as that. at: when.
-    instances: those on the host, as they were read last.
+    instances: those on the host, as they were read last. moment: when that was, by Nova's clock.
     """
 
     fence_id: str
@@ -67,13 +72,15 @@ class _Whole:
     since: datetime
     at: float
     instances: tuple[Instance, ...]
+    moment: datetime | None
 
 
 class Lists:
     """Asks for the lists of several hosts with few requests.
 
-    Every host's evacuations are read whole now and then; in between one list of the newest serves
-    all hosts, so that a rack does not cost Nova two lists a host and turn.
+    Every host is read whole now and then; in between one list of the newest evacuations serves
+    all hosts, and where nothing is to be asked for, one of the instances that have changed. A
+    rack does not cost Nova two lists a host and turn then, nor each of them all of its instances.
     """
 
     def __init__(self, compute: Compute, pool: Executor, clock: Callable[[], float]) -> None:
@@ -86,13 +93,18 @@ class Lists:
         """Forget all other nodes."""
         self._whole = {node: self._whole[node] for node in nodes if node in self._whole}
 
-    def note(self, record: Record, lists: Listed, at: float) -> None:
-        """Take note of what was read of this record's host. at: when that began, by the clock."""
+    def note(self, record: Record, lists: Listed, at: float, moment: datetime | None) -> None:
+        """Take note of what was read of this record's host.
+
+        at: when that began, by the clock. moment: the same by Nova's, a few seconds too early.
+        """
         long_ago = record.fenced - _LONG_AGO
         ended = {m.id: m for m in lists.rows if m.status not in OPEN and _before(m, long_ago)}
         others = [m.created for m in lists.rows if m.id not in ended and m.created]
         since = min([long_ago, *others])
-        self._whole[record.node] = _Whole(record.fence_id, lists, ended, since, at, lists.instances)
+        self._whole[record.node] = _Whole(
+            record.fence_id, lists, ended, since, at, lists.instances, moment
+        )
 
     def recent(self, record: Record) -> Listed | None:
         """What was read of its host a moment ago, whole; None if nothing was."""
@@ -103,44 +115,62 @@ class Lists:
         self,
         wanted: Mapping[str, str],
         records: Mapping[str, Record],
+        resting: Collection[str] = (),
         later: Collection[str] = (),
+        moment: datetime | None = None,
     ) -> Callable[[str], Listed]:
         """Read the lists of these nodes; wanted: by node, what Nova calls it.
 
-        later: nodes whose instances need not be read anew, because nothing is asked for there now.
+        resting, later: nodes whose instances need not be listed, because nothing is asked for
+        there now; for the former one list shows what has changed.
+        moment: when this is, by Nova's clock and a few seconds too early; None if nothing tells.
 
         Returns what gives the lists of one node, or raises ComputeApiError for it.
         """
         whole = {n: w for n in wanted if (w := self._still_good(records[n])) is not None}
+        resting = {node for node in resting if node in whole and whole[node].moment is not None}
         if len(whole) < _SEVERAL:
-            whole = {}
+            whole = {node: whole[node] for node in resting}
         alone = {
-            node: self._pool.submit(self._read_whole, host, records[node])
+            node: self._pool.submit(self._read_whole, host, records[node], moment)
             for node, host in wanted.items()
             if node not in whole
         }
         instances = {
             node: self._pool.submit(self._compute.instances_on, wanted[node])
             for node in whole
-            if node not in later
+            if node not in resting and node not in later
         }
+        changes = self._pool.submit(self._changes, [whole[node] for node in resting])
         for future in instances.values():
             future.exception()
+        changes.exception()
         # After all of them, see `listed`.
         rows = self._pool.submit(self._newest, whole.values())
 
         def tell(node: str) -> Listed:
             if node in alone:
                 return alone[node].result()
-            known = whole[node]
+            known, changed = whole[node], changes.result() if node in resting else {}
             if node in instances:
                 known.instances = tuple(instances[node].result())
-            newest = [m for m in rows.result() if m.source == wanted[node]]
-            mine = [m for m in newest if m.id not in known.ended]
+            elif node in resting:
+                known.instances = _changed(known.instances, changed, wanted[node])
+            if node not in later:
+                known.moment = moment
+            mine = [
+                m for m in rows.result() if m.source == wanted[node] and m.id not in known.ended
+            ]
             every = [*known.ended.values(), *mine]
-            return Listed(known.instances, every, aged=node not in instances)
+            there = {i: c for i, c in changed.items() if c.vm_state not in GOING_AWAY}
+            return Listed(known.instances, every, aged=node not in instances, changed=there)
 
         return tell
+
+    def _changes(self, whole: Iterable[_Whole]) -> dict[str, Instance]:
+        """The instances anywhere that have changed since the first of these was read."""
+        since = min((w.moment for w in whole if w.moment), default=None)
+        return {i.id: i for i in self._compute.instances_changed(since - _SKEW)} if since else {}
 
     def _still_good(self, record: Record) -> _Whole | None:
         whole = self._read_within(_WHOLE, record)
@@ -152,10 +182,10 @@ class Lists:
             return None
         return whole if self._clock() < whole.at + seconds else None
 
-    def _read_whole(self, host: str, record: Record) -> Listed:
+    def _read_whole(self, host: str, record: Record, moment: datetime | None) -> Listed:
         at = self._clock()
         found = listed(self._compute, host)
-        self.note(record, found, at)
+        self.note(record, found, at, moment)
         return found
 
     def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:
@@ -167,19 +197,30 @@ def _before(migration: Migration, moment: datetime) -> bool:
     return migration.created is not None and migration.created < moment
 
 
+def _changed(
+    instances: Iterable[Instance], changed: Mapping[str, Instance], host: str
+) -> tuple[Instance, ...]:
+    """The instances on a host after these changes."""
+    here = {i.id: i for i in (*instances, *changed.values())}
+    return tuple(i for i in here.values() if i.host == host and i.vm_state != DELETED)
+
+
 def look_up(
     compute: Compute,
     gone: Iterable[str],
-    last: Mapping[str, Migration],
+    lists: Listed,
     moved: dict[str, Instance | None],
 ) -> None:
     """What became of instances that left their host: one list for those that came up together,
     a question each for what that does not show.
 
-    last: the newest evacuation of each. moved: where to put it; None for one that is no more.
+    lists: of that host. moved: where to put it; None for one that is no more.
     Raises ComputeApiError.
     """
-    gone = set(gone)
+    gone, last = set(gone), newest(lists.rows)
+    if lists.aged:
+        moved |= {i: lists.changed[i] for i in gone & lists.changed.keys()}
+        gone -= moved.keys()
     arrived = [
         row.updated
         for instance in gone - moved.keys()

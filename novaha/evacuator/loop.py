@@ -96,7 +96,7 @@ class Loop:
         self._memory: dict[str, HostMemory] = {}
         self._fence_ids: dict[str, str] = {}
         self._behind: set[str] = set()
-        self._later: frozenset[str] = frozenset()
+        self._decided: Plan | None = None
         self._hurry = False
         self._rung = False
         self._unreadable: list[str] = []
@@ -165,7 +165,7 @@ class Loop:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
-        views = self._observer.views(records, self._memory, self._later)
+        views = self._observer.views(records, self._memory, self._decided)
         cost = self._clock() - now
         hosts = attention(views, self.nova_problem or "")
         self.attention = (*self.notices, *self._unreadable, *hosts)
@@ -173,7 +173,7 @@ class Loop:
         decided = plan(views, self._policy, self._clock(), self._observer.room_since)
         self._note_settled(decided.reports)
         self.reports = decided.reports
-        self._later = decided.later
+        self._decided = decided
         by_node = {view.node: view for view in views}
         for node, memory in self._memory.items():
             memory.ended = node in decided.ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import datetime
@@ -23,6 +23,7 @@ from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
+from novaha.core.steps import Plan
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.lists import Listed, Lists, look_up
@@ -78,11 +79,11 @@ class Observer:
         self,
         records: Mapping[str, Record],
         memory: Mapping[str, HostMemory],
-        later: Collection[str] = (),
+        decided: Plan | None = None,
     ) -> list[HostView]:
         """One view a record. Nova's failures become the views' `problem`, never an exception.
 
-        later: see Plan; they are read less.
+        decided: in the turn before; what rests or comes later is read less.
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
@@ -113,7 +114,8 @@ class Observer:
         to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
         self._lists.keep(views)
         unread = {node: host for node, host in to_list.items() if node not in given}
-        lists = self._lists.read(unread, records, later)
+        resting, later = (decided.resting, decided.later) if decided else ((), ())
+        lists = self._lists.read(unread, records, resting, later, _moment(services))
 
         def look(record: Record) -> HostView:
             node = record.node
@@ -255,7 +257,7 @@ class Observer:
         ahead = self._ahead.take(view.node)
         if ahead is None:
             return view  # it is claimed all the same
-        self._lists.note(view.record, ahead.lists, ahead.at)
+        self._lists.note(view.record, ahead.lists, ahead.at, _moment(ahead.services))
         host = self._names.host(view.node, frozenset(ahead.services))
         read = replace(view, host=host, service=ahead.services[host])
         read = self._running(read, ahead.services, memory, lambda: ahead.lists)
@@ -285,7 +287,7 @@ class Observer:
         memory.saw_migrations(rows, now)
         self._destinations.find_receivers(view, instances, rows, memory)
         on_host = {instance.id for instance in instances}
-        look_up(self._compute, memory.to_look_up(rows, on_host), newest(rows), memory.moved)
+        look_up(self._compute, memory.to_look_up(rows, on_host), lists, memory.moved)
         moved = {i: m for i, m in memory.moved.items() if i not in on_host}
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._around.note_online(view.node, memory, now)
@@ -378,6 +380,11 @@ class Observer:
             alive=alive,
             heard=memory.heard(service),
         )
+
+
+def _moment(services: Mapping[str, ComputeService]) -> datetime | None:
+    """The newest that Nova's clock is known to have shown."""
+    return max((s.last_seen for s in services.values() if s.last_seen), default=None)
 
 
 def _is_read(view: HostView) -> bool:

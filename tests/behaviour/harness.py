@@ -70,6 +70,9 @@ class NovaUnderTest(Protocol):
         """The instances of all hosts that were evacuated in the last `seconds`, as the product
         asks for them; newest first."""
 
+    def changed_since(self, seconds: float) -> dict[str, tuple[str, str]]:
+        """vm_state and host of the instances that changed so many seconds ago or later."""
+
     def fault(self, instance: str) -> str:
         """Why its newest evacuation failed at its destination, as the product asks for it."""
 

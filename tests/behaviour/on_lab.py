@@ -146,6 +146,10 @@ class LabNova:
         since = datetime.now(UTC) - timedelta(seconds=seconds)
         return [row.instance for row in self._product.evacuations_since(since)]
 
+    def changed_since(self, seconds: float) -> dict[str, tuple[str, str]]:
+        since = datetime.now(UTC) - timedelta(seconds=seconds)
+        return {i.id: (i.vm_state, i.host) for i in self._product.instances_changed(since)}
+
     def fault(self, instance: str) -> str:
         rows = [row for row in self._product.evacuations_from(SOURCE) if row.instance == instance]
         newest = max(rows, key=lambda row: row.id)

@@ -79,6 +79,10 @@ class ModelNova:
         since = EPOCH + timedelta(seconds=self._nova.now - seconds)
         return [row.instance for row in reversed(self._nova.evacuations_since(since))]
 
+    def changed_since(self, seconds: float) -> dict[str, tuple[str, str]]:
+        since = EPOCH + timedelta(seconds=self._nova.now - seconds)
+        return {i.id: (i.vm_state, i.host) for i in self._nova.instances_changed(since)}
+
     def fault(self, instance: str) -> str:
         rows = [m for m in self._nova.migrations if m.instance == instance]
         return self._nova.evacuation_fault(instance, rows[-1].created)

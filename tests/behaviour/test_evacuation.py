@@ -88,6 +88,23 @@ def test_one_list_shows_what_was_just_accepted_on_any_host_newest_first(
     assert nova.evacuating_since(60)[:2] == [second, first]
 
 
+def test_the_list_of_changes_shows_at_once_what_an_evacuation_does(nova: NovaUnderTest) -> None:
+    """Also what was deleted, which no other list shows."""
+    made = nova.casualties(["active", "stopped", "paused"], SOURCE)
+    moving, deleted, still = made["active"], made["stopped"], made["paused"]
+    nova.force_down(SOURCE, True)
+    nova.pass_time(8)
+    assert not {moving, deleted, still} & nova.changed_since(4).keys()
+    assert nova.evacuate(moving) == 200
+    assert moving in nova.changed_since(4)
+    nova.wait("it has arrived", lambda: settled(nova, moving))
+    destination = seen(nova, moving).host
+    assert nova.changed_since(10)[moving] == ("active", destination)
+    nova.delete(deleted)
+    nova.wait("it is deleted", lambda: nova.seen(deleted) is None)
+    assert nova.changed_since(10)[deleted][0] == "deleted"
+
+
 def test_a_host_that_is_believed_up_is_not_left(nova: NovaUnderTest) -> None:
     instance = nova.casualties(["active"], SOURCE)["active"]
     assert nova.evacuate(instance) == 400

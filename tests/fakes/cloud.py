@@ -84,7 +84,7 @@ class Cloud:
         that failed at their destination, by their ids.
     failed_actions: instances whose newest evacuation has an error in their log of actions.
     arrived: ids of evacuations that have come to their end.
-    deleted: how many instances were deleted.
+    deleted: how many instances were deleted. gone: those, which only lists of changes show.
     changed: when each instance was last changed.
     """
 
@@ -104,6 +104,7 @@ class Cloud:
     failed_actions: set[str] = field(default_factory=set)
     arrived: set[int] = field(default_factory=set)
     deleted: int = 0
+    gone: dict[str, Server] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: int = 0
@@ -120,8 +121,10 @@ class Cloud:
 
     def remove(self, instance: str) -> None:
         """Deleted by its owner: gone from the database, and from where it ran."""
-        if self.instances.pop(instance, None) is not None:
+        if (found := self.instances.pop(instance, None)) is not None:
             self.deleted += 1
+            self.gone[instance] = replace(found, vm_state="deleted", task_state=None)
+            self.changed[instance] = self.now
         self.guests[instance].clear()
         self.left = {(i, host) for i, host in self.left if i != instance}
 

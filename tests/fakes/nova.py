@@ -76,7 +76,8 @@ class FakeNova(Cloud):
         if self._meet("instances_changed"):
             return []
         moment = (since - EPOCH).total_seconds()
-        return [i for i in self._lists()[0] if self.changed.get(i.id, 0.0) >= moment]
+        shown = [*self._lists()[0], *(server.shown() for server in self.gone.values())]
+        return [i for i in shown if self.changed.get(i.id, 0.0) >= moment]
 
     def instance(self, instance: str) -> Instance | None:
         self._meet("instance")

@@ -25,14 +25,16 @@ MORTAL = [f"compute-{n}" for n in range(1, HOSTS)]
 READS = [
     "services",
     "instances_on",
+    "instances_changed",
     "instance",
     "evacuations_from",
     "evacuations_since",
     "live_migrations_from",
     "conductor_is_up",
-    "evacuation_failed",
+    "evacuation_log",
+    "evacuation_fault",
 ]
-LISTS = ["instances_on", "evacuations_from", "evacuations_since"]
+LISTS = ["instances_on", "instances_changed", "evacuations_from", "evacuations_since"]
 WRITES = ["evacuate", "act", "set_forced_down", "disable", "enable"]
 
 AFTERWARDS = {

@@ -39,7 +39,7 @@ def test_half_a_request_for_each_instance_beyond_its_evacuate(instances: int) ->
 
 def test_what_a_list_does_not_show_is_asked_for_by_itself() -> None:
     site = site_with(running=8)
-    site.nova.faults["instances_changed"] = [Empty()]
+    site.nova.faults["instances_changed"] = [Empty()] * 100
     site.fence("compute-1")
     site.run_until(lambda: recovered(site))
     assert_moved(site)

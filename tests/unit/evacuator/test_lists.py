@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from novaha.core.errors import ComputeApiError
 from novaha.core.model import Migration
 from novaha.core.record import Record, first_record
 from novaha.core.situation import Policy
-from novaha.evacuator.lists import Lists, listed
+from novaha.evacuator.lists import Listed, Lists, listed
 from tests.fakes.cluster import Inline, Site
 from tests.fakes.faults import UNAVAILABLE, Empty
 from tests.fakes.nova import EPOCH, FakeNova
@@ -107,18 +108,72 @@ def test_law_2_another_fencing_is_read_whole(nova: FakeNova) -> None:
 
 def test_law_2_what_need_not_be_read_now_is_called_aged(nova: FakeNova) -> None:
     lists = lists_of(nova)
-    assert not lists.read(BY_NODE, records(), HOSTS[1:])(HOSTS[1]).aged  # never read before
+    assert not lists.read(BY_NODE, records(), (), HOSTS[1:])(HOSTS[1]).aged  # never read before
     before = lists.read(BY_NODE, records())(HOSTS[1]).instances
     nova.calls.clear()
     nova.add_instance("new", HOSTS[1])
     nova.migrations.append(Migration(6, "new", HOSTS[1], None, "accepted", EPOCH))
-    told = lists.read(BY_NODE, records(), HOSTS[1:])
+    told = lists.read(BY_NODE, records(), (), HOSTS[1:])
     assert Counter(nova.calls) == {"instances_on": 1, "evacuations_since": 1}
     assert not told(HOSTS[0]).aged
     assert told(HOSTS[1]).aged
     assert told(HOSTS[1]).instances == before
     assert [m.id for m in told(HOSTS[1]).rows] == [4, 6]
     assert "new" in {i.id for i in lists.read(BY_NODE, records())(HOSTS[1]).instances}
+
+
+def test_one_list_shows_what_has_changed_on_the_hosts_that_rest(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+
+    def told() -> Callable[[str], Listed]:
+        now = EPOCH + timedelta(seconds=nova.now)
+        return lists.read(BY_NODE, records(), HOSTS[1:], (), now)
+
+    told()
+    for host in HOSTS:
+        nova.add_instance(f"deleted-{host}", host)
+        nova.add_instance(f"left-{host}", host)
+        nova.add_instance(f"new-{host}", host)
+        nova.set(f"new-{host}", task_state="rebuilding")
+    for _ in range(3):
+        nova.advance(7)
+        nova.calls.clear()
+        found = told()
+        asked = Counter(nova.calls)
+        for host in HOSTS:
+            assert set(found(host).instances) == set(nova.instances_on(host))
+            assert found(host).aged == (host != HOSTS[0])
+            nova.remove(f"deleted-{host}")
+            nova.set(f"left-{host}", host="compute-9")
+            nova.set(f"on-{host}", vm_state="soft-delete")
+        assert asked == {"instances_on": 1, "instances_changed": 1, "evacuations_since": 1}
+
+
+def test_law_2_a_short_list_of_changes_is_believed_for_a_minute_only(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    for _ in range(2):
+        lists.read(BY_NODE, records(), HOSTS, (), EPOCH)
+    nova.remove(f"on-{HOSTS[1]}")
+    nova.faults["instances_changed"] = [Empty()]
+    later = EPOCH + timedelta(seconds=59)
+    nova.advance(59)
+    assert lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
+    nova.advance(1)
+    assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).aged
+    assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
+
+
+def test_law_5_changes_that_cannot_be_read_are_read_the_next_time(nova: FakeNova) -> None:
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records(), HOSTS, (), EPOCH)
+    nova.remove(f"on-{HOSTS[1]}")
+    nova.advance(30)
+    later = EPOCH + timedelta(seconds=30)
+    nova.faults["instances_changed"] = [UNAVAILABLE]
+    told = lists.read(BY_NODE, records(), HOSTS, (), later)
+    with pytest.raises(ComputeApiError):
+        told(HOSTS[1])
+    assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
 
 
 def test_a_host_that_cannot_be_listed_does_not_hide_the_others(nova: FakeNova) -> None:
