@@ -115,11 +115,21 @@ class Destinations:
         brought up, and moved back, looks the same.
         """
         on_host = {instance.id for instance in instances}
-        for row in newest(rows).values():
-            doubtful = row.status == CLOSED and row.destination and belongs(row, view.record)
-            if not doubtful or row.instance not in on_host or row.id in memory.lost:
-                continue
-            if self._compute.evacuation_log(row.instance, row.created).over:
+        doubtful = [
+            row
+            for row in rows
+            if row.status == CLOSED and row.destination and row.created
+            if row.instance in on_host and row.id not in memory.lost
+            if belongs(row, view.record)
+        ]
+        if not doubtful:
+            return
+        since = min(row.created for row in doubtful if row.created)
+        elsewhere = [r for r in self._compute.evacuations_since(since) if r.source != view.host]
+        left = newest(elsewhere)
+        for row in doubtful:
+            came_back = row.instance in left and left[row.instance].id > row.id
+            if came_back or self._compute.evacuation_log(row.instance, row.created).over:
                 memory.lost.add(row.id)
 
     def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:

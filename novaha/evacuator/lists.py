@@ -223,7 +223,7 @@ def look_up(
         gone -= moved.keys()
     arrived = [
         row.updated
-        for instance in gone - moved.keys()
+        for instance in gone
         if (row := last.get(instance)) and row.status == DONE and row.updated
     ]
     found: dict[str, Instance] = {}

@@ -285,6 +285,24 @@ def test_law_2_a_source_that_was_back_closes_what_goes_on_all_the_same() -> None
     assert {f.wanted or f.destination for f in site.nova.flights.values()} == {destination}
 
 
+def test_law_2_what_was_evacuated_again_since_is_not_asked_about_one_by_one() -> None:
+    site = site_with(running=8)
+    for host in ("compute-2", "compute-3"):
+        site.nova.hosts[host].room = 8 if host == "compute-2" else 0
+    for host in ("compute-1", "compute-2"):
+        site.fence(host)
+        site.run_until(lambda host=host: recovered(site, host))
+        site.run_until(lambda host=host: site.boot(host))
+        site.run_until(lambda host=host: site.records.read(host) is None)
+    assert {server.host for server in site.nova.instances.values()} == {"compute-1"}
+    site.nova.hosts["compute-3"].room = 100
+    site.nova.calls.clear()
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site))
+    assert "evacuation_log" not in site.nova.calls
+    assert {server.host for server in site.nova.instances.values()} == {"compute-2", "compute-3"}
+
+
 def test_law_2_what_was_brought_up_and_moved_back_may_go_anywhere() -> None:
     site = site_with(running=1)
     site.fence("compute-1")
