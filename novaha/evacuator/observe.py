@@ -103,7 +103,11 @@ class Observer:
             for node, record in records.items()
             if node not in pending
         }
-        given = {node: found.lists for node, found in ahead.items()}
+        self._lists.keep(records)
+        given: dict[str, Listed] = {}
+        for node, found in ahead.items():
+            given[node] = found.lists
+            self._lists.note(records[node], found.lists, found.at, _moment(found.services))
         for node, view in views.items():
             if gathering and self._can_wait(view) and node not in given:
                 if recent := self._lists.recent(view.record):
@@ -112,7 +116,6 @@ class Observer:
                     waiting = "waiting until Nova knows of the other dead hosts"
                     views[node] = replace(view, problem=waiting, held=True)
         to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
-        self._lists.keep(views)
         unread = {node: host for node, host in to_list.items() if node not in given}
         resting, later = (decided.resting, decided.later) if decided else ((), ())
         lists = self._lists.read(unread, records, resting, later, _moment(services))

@@ -164,6 +164,9 @@ class FakeNova(Cloud):
         self.calls.clear()
         self.requests.clear()
         self.migrations = [m for m in self.migrations if m.id in self.flights]
+        self.arrived.clear()
+        self.changed = {i: when for i, when in self.changed.items() if i not in self.gone}
+        self.gone.clear()
 
     # The work
 
