@@ -75,7 +75,7 @@ def _measure(quick: bool, say: Say) -> Iterator[Case]:
 
 def _while_held(bench: Bench, first: str, second: str) -> float:
     instances = bench.create(2, first)
-    bench.site.spawn_delay(40)
+    bench.site.spawn_delay(30)
     bench.crash(first)
     bench.site.wait("its recovery runs", lambda: bench.site.state(first) == "running")
     bench.site.wait("it is online again", lambda: _online(first))

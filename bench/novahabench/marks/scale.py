@@ -40,18 +40,18 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is measured. times: how often. minute: the seconds of one."""
+    """How much is measured. times: how often. turns: in each. minute: the seconds of one."""
 
     sizes: tuple[int, ...]
     instances: tuple[int, ...]
     times: int
+    turns: int
     minute: float
 
 
-_WHOLE = Extent(_SIZES, (0, 5_000), times=10, minute=60.0)
-_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, minute=10.0)
+_WHOLE = Extent(_SIZES, (0, 5_000), times=10, turns=20, minute=60.0)
+_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, turns=8, minute=5.0)
 
-_TURNS = 20
 _TURN = 0.4
 """Seconds that a turn with nothing to do is over in."""
 
@@ -86,7 +86,7 @@ def _idle(
         evacuator.wait_for_nova()
         idle = Idle()
         for _ in range(extent.times):
-            idle.turn.append(_turns(evacuator) / _TURNS)
+            idle.turn.append(_turns(evacuator, extent.turns) / extent.turns)
             idle.memory.append(usage.resident(evacuator.pid))
         before = usage.used(evacuator.pid)
         time.sleep(extent.minute)
@@ -98,10 +98,10 @@ def _idle(
         yield instances, idle
 
 
-def _turns(evacuator: Evacuator) -> float:
+def _turns(evacuator: Evacuator, number: int) -> float:
     """CPU seconds of some turns; each time the bell rings it takes one."""
     before = usage.used(evacuator.pid)
-    for _ in range(_TURNS):
+    for _ in range(number):
         client.ring()
         time.sleep(_TURN)
     return usage.used(evacuator.pid) - before
