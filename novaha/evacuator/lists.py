@@ -38,7 +38,7 @@ class Listed:
     """What Nova lists for one host.
 
     aged: the instances were read in a turn before, and are as new as the list of what has changed
-    anywhere since. changed: that list, by ids, without what is being deleted.
+    anywhere since. changed: that list, by ids; with what was deleted.
     """
 
     instances: tuple[Instance, ...]
@@ -162,8 +162,7 @@ class Lists:
                 m for m in rows.result() if m.source == wanted[node] and m.id not in known.ended
             ]
             every = [*known.ended.values(), *mine]
-            there = {i: c for i, c in changed.items() if c.vm_state not in GOING_AWAY}
-            return Listed(known.instances, every, aged=node not in instances, changed=there)
+            return Listed(known.instances, every, aged=node not in instances, changed=changed)
 
         return tell
 
@@ -219,8 +218,10 @@ def look_up(
     """
     gone, last = set(gone), newest(lists.rows)
     if lists.aged:
-        moved |= {i: lists.changed[i] for i in gone & lists.changed.keys()}
-        gone -= moved.keys()
+        changed = {i: c for i, c in lists.changed.items() if i in gone}
+        going = {i for i, c in changed.items() if c.vm_state in GOING_AWAY}
+        moved |= {i: c for i, c in changed.items() if i not in going}
+        gone = going | (gone - moved.keys())
     arrived = [
         row.updated
         for instance in gone

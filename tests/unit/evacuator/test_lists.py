@@ -13,7 +13,7 @@ from novaha.core.errors import ComputeApiError
 from novaha.core.model import Migration
 from novaha.core.record import Record, first_record
 from novaha.core.situation import Policy
-from novaha.evacuator.lists import Listed, Lists, listed
+from novaha.evacuator.lists import Listed, Lists, listed, look_up
 from tests.fakes.cluster import Inline, Site
 from tests.fakes.faults import UNAVAILABLE, Empty
 from tests.fakes.nova import EPOCH, FakeNova
@@ -174,6 +174,21 @@ def test_law_5_changes_that_cannot_be_read_are_read_the_next_time(nova: FakeNova
     with pytest.raises(ComputeApiError):
         told(HOSTS[1])
     assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
+
+
+def test_law_5_what_is_deleted_elsewhere_is_asked_for_and_nothing_else_twice(
+    nova: FakeNova,
+) -> None:
+    here = {f"on-{host}": i for host in HOSTS for i in nova.instances_on(host)}
+    gone = dict(here)
+    nova.remove(f"on-{HOSTS[0]}")
+    deleted = replace(here[f"on-{HOSTS[0]}"], vm_state="deleted")
+    moved = replace(here[f"on-{HOSTS[1]}"], host="compute-9")
+    lists = Listed((), [], aged=True, changed={i.id: i for i in (deleted, moved)})
+    nova.calls.clear()
+    look_up(nova, here, lists, gone)
+    assert nova.calls == ["instance"]
+    assert gone == here | {moved.id: moved, deleted.id: None}
 
 
 def test_a_host_that_cannot_be_listed_does_not_hide_the_others(nova: FakeNova) -> None:
