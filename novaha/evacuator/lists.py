@@ -218,9 +218,9 @@ def look_up(
     """
     gone, last = set(gone), newest(lists.rows)
     if lists.aged:
-        changed = {i: c for i, c in lists.changed.items() if i in gone}
-        going = {i for i, c in changed.items() if c.vm_state in GOING_AWAY}
-        moved |= {i: c for i, c in changed.items() if i not in going}
+        shown = {i: c for i, c in lists.changed.items() if i in gone}
+        going = {i for i, c in shown.items() if c.vm_state in GOING_AWAY}
+        moved |= {i: c for i, c in shown.items() if i not in going}
         gone = going | (gone - moved.keys())
     arrived = [
         row.updated

@@ -13,7 +13,7 @@ from novahabench.lab_site import Bench
 from novahabench.mark import BenchError, Case, Goal, Mark, Say
 
 _LIMIT = 5.0
-_BLOCKED, _BLOCKED_QUICK = 30, 12
+_BLOCKED, _BLOCKED_QUICK = 30, 10
 """Seconds that the start of the older style waits here; the older NovaCompute's may take 600."""
 
 _START_TIMEOUTS = ("15s", "3s")

@@ -50,7 +50,7 @@ class Extent:
 
 
 _WHOLE = Extent(_SIZES, (0, 5_000), times=10, turns=20, minute=60.0)
-_QUICK = Extent((_SMALL, _LARGE), (0,), times=3, turns=5, minute=5.0)
+_QUICK = Extent((_SMALL, _LARGE), (0,), times=2, turns=5, minute=3.0)
 
 _TURN = 0.4
 """Seconds that a turn with nothing to do is over in."""
