@@ -14,6 +14,7 @@ from novaha.core.model import (
     DONE,
     FAILED,
     IN_FLIGHT,
+    REBUILDING,
     Instance,
     Migration,
     newest,
@@ -112,9 +113,9 @@ class Destinations:
         """Which of the evacuations that the host closed when it returned had come to their end.
 
         The others may go on though neither the migration nor the instance shows it: what was
-        brought up, and moved back, looks the same.
+        brought up, and moved back, looks the same. Where the instance shows it, it goes on.
         """
-        on_host = {instance.id for instance in instances}
+        on_host = {i.id for i in instances if i.task_state not in REBUILDING}
         doubtful = [
             row
             for row in rows
