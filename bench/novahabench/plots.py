@@ -63,8 +63,8 @@ def _bars(cases: list[Case], unit: str) -> Figure:
     axes.set_xlabel(unit)
     for label, colour in zip(labels, _COLOURS, strict=False):
         axes.barh(0, 0, color=colour, label=label)
-    if len(labels) > 1:
-        axes.legend(frameon=False)
+    if len(labels) > 1:  # beside the bars, which it would hide
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
