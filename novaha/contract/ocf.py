@@ -13,6 +13,7 @@ from typing import TextIO
 
 from novaha.contract.metadata import document
 from novaha.contract.parameters import Parameter
+from novaha.core.text import line
 
 DEFAULT_RSCTMP = Path("/run/resource-agents")
 """Where agents keep run-time files when HA_RSCTMP is not set; Pacemaker does not set it."""
@@ -142,10 +143,7 @@ def _milliseconds(environ: Mapping[str, str], name: str, default: float) -> floa
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` in one line of bounded length, without any of the secrets (law 9)."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    text = " ".join(text.split())
-    return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 1] + "…"
+    return line(text, secrets, _REASON_LENGTH)
 
 
 def write_exit_reason(stream: TextIO, text: str, secrets: Iterable[str] = ()) -> None:
