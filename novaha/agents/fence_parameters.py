@@ -31,7 +31,7 @@ _OWN = (
         aliases=("compute-domain",),
         deprecated=True,
         replaced_by="domain",
-        shortdesc="Replaced by domain",
+        shortdesc="Older name of domain",
     ),
     Parameter(
         name="separator",

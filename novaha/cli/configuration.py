@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from novaha.contract.names import COMPUTE, COMPUTE_AGENT, FENCE_AGENT, PROVIDER, ROLE
+from novaha.core import truth
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -17,8 +18,6 @@ WAIT_AGENT = "nova-compute-wait"
 
 NO_POWER = frozenset({FENCE_AGENT, "fence_evacuate"})
 """Fence agents that cut no power: ours, and one of the older agents that evacuates by itself."""
-
-_TRUE = frozenset({"true", "on", "yes", "y", "1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class Configuration:
 
     def is_on(self, name: str, *, default: bool) -> bool:
         """The truth of a boolean property of the cluster."""
-        return is_true(self.properties[name]) if name in self.properties else default
+        return truth.in_cib(self.properties.get(name, ""), default=default)
 
     def computes(self) -> list[str]:
         """The compute nodes: remote and guest nodes, and what has the role."""
@@ -177,11 +176,6 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         ids=frozenset(str(e.get("id")) for e in root.iter() if e.get("id")),
         properties=_attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair")),
     )
-
-
-def is_true(value: str) -> bool:
-    """What Pacemaker takes for true."""
-    return value.lower() in _TRUE
 
 
 def meta(element: _Element) -> dict[str, str]:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from oslo_config import cfg
 
 from novaha.conf.options import DEFAULT_FILE, KEYSTONE, NOVA, register_opts
+from novaha.core import truth
 from novaha.core.errors import ConfigError
-
-_TRUE = frozenset({"1", "true", "yes", "on", "y"})
 
 _PASSWORD_LOGIN = {
     "username": "username",
@@ -102,7 +101,10 @@ def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:
     if "region_name" in given:
         override("region_name", given["region_name"])
     if "insecure" in given:
-        override("insecure", given["insecure"].lower() in _TRUE)
+        insecure = truth.parse(given["insecure"])
+        if insecure is None:
+            raise ConfigError("parameter insecure is neither true nor false")
+        override("insecure", insecure)
     if "cacert" in given:
         override("cafile", given["cacert"])
     if "domain" in given:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from keystoneauth1 import loading
-from oslo_config import cfg
+from oslo_config import cfg, types
+
+from novaha.core import truth
 
 DEFAULT_FILE = "/etc/novaha/novaha.conf"
 
@@ -13,6 +15,14 @@ EVACUATOR = "evacuator"
 
 _TIMEOUT = 30
 """Seconds for one request to Nova or Keystone."""
+
+
+class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
+    """true and false as they may be spelled everywhere in novaha."""
+
+    TRUE_VALUES = sorted(truth.TRUE)
+    FALSE_VALUES = sorted(truth.FALSE)
+
 
 _KEYSTONE = [
     cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
@@ -100,22 +110,30 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
     Those of keystoneauth1's plugins are not among them: they depend on auth_type.
     """
-    session = loading.get_session_conf_options()
-    for option in session:
-        if option.dest == "timeout":
-            option.default = _TIMEOUT
     return [
-        (KEYSTONE, [*_KEYSTONE, *loading.get_auth_common_conf_options(), *session]),
+        (KEYSTONE, [*_KEYSTONE, *loading.get_auth_common_conf_options(), *_session()]),
         (NOVA, [*_NOVA]),
         (EVACUATOR, [*_EVACUATOR]),
     ]
+
+
+def _session() -> list[cfg.Opt]:
+    """keystoneauth1's options of a session, with our default, our truth and plain help."""
+    options: list[cfg.Opt] = loading.get_session_conf_options()
+    for option in options:
+        if option.dest == "timeout":
+            option.default = _TIMEOUT
+        if isinstance(option, cfg.BoolOpt):
+            option.type = _Truth()
+        if option.dest == "insecure":  # its help says the opposite
+            option.help = "Do not verify the certificates of Keystone and Nova."
+    return options
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of novaha in `conf`."""
     conf.register_opts(_KEYSTONE, group=KEYSTONE)
     loading.register_auth_conf_options(conf, KEYSTONE)
-    loading.register_session_conf_options(conf, KEYSTONE)
-    conf.set_default("timeout", _TIMEOUT, group=KEYSTONE)
+    conf.register_opts(_session(), group=KEYSTONE)
     conf.register_opts(_NOVA, group=NOVA)
     conf.register_opts(_EVACUATOR, group=EVACUATOR)

@@ -218,7 +218,8 @@ def usage(agent: Agent) -> str:
     """What `--help` prints."""
     lines = [f"{agent.name} - {agent.shortdesc}", "", agent.longdesc, "", "Options:"]
     for parameter in agent.parameters:
-        note = " (accepted, means nothing)" if parameter.deprecated else ""
+        meaningless = parameter.deprecated and not parameter.replaced_by
+        note = " (accepted, means nothing)" if meaningless else ""
         lines.append(f"  {_option_help(parameter):<40} {parameter.shortdesc}{note}")
     lines += ["", "Without options, key=value lines are read from standard input."]
     return "\n".join(lines) + "\n"

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from novaha.core import truth
 from novaha.core.errors import NovahaError
 
 ParameterType = Literal["string", "boolean", "integer", "second"]
 
 Number = TypeVar("Number", int, float)
-
-_TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
-_FALSE = frozenset({"", "0", "false", "no", "off", "n", "f"})
 
 
 class ParameterError(NovahaError):
@@ -68,12 +66,10 @@ class Parameter:
 
 def to_bool(name: str, value: str) -> bool:
     """The truth that a user's text means; raises ParameterError when it means none."""
-    word = value.strip().lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ParameterError(name, f"'{value}' is neither true nor false")
+    found = truth.parse(value) if value.strip() else False
+    if found is None:
+        raise ParameterError(name, f"'{value}' is neither true nor false")
+    return found
 
 
 def to_number(name: str, value: str, kind: Callable[[str], Number]) -> Number:

@@ -16,6 +16,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 from novaha import wiring
+from novaha.core import truth
 from novaha.core.errors import NovahaError
 from novaha.core.situation import Policy
 from novaha.evacuator import status
@@ -56,7 +57,7 @@ def main() -> int:
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     try:
         settings = json.load(sys.stdin)
-        if settings["parameters"].get("verbose", "").lower() in ("1", "true", "yes", "on"):
+        if truth.is_true(settings["parameters"].get("verbose", "")):
             LOG.setLevel(logging.DEBUG)
         run_dir = Path(settings["run_dir"])
         lock = _lock(run_dir / PID_FILE)

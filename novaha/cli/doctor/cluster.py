@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from novaha.cli import layout
-from novaha.cli.configuration import Configuration, Level, Resource, is_true, meta
+from novaha.cli.configuration import Configuration, Level, Resource, meta
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
+from novaha.core import truth
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -260,13 +261,13 @@ def managed(cluster: Cluster) -> Iterator[Trouble]:
         name = str(node.get("uname"))
         for state in ("maintenance", "standby"):
             pairs = node.iterfind(f"instance_attributes/nvpair[@name='{state}']")
-            if any(is_true(str(pair.get("value"))) for pair in pairs):
+            if any(truth.in_cib(str(pair.get("value"))) for pair in pairs):
                 verb = "unmaintenance" if state == "maintenance" else "unstandby"
                 yield warning(name, f"it is in {state}", f"pcs node {verb} {name}")
     for primitive in cluster.root.iterfind(".//resources//primitive"):
         attributes = meta(primitive)
-        hands_on = is_true(attributes.get("is-managed", "true"))
-        if not hands_on or is_true(attributes.get("maintenance", "false")):
+        hands_on = truth.in_cib(attributes.get("is-managed", ""), default=True)
+        if not hands_on or truth.in_cib(attributes.get("maintenance", "")):
             name = str(primitive.get("id"))
             text = "Pacemaker does not manage it: it is not restarted"
             yield warning(name, text, f"pcs resource manage {name}")

@@ -27,6 +27,7 @@ from novaha.cli.doctor.records import Recoveries
 from novaha.cli.doctor.resources import SECRET, alert_files
 from novaha.cli.install import Directories, InstallError
 from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
+from novaha.core import truth
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.evacuator import client
@@ -44,7 +45,6 @@ SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 
 _NOVA_CONF = ("/etc/nova/nova.conf", "/etc/nova/nova-compute.conf")
 _SYSTEMD = Path("/run/systemd/system")
-_TRUE = frozenset({"1", "true", "yes", "on"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def _nova_conf(found: Site) -> NovaConf:
     except ConfigError as error:
         return NovaConf(paths[0], "", False, str(error))
     host = options.get("host", [socket.gethostname()])[-1]
-    resumes = options.get("resume_guests_state_on_host_boot", [""])[-1].lower() in _TRUE
+    resumes = truth.is_true(options.get("resume_guests_state_on_host_boot", [""])[-1])
     computed = f"host = {host}: only nova-compute knows what that means"
     return NovaConf(paths[0], host, resumes, computed if "$" in host else "")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from novaha.conf.load import load
+from novaha.conf.options import list_opts
 from novaha.core.errors import ConfigError
 from novaha.nova.session import from_conf
 
@@ -118,3 +119,8 @@ def test_law_9_a_file_that_everybody_can_read_is_refused(file: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 640"):
         load({"config": str(file)})
+
+
+def test_insecure_is_described_as_what_it_does() -> None:
+    (insecure,) = [o for _, options in list_opts() for o in options if o.dest == "insecure"]
+    assert insecure.help == "Do not verify the certificates of Keystone and Nova."

@@ -94,3 +94,14 @@ def test_a_flag_that_cannot_be_read_does_not_keep_a_host_unfenced() -> None:
 
 def test_law_9_a_request_does_not_show_what_was_given() -> None:
     assert "pw-4711" not in repr(lines("password=pw-4711"))
+
+
+def test_help_tells_what_an_older_option_means() -> None:
+    lines = {
+        line.split()[0].partition("=")[0]: line
+        for line in fence.usage(AGENT).splitlines()
+        if "--" in line
+    }
+    assert "means nothing" not in lines["--compute-domain"]
+    assert "Older name of domain" in lines["--compute-domain"]
+    assert "(accepted, means nothing)" in lines["--no-shared-storage"]
