@@ -12,6 +12,7 @@ from contextlib import suppress
 from novahalab import cloud, cluster, layout, network, nodes
 from novahalab.chaos import processes
 from novahalab.chaos.history import Happening, History
+from novahalab.chaos.marks import DISABLE, DOWN, Marks
 from novahalab.chaos.schedule import Fault
 from novahalab.cloud import Client
 from novahalab.errors import LabError
@@ -23,7 +24,6 @@ _FENCED_IN = 150.0
 
 Undo = Callable[[], None]
 
-OPERATOR = "maintenance, by the operator of the chaos run"
 _DISTURBING = frozenset(
     {"crash-controller", "freeze-controller", "cut controller", "crash-dc-and-compute"}
 )
@@ -45,7 +45,7 @@ class Faults:
         self._nova = Client(timeout=20)
         self._deaths: dict[str, float] = {}  # of compute nodes that were online
         self._off_since: dict[str, float] = {}
-        self.marked: dict[str, str] = {}  # host: the operator's mark that is on it
+        self.marks = Marks(self._nova, history, self._open, self._close)
 
     def disturbed(self) -> set[str]:
         """The controllers that may show what has been."""
@@ -295,31 +295,25 @@ class Faults:
     def _no_room(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
         """The operator keeps every other host free, and then this one dies."""
         victim = fault.targets[0]
-        undone = [
-            self._mark(node, "operator-disable")
-            for node in self._lab.compute_nodes
-            if node != victim and self._may_mark(node)
-        ]
+        others = [n for n in self._lab.compute_nodes if n != victim and self._may_mark(n)]
+        for node in others:
+            self.marks.put(node, DISABLE)
         self._power_off(victim)
-
-        def undo() -> None:
-            for one in undone:
-                one()
-
-        return undo
+        return lambda: self.marks.take_off(others)
 
     # The operator's own marks (law 6): on a host that is in order, and taken off by the same hand
 
     def _operator_disable(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
-        return self._operator(fault.targets[0], "operator-disable")
+        return self._operator(fault.targets[0], DISABLE)
 
     def _operator_down(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
-        return self._operator(fault.targets[0], "operator-down")
+        return self._operator(fault.targets[0], DOWN)
 
     def _operator(self, node: str, kind: str) -> Undo:
         if not self._may_mark(node):
             raise LabError(f"{node} is not in order now")
-        return self._mark(node, kind)
+        self.marks.put(node, kind)
+        return lambda: self.marks.take_off([node])
 
     def _may_mark(self, node: str) -> bool:
         """Whether the host is in service and carries no mark: whose is it would be unknown."""
@@ -327,40 +321,7 @@ class Faults:
         service = self._nova.service(node)
         in_order = service["status"] == "enabled" and not service["forced_down"]
         unflagged = timeline is not None and timeline.spans[-1].value is None
-        return in_order and unflagged and node not in self.marked and Sandbox(node).running
-
-    def _mark(self, node: str, kind: str) -> Undo:
-        changes = {"forced_down": True}
-        if kind == "operator-disable":
-            self._nova.update_service(node, status="disabled", disabled_reason=OPERATOR)
-        else:
-            self._nova.update_service(node, **changes)
-        self.marked[node] = kind
-        index = self._open(f"mark {kind}", node, time.time())
-
-        def undo() -> None:
-            self._unmark(node, index)
-
-        return undo
-
-    def _unmark(self, node: str, index: int) -> None:
-        # While the host is being recovered its state in Nova is novaha's to keep.
-        deadline = time.time() + 240
-        while time.time() < deadline:
-            timeline = self._history.records.get(node)
-            if timeline is not None and timeline.spans[-1].value is None:
-                break
-            time.sleep(0.5)
-        self._close(index)
-        kind = self.marked.pop(node)
-        try:
-            if kind == "operator-disable":
-                self._nova.update_service(node, status="enabled")
-            else:
-                self._nova.update_service(node, forced_down=False)
-        except LabError:
-            self.marked[node] = kind  # the calm tries again
-            raise
+        return in_order and unflagged and node not in self.marks and Sandbox(node).running
 
     # The calm
 
@@ -378,15 +339,3 @@ class Faults:
         self._cloud.start(["database", "bus"])
         self._cloud.start(self._cloud.services)
         self.boot_dead()
-
-    def unmark_all(self) -> None:
-        """Take off what is left of the operator's marks. Raises LabError while Nova refuses."""
-        for node, kind in list(self.marked.items()):
-            timeline = self._history.records.get(node)
-            if timeline is None or timeline.spans[-1].value is not None:
-                continue
-            if kind == "operator-disable":
-                self._nova.update_service(node, status="enabled")
-            else:
-                self._nova.update_service(node, forced_down=False)
-            del self.marked[node]

@@ -21,7 +21,7 @@ from novahalab.chaos.observe import Observer
 from novahalab.chaos.operator import Operator
 from novahalab.chaos.schedule import Fault, schedule
 from novahalab.chaos.tenants import Tenants
-from novahalab.cloud import ApiError, Client
+from novahalab.cloud import Client
 from novahalab.errors import LabError
 from novahalab.progress import Progress, console
 from novahalab.sandbox import Sandbox
@@ -233,11 +233,11 @@ class _Run:
         try:
             self._tenants.adopt()
             self._faults.boot_dead()
-            self._faults.unmark_all()
+            self._faults.marks.take_off_all()
             self._operator.obey()
             return outcome.missing(self._lab, self._history, self._nova)
-        except ApiError as error:
-            return [f"Nova does not answer: {str(error)[:200]}"]
+        except LabError as error:
+            return [str(error)[:200]]
 
     def _power_off(self, host: str) -> None:
         fault = Fault(time.time() - self._history.began, "crash", (host,))
