@@ -51,10 +51,13 @@ class Site:
     """A cluster, a Nova and evacuators; time passes in `pass_time`.
 
     restart_after: seconds until Pacemaker starts an evacuator again that died by its fate.
+    most_turns: turns of an evacuator without a pause, after which it never will; about 20
+        have been seen.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
     """
 
     restart_after = 3.0
+    most_turns = 200
     recover = True
 
     def __init__(
@@ -217,7 +220,12 @@ class Site:
             self.watch()
 
     def _turn(self, process: Process) -> None:
+        turns = 0
         while process in self.processes and not process.frozen and self.nova.now >= process.due:
+            turns += 1
+            assert turns <= self.most_turns, (
+                f"livelock: {turns} turns of an evacuator without a pause: {self.describe()}"
+            )
             try:
                 rung, self.rung = self.rung, set()
                 pause = process.loop.turn(rung)
