@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from novaha import __version__
@@ -19,7 +19,8 @@ from novaha.agents.fence_parameters import PARAMETERS
 from novaha.contract import fence
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.contract.parameters import validate
-from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
+from novaha.core import naming
+from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError, UnknownNodeError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 
@@ -35,15 +36,6 @@ AGENT = Agent(
     ),
     parameters=PARAMETERS,
 )
-
-
-class AmbiguousTargetError(NovahaError):
-    """More than one node could be meant."""
-
-    def __init__(self, target: str, nodes: Iterable[str]) -> None:
-        self.target = target
-        self.nodes = tuple(sorted(nodes))
-        super().__init__(f"'{target}' could be any of the nodes {', '.join(self.nodes)}")
 
 
 class Log:
@@ -104,28 +96,29 @@ def main(
 def resolve(request: Request, known: Mapping[str, str]) -> str:
     """The cluster's name of the node that is meant; plug beats nodename.
 
-    Raises UnknownNodeError when it is no node of this cluster, AmbiguousTargetError when it
+    Pacemaker hands on a name as it was typed, and compares without case; so does this.
+
+    Raises UnknownNodeError when it is no node of this cluster, AmbiguousNodeError when it
     could be several.
     """
-    for name in (request.plug, request.nodename):
-        if name in known:
-            return name
-    for name in filter(None, (request.plug, request.nodename)):
+    given = [name for name in (request.plug, request.nodename) if name]
+    for name in given:
+        if (node := naming.find_node(name, known)) is not None:
+            return node
+    for name in given:
         similar = [node for node in known if _same_host(name, node, request.domain)]
         if len(similar) == 1:
             return similar[0]
         if similar:
-            raise AmbiguousTargetError(name, similar)
+            raise AmbiguousNodeError(name, similar)
     raise UnknownNodeError(request.plug or request.nodename, known)
 
 
 def _same_host(name: str, node: str, domain: str) -> bool:
-    """Whether two names differ by nothing but a domain that one of them leaves out."""
-    if domain and f"{name}.{domain}" == node:
+    """Whether two names differ by nothing but case, and a domain that one of them leaves out."""
+    if domain and naming.same_name(f"{name}.{domain}", node):
         return True
-    if "." in name and "." in node:
-        return False
-    return name.split(".")[0] == node.split(".")[0]
+    return naming.alike(name, node)
 
 
 def _off(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:

@@ -29,9 +29,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "migrate": migrate.run,
     "doctor": doctor.run,
     "status": status.run,
-    "release": operator.release,
-    "retry": operator.retry,
-    "recover": operator.recover,
+    "release": operator.with_node(operator.release),
+    "retry": operator.with_node(operator.retry),
+    "recover": operator.with_node(operator.recover),
 }
 
 

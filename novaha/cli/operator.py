@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from novaha.core import naming
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.steps import Progress
@@ -64,6 +65,22 @@ def add_parsers(commands: Any) -> None:
             )
 
 
+def with_node(
+    command: Callable[[argparse.Namespace], int],
+) -> Callable[[argparse.Namespace], int]:
+    """The command, told the cluster's own spelling of the node that was typed in any case.
+
+    A record may be of a node that the cluster has no more.
+    """
+
+    def run(args: argparse.Namespace) -> int:
+        nodes = {*known_nodes(), *RecordStore().read_all()}
+        args.host = naming.node_named(args.host, nodes)
+        return command(args)
+
+    return run
+
+
 def release(
     args: argparse.Namespace,
     store: RecordStore | None = None,
@@ -107,7 +124,8 @@ def recover(
     Raises NovahaError when nobody has.
     """
     store, history = store or RecordStore(), history or FenceHistory()
-    moment = history.history().confirmed_by_hand().get(args.host)
+    moments = history.history().confirmed_by_hand()
+    moment = naming.newest_of(args.host, moments)
     used = moment is not None and store.seen_confirmation(args.host) == confirmations.text(moment)
     if moment is None or used or history.is_online(args.host):
         raise NotConfirmedError(args.host)

@@ -48,6 +48,15 @@ class UnknownNodeError(NovahaError):
         super().__init__(f"'{name}' is no node of this cluster{hint}")
 
 
+class AmbiguousNodeError(NovahaError):
+    """More than one node of the cluster could be meant."""
+
+    def __init__(self, name: str, nodes: Iterable[str]) -> None:
+        self.name = name
+        self.nodes = tuple(sorted(nodes))
+        super().__init__(f"'{name}' could be any of the nodes {', '.join(self.nodes)}")
+
+
 class UnknownHostError(NovahaError):
     """Nova has no compute service for this node."""
 
@@ -69,7 +78,23 @@ class AmbiguousHostError(NovahaError):
         self.hosts = tuple(sorted(hosts))
         super().__init__(
             f"node {node} could be any of Nova's hosts {', '.join(self.hosts)}; "
-            f"set [nova] host_names = {node}:NAME_IN_NOVA in novaha.conf"
+            f"set [nova] host_names = {node}:NAME_IN_NOVA in novaha.conf (or [nova] domain, if "
+            "that of all hosts decides), or delete the service that is out of use: openstack "
+            "compute service delete ID"
+        )
+
+
+class SharedHostError(NovahaError):
+    """One compute host of Nova could be several nodes."""
+
+    def __init__(self, node: str, host: str, nodes: Iterable[str]) -> None:
+        self.node = node
+        self.host = host
+        self.nodes = tuple(sorted(nodes))
+        super().__init__(
+            f"the nodes {' and '.join(self.nodes)} are the one host {host} of Nova; "
+            f"set [nova] host_names = {self.nodes[0]}:NAME_IN_NOVA,{self.nodes[1]}:NAME_IN_NOVA "
+            "in novaha.conf, or remove the node that is out of use"
         )
 
 

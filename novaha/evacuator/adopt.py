@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from novaha.core.errors import NovahaError, RecordError
+from novaha.core import naming
+from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
@@ -85,7 +87,7 @@ class Adoption:
             return [
                 f"the older agents flagged {name} ({value}), and it is not clear which node that "
                 "is; if it has to be recovered: pcs stonith fence NODE; in any case: "
-                f"attrd_updater --delete --name evacuate --node {name}"
+                f"attrd_updater --delete --name evacuate --node {shlex.quote(name)}"
             ]
         record = self._records.read_all().get(node)
         if isinstance(record, RecordError):
@@ -105,7 +107,7 @@ class Adoption:
         What the older fence_compute told Nova is still there.
         """
         down_since = self._fencing.down_since(node)
-        by_hand = self._fencing.history().confirmed_by_hand().get(node)
+        by_hand = naming.newest_of(node, self._fencing.history().confirmed_by_hand())
         if down_since is None or self._records.read_all().get(node) is not None:
             return []
         if by_hand is not None and by_hand >= down_since:
@@ -121,8 +123,12 @@ class Adoption:
     def _node(self, name: str) -> str | None:
         """The node that a flag is of: the older fence_compute used Nova's name of the host."""
         nodes = self._fencing.compute_nodes()
-        if name in nodes:
-            return name
+        try:
+            node = naming.find_node(name, nodes)
+        except AmbiguousNodeError:
+            return None
+        if node is not None:
+            return node
         same = [node for node in nodes if self._is_called(node, name)]
         return same[0] if len(same) == 1 else None
 
@@ -148,7 +154,8 @@ class Adoption:
             return [
                 f"{node} was flagged by the older agents ({value}) and has been back since, and "
                 f"its nova-compute does not run; if its instances do not either: pcs stonith "
-                f"fence {node}; if they do: attrd_updater --delete --name evacuate --node {name}"
+                f"fence {shlex.quote(node)}; if they do: attrd_updater --delete --name evacuate "
+                f"--node {shlex.quote(name)}"
             ]
         return []
 

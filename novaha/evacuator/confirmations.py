@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from novaha.core.errors import NovahaError
+from novaha.core import naming
+from novaha.core.errors import AmbiguousNodeError, NovahaError
 from novaha.core.ports import Fencing, Records
 from novaha.evacuator.journal import Journal
 
@@ -51,11 +53,19 @@ class Confirmations:
         Raises ClusterToolError when Pacemaker cannot be asked.
         """
         notices: list[str] = []
-        for node, moment in self._fencing.history().confirmed_by_hand().items():
-            if (node, moment) in self._done:
+        for typed, moment in self._fencing.history().confirmed_by_hand().items():
+            if (typed, moment) in self._done:
                 continue
-            if node not in self._fencing.compute_nodes():
-                self._done.add((node, moment))
+            nodes = self._fencing.compute_nodes()
+            try:
+                node = naming.find_node(typed, nodes)
+            except AmbiguousNodeError as error:
+                notices.append(f"a confirmation by hand is not taken up: {error}")
+                continue
+            if node is None:
+                notices += self._not_ours(typed, moment, nodes)
+            elif (node, moment) in self._done:
+                continue
             elif not is_news(node, moment, self._records, self._fencing):
                 self._note(node, moment)
             elif self._recover:
@@ -87,11 +97,24 @@ class Confirmations:
             self._refuted[node] = (
                 f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
                 f"and Nova heard from its nova-compute at {text(seen)}; if it is off, confirm that "
-                f"again: `stonith_admin --confirm {node}`"
+                f"again: `stonith_admin --confirm {shlex.quote(node)}`"
             )
             self._journal.write("confirmation refuted", node=node, seen=text(seen))
         self._note(node, moment)
         return []
+
+    def _not_ours(self, typed: str, moment: datetime, nodes: Iterable[str]) -> list[str]:
+        """A controller's confirmation is none of ours; one under a wrong name helps nobody."""
+        meant = [node for node in sorted(nodes) if naming.alike(typed, node)]
+        open_ones = [n for n in meant if is_news(n, moment, self._records, self._fencing)]
+        if not open_ones:
+            self._done.add((typed, moment))
+        return [
+            f"{typed} was confirmed by hand to be down at {text(moment)}, and is no node of this "
+            f"cluster; if {node} is meant, and is switched off: "
+            f"`stonith_admin --confirm {shlex.quote(node)}`"
+            for node in open_ones
+        ]
 
     def _note(self, node: str, moment: datetime) -> None:
         """It has served: another evacuator must not take it for new when the host is away next."""
@@ -105,8 +128,9 @@ def to_be_told(records: Records, fencing: Fencing) -> tuple[str, ...]:
     computes = fencing.compute_nodes()
     return tuple(
         _notice(node, moment)
-        for node, moment in fencing.history().confirmed_by_hand().items()
-        if node in computes and is_news(node, moment, records, fencing)
+        for typed, moment in fencing.history().confirmed_by_hand().items()
+        if (node := naming.find_node(typed, computes)) is not None
+        and is_news(node, moment, records, fencing)
     )
 
 
@@ -128,5 +152,5 @@ def text(moment: datetime) -> str:
 def _notice(node: str, moment: datetime) -> str:
     return (
         f"{node} was confirmed by hand to be down at {text(moment)}; "
-        f"to recover its instances: novaha recover {node}"
+        f"to recover its instances: novaha recover {shlex.quote(node)}"
     )

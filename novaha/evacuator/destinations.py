@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from novaha.core import naming
 from novaha.core.errors import NovahaError
 from novaha.core.instances import belongs
 from novaha.core.model import (
@@ -170,7 +171,7 @@ class Destinations:
 
 
 def _was_fenced(node: str, since: datetime, history: History, levels: Levels) -> bool:
-    by_hand = history.confirmed_by_hand().get(node)
+    by_hand = naming.newest_of(node, history.confirmed_by_hand())
     if by_hand is not None and by_hand >= since:
         return True
     return not levels.without_power_device(node) and history.confirmed_since(node, since)

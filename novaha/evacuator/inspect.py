@@ -16,7 +16,7 @@ from novaha.core.situation import Policy
 from novaha.core.steps import HostReport
 from novaha.evacuator import client, confirmations, status
 from novaha.evacuator.memory import HostMemory
-from novaha.evacuator.names import Names
+from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
@@ -66,7 +66,8 @@ def _from_nova(
     if not records:
         return []
     conf = wiring.conf(parameters)
-    names = Names(conf.nova.host_names, conf.nova.domain)
+    nodes = KnownNodes(FenceHistory().compute_nodes)
+    names = Names(conf.nova.host_names, conf.nova.domain, nodes)
     reports: list[HostReport] = []
     with ThreadPoolExecutor(conf.evacuator.max_requests) as pool:
         for owner in {record.owner for record in records.values()}:

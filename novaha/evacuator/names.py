@@ -2,23 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from novaha.core import naming
 
+_FRESH = 60.0
+"""Seconds for which the list of the cluster's nodes counts: it is needed when a host has died."""
+
+
+def _none() -> Collection[str]:
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How Pacemaker's names become Nova's. configured: node to host. domain: of Nova's names."""
+    """How Pacemaker's names become Nova's.
+
+    configured: node to host. domain: of Nova's names. nodes: the cluster's compute nodes; it may
+    raise NovahaError.
+    """
 
     configured: Mapping[str, str]
     domain: str = ""
+    nodes: Callable[[], Collection[str]] = _none
 
     def host(self, node: str, hosts: frozenset[str]) -> str:
-        """Nova's name of `node`. Raises UnknownHostError or AmbiguousHostError."""
-        full = f"{node}.{self.domain}"
-        configured = dict(self.configured)
-        if self.domain and node not in configured and full in hosts:
-            configured[node] = full
-        return naming.nova_host(node, hosts, configured)
+        """Nova's name of `node`.
+
+        Raises UnknownHostError, AmbiguousHostError, SharedHostError, and what `nodes` raises.
+        """
+        return naming.nova_host(
+            node, hosts, self.configured, domain=self.domain, nodes=self.nodes()
+        )
+
+
+class KnownNodes:
+    """The cluster's compute nodes, asked for once a minute; safe to ask from several threads.
+
+    ask: raises NovahaError when the cluster does not answer.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], frozenset[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._nodes: frozenset[str] = frozenset()
+        self._until = float("-inf")
+
+    def __call__(self) -> frozenset[str]:
+        """The nodes. Raises what `ask` raises."""
+        with self._lock:
+            now = self._clock()
+            if now >= self._until:
+                self._nodes = self._ask()
+                self._until = now + _FRESH
+            return self._nodes

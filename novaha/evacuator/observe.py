@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import datetime
 
+from novaha.core import naming
 from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import (
     DONE,
@@ -250,7 +251,7 @@ class Observer:
         if powered_off and not unproven:
             view = replace(view, fence_confirmed=True)
             return self._confirmed(view, memory) if record.untouched else view
-        by_hand = history.confirmed_by_hand().get(record.node)
+        by_hand = naming.newest_of(record.node, history.confirmed_by_hand())
         if by_hand is not None and by_hand >= record.fenced:
             return replace(view, fence_confirmed=True)
         return replace(view, unproven=unproven)

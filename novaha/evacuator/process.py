@@ -29,7 +29,7 @@ from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
-from novaha.evacuator.names import Names
+from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.evacuator.server import Server
 from novaha.pacemaker.cib import RecordStore, local_node
@@ -95,7 +95,8 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     readers = ThreadPoolExecutor(options.max_requests, "read")
     ahead = ThreadPoolExecutor(AT_ONCE, "ahead")
     senders = ThreadPoolExecutor(options.max_requests, "send")
-    names = Names(conf.nova.host_names, conf.nova.domain)
+    nodes = KnownNodes(fencing.compute_nodes)
+    names = Names(conf.nova.host_names, conf.nova.domain, nodes)
     observer = Observer(
         compute, fencing, names, me, readers, ahead, time.monotonic, options.lost_after
     )

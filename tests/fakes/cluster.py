@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -53,12 +54,15 @@ class Site:
     restart_after: seconds until Pacemaker starts an evacuator again that died by its fate.
     most_turns: turns of an evacuator without a pause, after which it never will; about 20
         have been seen.
+    nodes: Pacemaker's name of a host of Nova, where it is another one.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
     """
 
     restart_after = 3.0
     most_turns = 200
     recover = True
+    names = Names({})
+    nodes: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class Site:
         records: Any = Fated(self.records, fate, watcher)
         flags: Any = Fated(self.flags, fate, watcher)
         observer = Observer(
-            nova, self.fencing, Names({}), me, readers, readers, clock, self.policy.lost_after
+            nova, self.fencing, self.names, me, readers, readers, clock, self.policy.lost_after
         )
         loop = Loop(
             records=records,
@@ -129,7 +133,7 @@ class Site:
                 records,
                 self.fencing,
                 nova.services,
-                Names({}).host,
+                self.names.host,
                 journal,
                 now=lambda: self.time,
                 clock=clock,
@@ -287,10 +291,11 @@ class Site:
             return  # deleted or moved since it was read: Nova refuses it
         if not self.nova.hosts[server.host].forced_down:
             self.broken.append(f"law 1: {server} is asked for and its host not forced down")
-        record = read.get(server.host)
+        node = self.nodes.get(server.host, server.host)
+        record = read.get(node)
         if not isinstance(record, Record) or record.state is not RecoveryState.RUNNING:
             self.broken.append(f"law 1: {server} is asked for with the record {record}")
-        elif not self.fencing.anything_since(server.host, record.fenced):
+        elif not self.fencing.anything_since(node, record.fenced):
             self.broken.append(f"law 1: {server} is asked for without a confirmed fencing")
 
     def _watch_law_5(self, closing: Record) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from novaha.core.errors import RecordConflictError, RecordError
+from novaha.core.naming import newest_of, same_name
 from novaha.core.record import Record, first_record, from_attributes, to_attributes
 
 
@@ -119,11 +120,11 @@ class FakeFencing:
         return self
 
     def confirmed_since(self, node: str, moment: datetime) -> bool:
-        by_hand = self.by_hand.get(node)
-        return any(n == node and t >= moment and t != by_hand for n, t in self.successes)
+        by_hand = newest_of(node, self.by_hand)
+        return any(same_name(n, node) and t >= moment and t != by_hand for n, t in self.successes)
 
     def anything_since(self, node: str, moment: datetime) -> bool:
-        return any(n == node and t >= moment for n, t in self.successes)
+        return any(same_name(n, node) and t >= moment for n, t in self.successes)
 
     def down_since(self, node: str) -> datetime | None:
         return max((t for n, t in self.successes if n == node and n in self.down), default=None)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
-from novaha.core.errors import AmbiguousHostError, NovahaError
+from novaha.core.errors import (
+    AmbiguousHostError,
+    NovahaError,
+    SharedHostError,
+    UnknownHostError,
+)
 from novaha.core.model import ComputeService, disabled_by_us
+from novaha.core.naming import alike
 from novaha.evacuator.names import Names
 
 if TYPE_CHECKING:
@@ -49,10 +54,11 @@ class Outlook:
     def by_node(self) -> Mapping[str, str | NovahaError]:
         """Nova's name of each compute node, or why there is none."""
         hosts = frozenset(service.host for service in self.services)
+        names = replace(self.names, nodes=lambda: self.computes or ())
         found: dict[str, str | NovahaError] = {}
         for node in self.computes or ():
             try:
-                found[node] = self.names.host(node, hosts)
+                found[node] = names.host(node, hosts)
             except NovahaError as problem:
                 found[node] = problem
         return found
@@ -121,33 +127,61 @@ def names(outlook: Outlook) -> Iterator[Trouble]:
     if not outlook.services or outlook.computes is None:
         yield not_checked("", _NO_SERVICES if not outlook.services else "the cluster was not read")
         return
-    nodes_of: dict[str, list[str]] = defaultdict(list)
+    taken: set[str] = set()
+    shared: set[str] = set()
     for node, host in outlook.by_node().items():
         if isinstance(host, str):
-            nodes_of[host].append(node)
+            taken.add(host)
             continue
+        if isinstance(host, SharedHostError):
+            taken.add(host.host)
+            if host.host in shared:
+                continue
+            shared.add(host.host)
         candidates = host.hosts if isinstance(host, AmbiguousHostError) else ()
-        name = candidates[0] if candidates else "NAME_IN_NOVA"
-        yield error(
-            node,
-            str(host).partition(";")[0],
-            f"in {outlook.credentials}: [nova] host_names = {node}:{name}",
-        )
-    for host, nodes in nodes_of.items():
-        if len(nodes) > 1:
+        taken |= {*candidates}
+        if isinstance(host, UnknownHostError | AmbiguousHostError | SharedHostError):
+            detail, _, _ = str(host).partition(";")
             yield error(
-                host,
-                f"the nodes {' and '.join(sorted(nodes))} are this one host of Nova",
-                f"in {outlook.credentials}: [nova] host_names = {nodes[0]}:NAME_IN_NOVA",
+                host.host if isinstance(host, SharedHostError) else node,
+                detail,
+                _name_remedy(node, host, outlook.credentials),
             )
+        else:
+            yield error(node, str(host))
     for service in outlook.services:
-        if service.host not in nodes_of:
+        twin = next((node for node in outlook.computes if alike(node, service.host)), "")
+        if service.host not in taken and twin:
+            yield warning(
+                service.host,
+                f"its name is that of node {twin}, which is another host of Nova by [nova] "
+                "host_names or domain: the instances of this one are not protected",
+                "openstack compute service list; openstack compute service delete ID  "
+                "# if it is out of use",
+            )
+        elif service.host not in taken:
             yield warning(
                 service.host,
                 "Nova has this compute host, Pacemaker has not: its instances are not protected",
                 "pcs cluster node add-remote NODE reconnect_interval=60s op start timeout=20s; "
                 "novaha setup --apply",
             )
+
+
+def _name_remedy(node: str, problem: NovahaError, credentials: str) -> str:
+    """What decides which host of Nova a node is."""
+    if isinstance(problem, AmbiguousHostError):
+        name = max(problem.hosts, key=len)
+        return (
+            f"in {credentials}: [nova] host_names = {node}:{name}\n"
+            f"or, where that decides for all hosts: [nova] domain = DOMAIN\n"
+            "or, for the one that is out of use: openstack compute service list; "
+            "openstack compute service delete ID"
+        )
+    if isinstance(problem, SharedHostError):
+        names = ",".join(f"{name}:NAME_IN_NOVA" for name in problem.nodes)
+        return f"in {credentials}: [nova] host_names = {names}"
+    return f"in {credentials}: [nova] host_names = {node}:NAME_IN_NOVA"
 
 
 def services(outlook: Outlook) -> Iterator[Trouble]:

@@ -7,9 +7,14 @@ import io
 import pytest
 
 from novaha.agents import fence_compute
-from novaha.agents.fence_compute import AmbiguousTargetError, resolve
+from novaha.agents.fence_compute import resolve
 from novaha.contract.fence import Action, Request
-from novaha.core.errors import ClusterToolError, RecordError, UnknownNodeError
+from novaha.core.errors import (
+    AmbiguousNodeError,
+    ClusterToolError,
+    RecordError,
+    UnknownNodeError,
+)
 from tests.unit.agents.fakes import FakeCluster, pending, recovered, running
 
 KNOWN = {"controller-1": "member", "compute-1": "remote", "compute-2.example.org": "remote"}
@@ -29,6 +34,12 @@ def run(cluster: FakeCluster, *lines: str) -> tuple[int, str, str]:
         ("compute-1", "controller-1", "", "compute-1"),
         ("17", "compute-1", "", "compute-1"),
         ("", "compute-1", "", "compute-1"),
+        ("COMPUTE-1", "", "", "compute-1"),
+        ("", "Compute-1", "", "compute-1"),
+        ("17", "COMPUTE-1", "", "compute-1"),
+        ("COMPUTE-2.Example.org", "", "", "compute-2.example.org"),
+        ("COMPUTE-2", "", "", "compute-2.example.org"),
+        ("Compute-2", "", "EXAMPLE.ORG", "compute-2.example.org"),
         ("compute-1.example.org", "", "", "compute-1"),
         ("compute-2", "", "", "compute-2.example.org"),
         ("compute-2", "", "example.org", "compute-2.example.org"),
@@ -37,6 +48,20 @@ def run(cluster: FakeCluster, *lines: str) -> tuple[int, str, str]:
 def test_target(plug: str, nodename: str, domain: str, node: str) -> None:
     request = Request(Action.OFF, plug=plug, nodename=nodename, domain=domain)
     assert resolve(request, KNOWN) == node
+
+
+def test_nodes_that_differ_by_case_are_told_apart_where_that_can_be() -> None:
+    known = {"compute-1": "remote", "COMPUTE-1": "remote"}
+    assert resolve(Request(Action.OFF, nodename="COMPUTE-1"), known) == "COMPUTE-1"
+    with pytest.raises(AmbiguousNodeError, match="COMPUTE-1, compute-1"):
+        resolve(Request(Action.OFF, nodename="Compute-1"), known)
+
+
+def test_an_address_has_no_domain() -> None:
+    known = {"10.0.0.1": "remote", "10.0.0.2": "remote"}
+    assert resolve(Request(Action.OFF, nodename="10.0.0.2"), known) == "10.0.0.2"
+    with pytest.raises(UnknownNodeError):
+        resolve(Request(Action.OFF, nodename="10"), known)
 
 
 @pytest.mark.parametrize("plug", ["compute-3", "compute-2.elsewhere.org", "", "compute"])
@@ -48,7 +73,7 @@ def test_no_target(plug: str) -> None:
 
 def test_a_target_that_could_be_two_is_none() -> None:
     known = {"compute-1.a.org": "remote", "compute-1.b.org": "remote"}
-    with pytest.raises(AmbiguousTargetError, match=r"compute-1\.a\.org, compute-1\.b\.org"):
+    with pytest.raises(AmbiguousNodeError, match=r"compute-1\.a\.org, compute-1\.b\.org"):
         resolve(Request(Action.OFF, plug="compute-1"), known)
 
 

@@ -35,6 +35,53 @@ def test_law_3_a_host_confirmed_by_hand_is_recovered() -> None:
     assert site.loop.notices == ()
 
 
+@pytest.mark.parametrize("typed", ["COMPUTE-1", "Compute-1"])
+def test_law_3_a_host_confirmed_in_any_case_is_recovered(typed: str) -> None:
+    """Pacemaker takes the name as it was typed, and compares without case."""
+    site = dead_site()
+    confirm(site, typed)
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+    assert set(site.records.attributes) == {"compute-1"}
+    assert site.records.seen["compute-1"]
+    assert site.loop is not None
+    assert site.loop.notices == ()
+
+
+def test_law_3_a_flagged_host_confirmed_in_another_case_is_recovered() -> None:
+    site = dead_site()
+    site.fence("compute-1", confirmed=False)
+    site.pass_time(30)
+    assert not site.nova.requests
+    confirm(site, "COMPUTE-1")
+    site.run_until(lambda: site.nova.instances["run-1"].host != "compute-1")
+
+
+def test_a_confirmation_in_two_spellings_is_one() -> None:
+    site = dead_site()
+    site.recover = False
+    site.start_evacuator()
+    confirm(site)
+    confirm(site, "COMPUTE-1")
+    site.pass_time(10)
+    assert site.loop is not None
+    assert set(site.loop.notices) == set(to_be_told(site.records, site.fencing))
+    assert len(set(site.loop.notices)) == 1
+    assert "novaha recover compute-1" in site.loop.notices[0]
+
+
+def test_law_1_a_confirmation_under_another_name_is_told_and_flags_nothing() -> None:
+    site = dead_site()
+    confirm(site, "compute-1.example.org")
+    confirm(site, "controller-9")
+    site.pass_time(30)
+    assert site.records.attributes == {}
+    assert site.nova.requests == []
+    assert site.loop is not None
+    (notice,) = site.loop.notices
+    assert "compute-1.example.org was confirmed by hand" in notice
+    assert "`stonith_admin --confirm compute-1`" in notice
+
+
 def test_law_3_or_the_operator_is_told_the_one_command(caplog: pytest.LogCaptureFixture) -> None:
     site = dead_site()
     site.recover = False

@@ -110,7 +110,22 @@ def test_a_node_that_could_be_two_hosts_of_nova() -> None:
     assert "compute-1.example.net, compute-1.example.org" in only(found).detail
     names = Names({"compute-1": "compute-1.example.org"})
     found = list(checks.names(replace(outlook(services=more), names=names)))
-    assert only(found, Verdict.WARNING).subject == "compute-1.example.net"
+    left = only(found, Verdict.WARNING)
+    assert left.subject == "compute-1.example.net"
+    assert "add-remote" not in left.remedy
+
+
+@pytest.mark.parametrize("other", ["compute-2.localdomain", "COMPUTE-2"])
+def test_a_host_that_was_renamed_is_an_error_and_no_new_host(other: str) -> None:
+    """The node has the exact name of what is left of it."""
+    found = only(checks.names(outlook(services=(*TWO, service(other)))))
+    assert found.verdict is Verdict.ERROR
+    assert found.subject == "compute-2"
+    assert "compute-2" in found.detail
+    assert other in found.detail
+    assert "[nova] host_names = compute-2:" in found.remedy
+    assert "[nova] domain" in found.remedy
+    assert "add-remote" not in found.remedy
 
 
 def test_two_nodes_that_are_one_host_of_nova() -> None:
