@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from novaha.cli import placement
+from novaha.cli.placement import Answer, Location
 from novaha.contract.names import COMPUTE, COMPUTE_AGENT, FENCE_AGENT, PROVIDER, ROLE
 from novaha.core import truth
 
@@ -90,6 +92,7 @@ class Configuration:
     """The part of the CIB that matters.
 
     roles: the node attribute of that name, by node. properties: the cluster's, those that are set.
+    attributes: the permanent ones of each node. locations: every location constraint.
     """
 
     nodes: Mapping[str, str]
@@ -102,6 +105,8 @@ class Configuration:
     alerts: Mapping[str, str]
     ids: frozenset[str]
     properties: Mapping[str, str]
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    locations: tuple[Location, ...] = ()
 
     @property
     def stonith_enabled(self) -> bool:
@@ -126,6 +131,24 @@ class Configuration:
         """The resource of this agent."""
         return next((r for r in self.resources if r.agent == agent), None)
 
+    def members(self) -> list[str]:
+        """The full cluster nodes, which may run the evacuator; compute hosts may be among them."""
+        return sorted((n for n, kind in self.nodes.items() if kind == "member"), key=_natural)
+
+    def may_run(
+        self, names: Iterable[str], node: str, locations: Sequence[Location] | None = None
+    ) -> Answer:
+        """Whether location constraints let a resource run on `node`; see placement.may_run.
+
+        locations: these instead of the cluster's own.
+        """
+        return placement.may_run(
+            frozenset(names),
+            placement.Node(node, self.nodes.get(node, ""), self.attributes.get(node, {})),
+            self.locations if locations is None else locations,
+            symmetric=self.is_on("symmetric-cluster", default=True),
+        )
+
     def holder(self) -> Resource | None:
         """The resource that keeps nova-compute down on a host that is held."""
         return self.resource(COMPUTE_AGENT) or self.resource(WAIT_AGENT)
@@ -144,17 +167,16 @@ class Configuration:
 
 def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
     """The configuration in a whole CIB. nodes: name to kind, as known_nodes() has them."""
-    roles = {
-        str(node.get("uname")): str(pair.get("value"))
+    attributes = {
+        str(node.get("uname")): _instance_attributes(node)
         for node in root.iterfind(".//nodes/node")
-        for pair in node.iterfind(f"instance_attributes/nvpair[@name='{ROLE}']")
     }
     levels = list(root.iterfind(".//fencing-topology/fencing-level"))
     # The containers of a bundle are guest nodes, too, and run no instances.
     bundles = {str(bundle.get("id")) for bundle in root.iterfind(".//resources//bundle")}
     return Configuration(
         nodes={n: kind for n, kind in nodes.items() if re.sub(r"-\d+$", "", n) not in bundles},
-        roles=roles,
+        roles={node: given[ROLE] for node, given in attributes.items() if ROLE in given},
         devices=tuple(
             Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e), meta(e))
             for e in root.iterfind(".//resources//primitive[@class='stonith']")
@@ -175,6 +197,8 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         alerts={str(e.get("id")): str(e.get("path")) for e in root.iterfind(".//alerts/alert")},
         ids=frozenset(str(e.get("id")) for e in root.iter() if e.get("id")),
         properties=_attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair")),
+        attributes=attributes,
+        locations=placement.read(root),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from novaha.cli import evacuator_place
 from novaha.cli.configuration import NO_POWER, Configuration, Level, LocationRule
 from novaha.contract.names import (
     ALERT,
@@ -101,7 +102,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
         *roles(now, wanted, computes),
         *_flag_device(now, computes),
         *(step for node in computes for step in levels(now, node)),
-        *_evacuate(now, wanted),
+        *_evacuate(now, wanted, computes),
         *_compute(now, wanted),
         *_alert(now, wanted),
     ]
@@ -116,8 +117,8 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
     for node in (*computes, *wanted.controllers):
         if node not in now.nodes:
             yield f"{node} is no node of this cluster"
-    for node in sorted(set(computes) & set(wanted.controllers)):
-        yield f"{node} cannot be both a compute node and a controller"
+        elif node in wanted.controllers and now.nodes[node] != "member":
+            yield f"{node} cannot be a controller: it is a {now.nodes[node]} node, no full one"
     if not now.stonith_enabled:
         yield "fencing is switched off: 'pcs property set stonith-enabled=true'"
     if now.unclear_levels:
@@ -132,6 +133,7 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
                 f"ipmi-{node} fence_ipmilan ip=ADDRESS username=USER password_script=FILE "
                 f"pcmk_host_list={node}'"
             )
+    yield from evacuator_place.problems(now, computes, EVACUATE_ID)
     ours = {
         FENCE_ID: now.flag_device(),
         EVACUATE_ID: now.resource(EVACUATE_AGENT),
@@ -173,8 +175,9 @@ def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ..
 
 
 def roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
-    """The attribute that the rules look at."""
-    each = [(n, COMPUTE) for n in computes] + [(n, CONTROLLER) for n in wanted.controllers]
+    """The attribute that the rules look at. A controller that is a compute node has that role."""
+    controllers = [n for n in wanted.controllers if n not in computes]
+    each = [(n, COMPUTE) for n in computes] + [(n, CONTROLLER) for n in controllers]
     for node, role in each:
         if now.roles.get(node) != role:
             yield Step(f"{node} is a {role} node", ("node", "attribute", node, f"{ROLE}={role}"))
@@ -239,7 +242,7 @@ def _remove(level: Level) -> Step:
     )
 
 
-def _evacuate(now: Configuration, wanted: Wanted) -> Iterator[Step]:
+def _evacuate(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
     resource = now.resource(EVACUATE_AGENT)
     name = EVACUATE_ID if resource is None else resource.id
     if resource is None:
@@ -253,12 +256,24 @@ def _evacuate(now: Configuration, wanted: Wanted) -> Iterator[Step]:
         )
     else:
         yield from _update(resource.id, resource.attributes, wanted.evacuate)
-    yield from _rule(
-        now,
-        wanted,
-        "never on a compute node",
-        LocationRule(name, "-INFINITY", ROLE, "eq", COMPUTE, "never"),  # the agent may be missing
-    )
+    yield from evacuator_placement(now, wanted, computes)
+
+
+def evacuator_placement(
+    now: Configuration, wanted: Wanted, computes: Sequence[str]
+) -> Iterator[Step]:
+    """What keeps the evacuator on the full cluster nodes, and lets it run on each of them."""
+    resource = now.resource(EVACUATE_AGENT)
+    name = EVACUATE_ID if resource is None else resource.id
+    for location in evacuator_place.earlier_bans(now, computes):
+        yield Step(
+            f"{name}: also on cluster nodes that are compute nodes",
+            ("constraint", "delete", location.id),
+        )
+    title = "on cluster nodes only, never on a remote node"
+    yield from _rule(now, wanted, title, evacuator_place.rule(name))
+    if not now.is_on("symmetric-cluster", default=True):
+        yield from _rule(now, wanted, "on every cluster node", evacuator_place.opening(name))
 
 
 def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:

@@ -62,8 +62,8 @@ class Site:
 
     @property
     def controller(self) -> bool:
-        """Whether this is a cluster node that runs no instances."""
-        return self.kind == "member" and not self.compute
+        """Whether this is a full cluster node, which may run the evacuator."""
+        return self.kind == "member"
 
     @property
     def compute(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import wraps
 from pathlib import PurePath
 
+from novaha.cli import evacuator_place
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource
 from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -86,16 +87,28 @@ def roles(cluster: Cluster) -> Iterator[Trouble]:
 
 
 def evacuate_placement(cluster: Cluster) -> Iterator[Trouble]:
-    """The evacuator must not die with the host that it is to recover."""
+    """The evacuator runs on full cluster nodes, and there is one that it can run on."""
     now, resource = cluster.now, cluster.now.resource(EVACUATE_AGENT)
     if resource is None:
         yield not_checked("", f"there is no resource of {EVACUATE_AGENT}")
-    elif now.is_on("symmetric-cluster", default=True) and not _bound(
-        now.rules,
-        LocationRule(resource.id, _BANNED, ROLE, "eq", COMPUTE),
-        LocationRule(resource.id, _BANNED, ROLE, "ne", CONTROLLER),
-    ):
-        yield error(resource.id, "it may be placed on a compute node, and die with it", SETUP)
+        return
+    answers = evacuator_place.places(now)
+    unclear = {name for answer in answers.values() for name in answer.unclear}
+    for name in sorted(unclear):
+        yield not_checked(resource.id, f"doctor does not see what the constraint {name} means")
+    remote = [node for node, kind in now.nodes.items() if kind != "member"]
+    if astray := [node for node in remote if answers[node].allowed and not answers[node].unclear]:
+        text = "which has no fencer: there the evacuator would recover nothing"
+        yield error(resource.id, f"it may be placed on the remote node {astray[0]}, {text}", SETUP)
+    members = {node: answers[node] for node in now.members()}
+    if unclear or any(answer.allowed for answer in members.values()):
+        return
+    why, remedy = evacuator_place.nowhere(resource.id, members)
+    yield error(
+        resource.id,
+        why,
+        SETUP if evacuator_place.earlier_bans(now, ()) else remedy.replace("'", ""),
+    )
 
 
 def _of_the_clone(
@@ -273,7 +286,7 @@ RESOURCES: tuple[Check[Cluster], ...] = (
     Check("nova-evacuate", "the evacuator's resource is enabled", evacuate_resource),
     Check("nova-compute", "nova-compute is an enabled clone", compute_resource),
     Check("roles", f"each compute node has {ROLE}={COMPUTE}", roles),
-    Check("evacuate-placement", f"{EVACUATE_ID} stays off the compute nodes", evacuate_placement),
+    Check("evacuate-placement", f"{EVACUATE_ID} runs on full cluster nodes", evacuate_placement),
     Check("compute-placement", f"{COMPUTE_ID} runs on compute nodes only", compute_placement),
     Check("compute-probes", f"a dead host holds up no start of {COMPUTE_ID}", compute_probes),
     Check("hold-rule", "nova-compute is not started on a host that is held", hold_rule),

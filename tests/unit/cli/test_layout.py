@@ -75,7 +75,7 @@ def test_a_cluster_with_nothing_of_ours() -> None:
         "monitor interval=60s timeout=20s OCF_CHECK_LEVEL=10 "
         "meta failure-timeout=60s migration-threshold=2 priority=100 resource-stickiness=1",
         "constraint location nova-evacuate rule resource-discovery=never score=-INFINITY "
-        "osprole eq compute",
+        "#kind ne cluster",
         "resource create nova-compute ocf:openstack:NovaCompute op "
         "start interval=0s timeout=30s stop interval=0s timeout=30s "
         "monitor interval=10s timeout=20s meta failure-timeout=60s clone",
@@ -191,7 +191,7 @@ def test_what_is_in_the_way_is_said(now: Configuration, problem: str) -> None:
 def test_unknown_nodes_and_nodes_of_two_roles() -> None:
     with pytest.raises(LayoutError, match="compute-7 is no node"):
         commands(cluster(), Wanted(computes=("compute-7",)))
-    with pytest.raises(LayoutError, match="cannot be both"):
+    with pytest.raises(LayoutError, match="cannot be a controller: it is a remote node"):
         commands(cluster(), Wanted(computes=("compute-1",), controllers=("compute-1",)))
 
 
@@ -249,3 +249,81 @@ def test_a_rack_is_fenced_at_once_where_nobody_decided_otherwise(properties, wan
     pairs = "".join(f"<nvpair name='{n}' value='{v}'/>" for n, v in properties.items())
     step = "property set concurrent-fencing=true"
     assert (step in commands(cluster(properties=pairs))) is wanted
+
+
+MEMBERS = {"node-1": "member", "node-2": "member", "node-3": "member"}
+POWER = "".join(device(f"ipmi-{n}", pcmk_host_list=n) for n in MEMBERS)
+
+
+def converged(**roles: str) -> str:
+    return "".join(
+        f"<node id='{i}' uname='{name.replace('_', '-')}'><instance_attributes id='a{i}'>"
+        f"<nvpair id='b{i}' name='osprole' value='{role}'/></instance_attributes></node>"
+        for i, (name, role) in enumerate(roles.items(), start=1)
+    )
+
+
+def test_a_controller_may_be_a_compute_node_too() -> None:
+    wanted = Wanted(computes=tuple(MEMBERS), controllers=("node-1",))
+    found = commands(cluster(POWER, known=MEMBERS), wanted)
+    assert found[:3] == [f"node attribute {node} osprole=compute" for node in MEMBERS]
+    assert "stonith level add 1 node-1 ipmi-node-1 fence-nova" in found
+    assert not [c for c in found if "nova-evacuate rule" in c and "osprole" in c]
+
+
+@pytest.mark.parametrize("ban", [("eq", "compute"), ("ne", "controller")])
+@pytest.mark.parametrize(
+    ("roles", "goes"),
+    [
+        ({"node_1": "compute", "node_2": "compute", "node_3": "compute"}, True),
+        ({"node_1": "compute", "node_2": "controller", "node_3": "storage"}, True),
+        ({"node_1": "controller", "node_2": "controller", "node_3": "controller"}, False),
+    ],
+)
+def test_an_earlier_rule_goes_where_it_keeps_the_evacuator_from_cluster_nodes(
+    ban: tuple[str, str], roles: dict[str, str], goes: bool
+) -> None:
+    operation, value = ban
+    evacuate = "<primitive id='evac' class='ocf' provider='openstack' type='NovaEvacuate'/>"
+    root = etree.fromstring(
+        f"<cib><configuration><crm_config/><nodes>{converged(**roles)}</nodes>"
+        f"<resources>{POWER}{IPMI}{evacuate}</resources><constraints>"
+        "<rsc_location id='older' rsc='evac'><rule id='r' score='-INFINITY'>"
+        f"<expression id='e' attribute='osprole' operation='{operation}' value='{value}'/>"
+        "</rule></rsc_location></constraints></configuration></cib>"
+    )
+    found = commands(configuration.read(root, {**MEMBERS, "compute-1": "remote"}))
+    assert ("constraint delete older" in found) is goes
+    rule = "constraint location evac rule resource-discovery=never score=-INFINITY #kind ne cluster"
+    assert rule in found
+
+
+BAN = "<rsc_location id='ban-{0}' rsc='nova-evacuate' node='{0}' score='{1}'/>"
+
+
+def test_an_evacuator_that_could_run_nowhere_is_refused_with_the_remedy() -> None:
+    evacuate = (
+        "<primitive id='nova-evacuate' class='ocf' provider='openstack' type='NovaEvacuate'/>"
+    )
+
+    def problems(*banned: tuple[str, str]) -> str:
+        bans = "".join(BAN.format(*each) for each in banned)
+        root = etree.fromstring(
+            "<cib><configuration><crm_config/><nodes/>"
+            f"<resources>{POWER}{IPMI}{evacuate}</resources><constraints>{bans}</constraints>"
+            "</configuration></cib>"
+        )
+        try:
+            commands(configuration.read(root, {**MEMBERS, "compute-1": "remote"}))
+        except LayoutError as error:
+            return str(error)
+        return ""
+
+    everywhere = [(node, "-INFINITY") for node in MEMBERS]
+    assert problems(*everywhere[:2]) == ""
+    assert problems(*everywhere[:2], ("NODE-3", "-INFINITY")) != ""  # Pacemaker minds no case
+    assert problems(*everywhere[:2], ("node-3", "100")) == ""
+    assert problems(*everywhere[:2], ("node-3", "-1")) != ""
+    said = problems(*everywhere)
+    assert "can run on no cluster node (node-1, node-2, node-3)" in said
+    assert "'pcs constraint delete ban-node-1'" in said

@@ -76,7 +76,7 @@ def test_resources_that_may_run_anywhere() -> None:
     now = cluster(
         (RULES, 'attribute="other" operation="eq"'), (BANNED, BANNED.replace("osprole", "other"))
     )
-    assert only(checks.evacuate_placement(now)).subject == "evac"
+    assert "on the remote node compute-1" in only(checks.evacuate_placement(now)).detail
     assert only(checks.compute_placement(now)).subject == "nc-clone"
 
 
@@ -109,7 +109,9 @@ def test_law_8_a_dead_host_that_pacemaker_looks_at_holds_up_the_others() -> None
 
 def test_an_opt_in_cluster_places_nothing_by_itself() -> None:
     now = with_property("symmetric-cluster", "false")
-    assert list(checks.evacuate_placement(now)) == []
+    found = only(checks.evacuate_placement(now))
+    assert "evac can run on no cluster node (controller-1)" in found.detail
+    assert found.remedy == "novaha setup --apply"
     assert list(checks.compute_placement(now)) == []
 
 
@@ -179,3 +181,22 @@ def test_law_9_our_fence_device_needs_no_password_and_others_are_not_ours() -> N
     now = cluster((hosts, f'{hosts}<nvpair id="f2" name="passwd" value="hunter2"/>'))
     found = only(checks.secrets(now), Verdict.WARNING)
     assert found.remedy == "pcs stonith update flag passwd="
+
+
+BOTH = {"controller-1": "member", "compute-1": "member", "compute-2": "member"}
+
+
+def test_a_cluster_node_that_is_a_compute_node_may_run_the_evacuator() -> None:
+    members = tuple((f'uname="compute-{n}" type="remote"', f'uname="compute-{n}"') for n in (1, 2))
+    assert list(checks.evacuate_placement(cluster(*members, nodes=BOTH))) == []
+    alone = {name: kind for name, kind in BOTH.items() if name != "controller-1"}
+    found = only(checks.evacuate_placement(cluster(*members, nodes=alone)))
+    assert "evac can run on no cluster node (compute-1, compute-2)" in found.detail
+    assert found.remedy == "novaha setup --apply"
+
+
+def test_a_constraint_that_cannot_be_understood_is_said() -> None:
+    odd = (RULES, 'attribute="uptime" operation="gt" type="integer"')
+    found = list(checks.evacuate_placement(cluster(odd)))
+    assert [(t.verdict, t.subject) for t in found] == [(Verdict.NOT_CHECKED, "evac")]
+    assert "the constraint l1 means" in found[0].detail
