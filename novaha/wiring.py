@@ -28,6 +28,33 @@ def nova(configuration: cfg.ConfigOpts) -> Nova:
     return Nova(session, interface=interface, region_name=region_name)
 
 
+def check_region(nova: Nova, seconds: float) -> None:
+    """Raise RegionError where Keystone says that it is not clear which Nova is meant.
+
+    seconds: for which a Keystone that is silent is waited for; then nothing is raised.
+    """
+    import threading
+
+    from novaha.core.errors import NovahaError
+    from novaha.nova.regions import RegionError
+
+    unclear: list[RegionError] = []
+
+    def look() -> None:
+        try:
+            nova.find()
+        except RegionError as error:
+            unclear.append(error)
+        except NovahaError:
+            pass  # what keeps Nova from answering is found out by the first turn
+
+    thread = threading.Thread(target=look, name="region", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if unclear:
+        raise unclear[0]
+
+
 def check_nova(parameters: Mapping[str, str] | None = None) -> int:
     """Sign in and list the compute services; how many there are.
 

@@ -149,6 +149,11 @@ class Configuration:
             symmetric=self.is_on("symmetric-cluster", default=True),
         )
 
+    def parameters(self, agent: str) -> dict[str, str]:
+        """What is set on the resource of this agent."""
+        resource = self.resource(agent)
+        return dict(resource.attributes) if resource else {}
+
     def holder(self) -> Resource | None:
         """The resource that keeps nova-compute down on a host that is held."""
         return self.resource(COMPUTE_AGENT) or self.resource(WAIT_AGENT)

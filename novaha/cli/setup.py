@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from novaha.cli import configuration, layout
+from novaha.cli import configuration, layout, prerequisites
 from novaha.cli.layout import Step, Wanted
+from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import NovahaError
 from novaha.pacemaker.cib import known_nodes, query
 from novaha.pacemaker.runner import Runner
@@ -75,7 +76,9 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         alert=args.alert,
         pcs=pcs_version(run_tool),
     )
-    steps = layout.plan(configuration.read(roots[0], known_nodes(run_tool)), wanted)
+    now = configuration.read(roots[0], known_nodes(run_tool))
+    prerequisites.check(roots[0], run_tool, now.parameters(EVACUATE_AGENT) | wanted.evacuate)
+    steps = layout.plan(now, wanted)
     if not steps:
         print("everything is set up: nothing to do")
         return 0

@@ -43,6 +43,9 @@ SUPERSEDED = 3
 _WRITERS = 4
 """Hosts about which the cluster and Nova are told something at once."""
 
+_REGION = 3.0
+"""Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
+
 _LOOKERS = 1.0
 """Seconds in which whoever looks at the pid file lets go of its lock again."""
 
@@ -83,10 +86,11 @@ def main() -> int:
 def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     """The loop with its real adapters.
 
-    Raises ConfigError.
+    Raises ConfigError, and RegionError where Keystone has several Novas and none is chosen.
     """
     conf = wiring.conf(parameters)
     compute = wiring.nova(conf)
+    wiring.check_region(compute, _REGION)
     options = conf.evacuator
     records = RecordStore()
     fencing = FenceHistory()

@@ -30,6 +30,7 @@ from novaha.core.model import (
     Migration,
     newest,
 )
+from novaha.nova import regions
 from novaha.nova.failures import translated
 
 LOG = logging.getLogger(__name__)
@@ -85,6 +86,14 @@ class Nova:
         """The version of Nova's API at which it is read, "2.96" for example."""
         with self._ready("negotiate the version of Nova's API"):
             return str(self._reader.api_version.get_string())
+
+    def find(self) -> None:
+        """Sign in, see which region's Nova is meant, and negotiate; nothing where that is done.
+
+        Raises RegionError where it is not clear, else what every request raises.
+        """
+        with self._ready("find Nova"):
+            pass
 
     def services(self) -> list[ComputeService]:
         """All nova-compute services. The conductors come with the same answer."""
@@ -319,6 +328,11 @@ class Nova:
 
     def _negotiate(self) -> None:
         with _nothing_sent(), translated("negotiate the version of Nova's API"):
+            # One that is added later must not make it another one.
+            region = regions.chosen(
+                self._session, self._options["endpoint_type"], self._options["region_name"]
+            )
+            self._options["region_name"] = region
             current = client.Client("2.1", **self._options).versions.get_current()
         if current is None or not getattr(current, "version", ""):
             raise NotSentError("negotiate the version of Nova's API", "Nova tells no microversions")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novaha.cli import layout
+from novaha.cli import layout, prerequisites
 from novaha.cli.configuration import Configuration, Level, Resource, meta
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
@@ -21,8 +21,6 @@ SETUP = "novaha setup --apply"
 
 _WAIT_AGENT = "nova-compute-wait"
 """Takes NovaCompute's place where something else starts nova-compute."""
-
-_OLDEST = (2, 1, 5)
 
 _CONNECTION_START = 30.0
 """Seconds: while a connection to a dead host is tried, less of everything else is done."""
@@ -209,10 +207,11 @@ def _wrong(level: Level, all_levels: list[Level], flag: str) -> str:
 
 def pacemaker_version(cluster: Cluster) -> Iterator[Trouble]:
     """What novaha was measured with."""
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", cluster.now.properties.get("dc-version", ""))
-    if found and tuple(int(part) for part in found.groups()) < _OLDEST:
-        oldest = ".".join(map(str, _OLDEST))
-        yield error("", f"Pacemaker {found[0]} is older than {oldest}: upgrade it")
+    oldest = ".".join(map(str, prerequisites.OLDEST))
+    for found in prerequisites.too_old(cluster.root):
+        yield error("", f"{found}: novaha needs {oldest}", "upgrade Pacemaker on every node")
+    if "dc-version" not in cluster.now.properties:
+        yield not_checked("", "the cluster does not tell its version yet (dc-version)", "crm_mon -1")
 
 
 def quorum_policy(cluster: Cluster) -> Iterator[Trouble]:

@@ -14,13 +14,14 @@ from typing import Any
 
 from lxml import etree
 
-from novaha.cli import configuration, install, setup
+from novaha.cli import configuration, install, prerequisites, setup
 from novaha.cli.doctor.installed import AgentState, inspect
 from novaha.cli.install import Directories
 from novaha.cli.layout import Wanted
 from novaha.cli.migrate import back, older, people, plan
 from novaha.cli.migrate.people import ForPeople
 from novaha.cli.migrate.plan import Part
+from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import NovahaError
 from novaha.pacemaker.cib import known_nodes, query
 from novaha.pacemaker.runner import Runner
@@ -90,6 +91,7 @@ def run(
     if args.back is not None:
         return _back(args, root, run_tool)
     now = configuration.read(root, known_nodes(run_tool))
+    prerequisites.check(root, run_tool, now.parameters(EVACUATE_AGENT))
     found = older.read(root, now)
     wanted = Wanted(
         computes=tuple(args.compute),

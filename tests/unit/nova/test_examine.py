@@ -17,7 +17,9 @@ from keystoneauth1 import session, token_endpoint
 from keystoneauth1.identity import v3
 
 from novaha import wiring
+from novaha.nova.compute import Nova
 from novaha.nova.examine import Cloud, examine
+from novaha.nova.regions import RegionError
 
 
 class Api(ThreadingHTTPServer):
@@ -29,6 +31,7 @@ class Api(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.newest = "2.96"
         self.ahead: float | None = 0.0
+        self.regions = ["North"]
         self.roles = ["admin"]
         self.heartbeat = 0.0
         self.state = "up"
@@ -40,7 +43,12 @@ class Api(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def token(self) -> dict[str, Any]:
-        endpoint = {"interface": "internal", "region_id": "North", "region": "North", "id": "e"}
+        endpoints = [
+            {"region_id": name, "region": name, "id": f"{name}-{kind}", "interface": kind}
+            | {"url": f"{self.url}/v2.1"}
+            for name in self.regions
+            for kind in ("public", "internal")
+        ]
         nova = {"type": "compute", "name": "nova", "id": "n"}
         return {
             "token": {
@@ -50,7 +58,7 @@ class Api(ThreadingHTTPServer):
                 "user": {"id": "u", "name": "u", "domain": {"id": "d", "name": "d"}},
                 "project": {"id": "p", "name": "p", "domain": {"id": "d", "name": "d"}},
                 "roles": [{"id": name, "name": name} for name in self.roles],
-                "catalog": [{**nova, "endpoints": [{**endpoint, "url": f"{self.url}/v2.1"}]}],
+                "catalog": [{**nova, "endpoints": endpoints}],
             }
         }
 
@@ -216,3 +224,59 @@ def test_by_the_evacuators_own_configuration(api: Api, tmp_path: Path) -> None:
     file.write_text("[keystone]\nregion_name = South\n")
     found = wiring.examine(wiring.conf({"config": str(file), **login}), lambda text: None)
     assert "South" in found.failed
+
+
+def test_several_regions_and_none_chosen(api: Api) -> None:
+    """Not the one that the catalogue lists first: a force-down would go to another cloud."""
+    api.regions = ["RegionTwo", "RegionOne"]
+    seen = look(api)
+    assert "Nova is in the regions RegionOne, RegionTwo and none is chosen" in seen.failed
+    assert "region_name" in seen.failed
+    assert not [path for path in api.asked if path.startswith("/v2.1")]
+    assert look(api, "RegionOne").failed == ""
+
+
+def test_a_region_that_there_is_not(api: Api) -> None:
+    api.regions = ["RegionTwo", "RegionOne"]
+    seen = look(api, "RegionThree")
+    assert "no Nova in the region RegionThree, only in RegionOne, RegionTwo" in seen.failed
+    assert not [path for path in api.asked if path.startswith("/v2.1")]
+
+
+def test_the_only_region_need_not_be_chosen_and_stays_it(api: Api) -> None:
+    nova = Nova(login(api), interface="internal", region_name=None)
+    nova.find()
+    api.regions = ["Another", "North"]
+    nova._session.invalidate()
+    assert [s.host for s in nova.services()] == ["compute-1"]
+
+
+def test_each_request_is_refused_while_the_region_is_unclear(api: Api) -> None:
+    api.regions = ["RegionTwo", "RegionOne"]
+    nova = Nova(login(api), interface="internal", region_name=None)
+    for _ in range(2):
+        with pytest.raises(RegionError) as caught:
+            nova.services()
+        assert caught.value.regions == ("RegionOne", "RegionTwo")
+
+
+def test_a_token_and_an_address_have_no_regions(api: Api) -> None:
+    auth = token_endpoint.Token(f"{api.url}/v2.1", "t")
+    api.regions = ["RegionTwo", "RegionOne"]
+    nova = Nova(session.Session(auth), interface="internal", region_name=None)
+    assert [s.host for s in nova.services()] == ["compute-1"]
+
+
+def test_the_evacuator_does_not_begin_while_the_region_is_unclear(api: Api) -> None:
+    api.regions = ["RegionTwo", "RegionOne"]
+    given = {"auth_url": f"{api.url}/v3", "username": "u", "password": "p", "tenant_name": "p"}
+    with pytest.raises(RegionError, match="RegionOne, RegionTwo"):
+        wiring.check_region(wiring.nova(wiring.conf(given)), 10.0)
+    with pytest.raises(RegionError):
+        wiring.check_nova(given)
+    chosen = {**given, "region_name": "RegionTwo"}
+    wiring.check_region(wiring.nova(wiring.conf(chosen)), 10.0)
+    assert wiring.check_nova(chosen) == 1
+    # A Keystone that is away keeps nobody from beginning.
+    away = {**given, "auth_url": "http://127.0.0.1:1/v3"}
+    wiring.check_region(wiring.nova(wiring.conf(away)), 10.0)
