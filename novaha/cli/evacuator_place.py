@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from shlex import quote as q
 
 from novaha.cli.configuration import Configuration, LocationRule
 from novaha.cli.placement import KIND, Answer, Location, score
@@ -78,7 +79,7 @@ def nowhere(name: str, answers: dict[str, Answer]) -> tuple[str, str]:
         return (
             f"{name} can run on no cluster node ({where}), by the location constraints "
             f"{', '.join(because)}",
-            f"remove what keeps it away: 'pcs constraint delete {because[0]}'",
+            f"remove what keeps it away: 'pcs constraint delete {q(because[0])}'",
         )
     return (
         f"{name} can run on no cluster node ({where}): symmetric-cluster=false, and no location "

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from enum import IntEnum, unique
+from typing import NoReturn
 
 from novaha import __version__
 from novaha.cli import install, operator, setup, status
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
+from novaha.core import text
 from novaha.core.errors import NovahaError
 
 
@@ -20,6 +25,8 @@ class ExitCode(IntEnum):
 
     SUCCESS = 0
     FAILURE = 1
+    NOT_SET_UP = 3
+    """novaha protects nothing in this cluster: only of `status`."""
     INTERRUPTED = 130
 
 
@@ -35,12 +42,24 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose errors repeat no value: what was mistyped may be a password."""
+
+    def error(self, message: str) -> NoReturn:
+        head, found, rest = message.partition("unrecognized arguments: ")
+        if found:
+            names = [word.partition("=")[0] for word in rest.split() if word.startswith("-")]
+            message = f"{head}{found}{' '.join(names) or 'there is a word too many'}"
+        message = re.sub(r"(invalid [\w ]+ value): .*", r"\1", message)
+        message = re.sub(r"invalid choice: .* (?=\(choose)", "invalid choice ", message)
+        super().error(text.line(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="novaha", description="High availability for OpenStack compute instances on Pacemaker."
     )
-    top.add_argument("--version", action="version", version=f"novaha {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     status.add_parser(commands)
     setup.add_parser(commands)
@@ -48,6 +67,14 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_parser(commands)
     install.add_parser(commands)
     operator.add_parsers(commands)
+    for one in (top, *commands.choices.values()):
+        one.add_argument("--version", action="version", version=f"novaha {__version__}")
+        one.add_argument(
+            "--debug",
+            action="store_true",
+            default=False if one is top else argparse.SUPPRESS,  # either place will do
+            help="show where in the program an error came from",
+        )
     return top
 
 
@@ -55,15 +82,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parser().parse_args(argv)
     try:
-        return _COMMANDS[args.command](args)
-    except NovahaError as error:
-        print(f"novaha: {error}", file=sys.stderr)
-        return ExitCode.FAILURE
+        code = _COMMANDS[args.command](args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # `novaha status | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCESS
+    except NovahaError as error:
+        _say(str(error), args.debug)
+    except Exception as error:  # a traceback tells an operator nothing
+        where = "" if args.debug else f"; where: novaha {args.command} --debug"
+        _say(f"internal error, {type(error).__name__}: {error}{where}", args.debug)
+    else:
+        return code
+    return ExitCode.FAILURE
+
+
+def _say(message: str, debug: bool) -> None:
+    """The reason for people; a list of problems keeps its lines. debug: also where it came from."""
+    if debug:
+        traceback.print_exc()
+    first, *others = [text.line(line) for line in message.splitlines()] or [""]
+    print("\n  ".join([f"novaha: {first}", *others]), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable
+from shlex import quote as q
 from typing import Any
 
 from novaha.core import naming
@@ -42,8 +43,8 @@ class NotConfirmedError(NovahaError):
         self.node = node
         super().__init__(
             f"nobody has confirmed that {node} is down, or it was recovered on that word already: "
-            f"make sure that it is switched off, then `pcs stonith confirm {node}`; or let "
-            f"Pacemaker fence it, `pcs stonith fence {node}`"
+            f"make sure that it is switched off, then `pcs stonith confirm {q(node)}`; or let "
+            f"Pacemaker fence it, `pcs stonith fence {q(node)}`"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import shutil
 import sys
@@ -20,6 +21,8 @@ from novaha.pacemaker.runner import Runner
 
 _PCS_TIMEOUT = 60.0
 _FILE = "novaha-setup.xml"
+_SECRET = re.compile(r"pass|pwd|secret|token|credential|(?:^|[_-])(?:api|private)?[_-]?key$", re.I)
+_LOGIN_IN_URL = re.compile(r"://[^/\s]*@")
 _NEXT = "then see whether all is well, here and on a compute host: novaha doctor"
 
 
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         pcs=pcs_version(run_tool),
     )
     now = configuration.read(roots[0], known_nodes(run_tool))
-    prerequisites.check(roots[0], run_tool, now.parameters(EVACUATE_AGENT) | wanted.evacuate)
+    prerequisites.check(roots[0], run_tool, {**now.parameters(EVACUATE_AGENT), **wanted.evacuate})
     steps = layout.plan(now, wanted)
     if not steps:
         print("everything is set up: nothing to do")
@@ -93,13 +96,24 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
 def script(steps: Sequence[Step]) -> str:
     """The commands as a shell script that changes everything or nothing."""
     lines = [
-        "set -e",
+        *private(),
         f"pcs cluster cib {_FILE}",
         f"cp {_FILE} {_FILE}.orig",
         *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in steps),
         f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
     ]
     return "\n".join(lines)
+
+
+def private() -> list[str]:
+    """How a printed script begins: the configuration holds passwords, so only root reads a copy."""
+    return [
+        "set -e",
+        "umask 077",
+        "directory=$(mktemp -d)",
+        "trap 'rm -rf \"$directory\"' EXIT",
+        'cd "$directory"',
+    ]
 
 
 def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
@@ -119,16 +133,16 @@ def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
 
 
 def parameters(pairs: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE arguments. Raises UsageError, also for secrets (law 9)."""
+    """NAME=VALUE arguments. Raises UsageError, also for secrets; no value is repeated (law 9)."""
     given: dict[str, str] = {}
-    for pair in pairs:
+    for number, pair in enumerate(pairs, start=1):
         name, separator, value = pair.partition("=")
-        if not separator or not name:
-            raise UsageError(f"'{pair}' is not NAME=VALUE")
-        if "passw" in name:
+        if not separator or not re.fullmatch(r"[\w.-]+", name):
+            raise UsageError(f"option {number} of an agent is not NAME=VALUE")
+        if _SECRET.search(name) or _LOGIN_IN_URL.search(value):
             raise UsageError(
-                "no passwords on a command line: put them into /etc/novaha/novaha.conf, "
-                "readable by root alone"
+                f"{name}: no secrets on a command line, where every user of this machine sees "
+                "them: put them into /etc/novaha/novaha.conf, readable by root alone"
             )
         given[name] = value
     return given

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from novaha.cli.table import columns
+from novaha.core import text
 from novaha.core.errors import NovahaError
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -46,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
         try:
             answer = look(parameters)
         except NovahaError as error:
-            print(f"novaha status: {error}", file=sys.stderr)
             if args.watch is None:
-                return 1
+                raise
+            print(f"novaha: {text.line(error)}", file=sys.stderr)
         else:
-            text = json.dumps(answer) if args.output == "json" else table(answer)
+            shown = json.dumps(answer) if args.output == "json" else table(answer)
             clear = CLEAR if args.watch is not None and sys.stdout.isatty() else ""
-            print(clear + text, flush=True)
+            print(clear + shown, flush=True)
         if args.watch is None:
             return 0
         try:

@@ -19,7 +19,7 @@ NOT_BY_SETUP = {"remote-nodes", "controllers-fencing"}
 """What the CIB of these tests lacks, and setup does not change."""
 
 
-LIVE = {"quorum", "nodes-online", "running", "fencings", "failed-actions"}
+LIVE = {"pacemaker-version", "quorum", "nodes-online", "running", "fencings", "failed-actions"}
 """Nothing runs in a file."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -199,20 +200,20 @@ def services(outlook: Outlook) -> Iterator[Trouble]:
             yield warning(
                 service.host,
                 "it is forced down in Nova, and no recovery will undo that",
-                f"{set_it} --up {service.host} nova-compute",
+                f"{set_it} --up {q(service.host)} nova-compute",
             )
         if disabled_by_us(service):
             yield warning(
                 service.host,
                 f"it is still disabled by novaha ('{service.disabled_reason}'), without a record",
-                f"{set_it} --enable {service.host} nova-compute",
+                f"{set_it} --enable {q(service.host)} nova-compute",
             )
         if not service.up and not service.forced_down and node in outlook.online:
             yield warning(
                 service.host,
                 "its node is online, and Nova has not heard of its nova-compute for a while",
                 f"crm_resource --locate --resource nova-compute\n"
-                f"openstack compute service list --host {service.host}",
+                f"openstack compute service list --host {q(service.host)}",
             )
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli import layout, prerequisites
@@ -94,15 +95,15 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
             yield error(
                 node,
                 "no device cuts its power: it cannot be fenced",
-                f"pcs stonith create ipmi-{node} fence_ipmilan ip=ADDRESS username=USER "
-                f"password_script=FILE pcmk_host_list={node}\n{SETUP}",
+                f"pcs stonith create ipmi-{q(node)} fence_ipmilan ip=ADDRESS username=USER "
+                f"password_script=FILE pcmk_host_list={q(node)}\n{SETUP}",
             )
     for device in now.devices:
         if device.agent != FENCE_AGENT and is_stopped(device.meta):
             yield error(
                 device.id,
                 "this fence device is disabled: Pacemaker does not use it",
-                f"pcs stonith enable {device.id}",
+                f"pcs stonith enable {q(device.id)}",
             )
 
 
@@ -120,8 +121,8 @@ def controllers_fencing(cluster: Cluster) -> Iterator[Trouble]:
                 node,
                 "no device is told to fence this controller: when it dies, the cluster waits for "
                 "somebody to confirm that by hand",
-                f"pcs stonith create ipmi-{node} fence_ipmilan ip=ADDRESS username=USER "
-                f"password_script=FILE pcmk_host_list={node}",
+                f"pcs stonith create ipmi-{q(node)} fence_ipmilan ip=ADDRESS username=USER "
+                f"password_script=FILE pcmk_host_list={q(node)}",
             )
 
 
@@ -133,7 +134,7 @@ def fence_device(cluster: Cluster) -> Iterator[Trouble]:
         yield error("", f"no device of the agent {FENCE_AGENT}: nothing flags a fenced host", SETUP)
         return
     if is_stopped(flag.meta):
-        yield error(flag.id, "it is disabled", f"pcs stonith enable {flag.id}")
+        yield error(flag.id, "it is disabled", f"pcs stonith enable {q(flag.id)}")
     missing = [node for node in now.computes() if flag.names_hosts and node not in flag.hosts]
     if missing:
         yield error(flag.id, f"it is not for {', '.join(missing)}: they are never flagged", SETUP)
@@ -142,7 +143,7 @@ def fence_device(cluster: Cluster) -> Iterator[Trouble]:
             yield error(
                 device.id,
                 f"a second device of the agent {FENCE_AGENT}, beside {flag.id}",
-                f"pcs stonith delete {device.id}",
+                f"pcs stonith delete {q(device.id)}",
             )
 
 
@@ -182,8 +183,8 @@ def _without(level: Level, known: set[str]) -> Trouble:
     return error(
         level.target,
         f"level {level.index} names {missing}: there is no such device, so the level fails",
-        f"pcs stonith level remove {level.index} target {level.target} "
-        f"stonith {' '.join(level.devices)}\n{SETUP}",
+        f"pcs stonith level remove {level.index} target {q(level.target)} "
+        f"stonith {shlex.join(level.devices)}\n{SETUP}",
     )
 
 
@@ -211,7 +212,7 @@ def pacemaker_version(cluster: Cluster) -> Iterator[Trouble]:
     for found in prerequisites.too_old(cluster.root):
         yield error("", f"{found}: novaha needs {oldest}", "upgrade Pacemaker on every node")
     if "dc-version" not in cluster.now.properties:
-        yield not_checked("", "the cluster does not tell its version yet (dc-version)", "crm_mon -1")
+        yield not_checked("", "the cluster has not told its version (dc-version)", "crm_mon -1")
 
 
 def quorum_policy(cluster: Cluster) -> Iterator[Trouble]:
@@ -262,14 +263,14 @@ def managed(cluster: Cluster) -> Iterator[Trouble]:
             pairs = node.iterfind(f"instance_attributes/nvpair[@name='{state}']")
             if any(truth.in_cib(str(pair.get("value"))) for pair in pairs):
                 verb = "unmaintenance" if state == "maintenance" else "unstandby"
-                yield warning(name, f"it is in {state}", f"pcs node {verb} {name}")
+                yield warning(name, f"it is in {state}", f"pcs node {verb} {q(name)}")
     for primitive in cluster.root.iterfind(".//resources//primitive"):
         attributes = meta(primitive)
         hands_on = truth.in_cib(attributes.get("is-managed", ""), default=True)
         if not hands_on or truth.in_cib(attributes.get("maintenance", "")):
             name = str(primitive.get("id"))
             text = "Pacemaker does not manage it: it is not restarted"
-            yield warning(name, text, f"pcs resource manage {name}")
+            yield warning(name, text, f"pcs resource manage {q(name)}")
 
 
 def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
@@ -283,7 +284,7 @@ def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
             yield warning(
                 name,
                 "no reconnect_interval: once it is dead, Pacemaker tries to reach it all the time",
-                f"pcs resource update {name} reconnect_interval=60s",
+                f"pcs resource update {q(name)} reconnect_interval=60s",
             )
         start = remote.find("operations/op[@name='start']")
         timeout = seconds(str(start.get("timeout") or "")) if start is not None else 0.0
@@ -292,7 +293,7 @@ def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
                 name,
                 f"its start may take {timeout:g} s: as long as that Pacemaker holds other "
                 "actions back while the host is dead",
-                f"pcs resource update {name} op start timeout=20s",
+                f"pcs resource update {q(name)} op start timeout=20s",
             )
     for primitive in root.iterfind(".//resources//primitive"):
         attributes = meta(primitive)
@@ -302,7 +303,7 @@ def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
             yield warning(
                 attributes["remote-node"],
                 f"the connection to this guest node is tried for {timeout:g} s",
-                f"pcs resource meta {name} remote-connect-timeout=20s",
+                f"pcs resource meta {q(name)} remote-connect-timeout=20s",
             )
 
 
@@ -314,7 +315,7 @@ def older_agents(cluster: Cluster) -> Iterator[Trouble]:
             yield warning(
                 name,
                 "fence_evacuate is of the older agents: it evacuates by itself, beside novaha",
-                f"pcs stonith delete {name}",
+                f"pcs stonith delete {q(name)}",
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote as q
 
 from novaha.cli.configuration import Configuration, Device, Resource
 from novaha.cli.doctor.cluster import holder, is_stopped
@@ -80,7 +81,7 @@ def runs(running: Running) -> Iterator[Trouble]:
 
 
 def _see(resource: str) -> str:
-    return f"crm_mon -1rf\npcs resource cleanup {resource}"
+    return f"crm_mon -1rf\npcs resource cleanup {q(resource)}"
 
 
 def failures(running: Running) -> Iterator[Trouble]:
@@ -95,7 +96,7 @@ def failures(running: Running) -> Iterator[Trouble]:
             yield warning(
                 failure.resource,
                 f"{failure.action} failed on {failure.node}: {failure.reason or 'no reason given'}",
-                f"pcs resource cleanup {failure.resource}",
+                f"pcs resource cleanup {q(failure.resource)}",
             )
 
 
@@ -114,9 +115,9 @@ def fencings(running: Running) -> Iterator[Trouble]:
             yield error(
                 node,
                 f"its last fencing failed, at {event.completed:%Y-%m-%d %H:%M:%S} UTC",
-                f"stonith_admin --history {node} --verbose\n"
-                f"pcs stonith fence {node}  # once the device works again\n"
-                f"pcs stonith history cleanup {node}  # if nothing is wrong with it any more",
+                f"stonith_admin --history {q(node)} --verbose\n"
+                f"pcs stonith fence {q(node)}  # once the device works again\n"
+                f"pcs stonith history cleanup {q(node)}  # if nothing is wrong with it any more",
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from shlex import quote as q
 
 from novaha import __version__
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -142,7 +143,7 @@ def alert_file(node: Node) -> Iterator[Trouble]:
                 path,
                 f"Pacemaker's user hacluster cannot execute it: {problem}; fencings are noticed "
                 "seconds later",
-                f"{remedy}\nsudo -u hacluster {path}",
+                f"{remedy}\nsudo -u hacluster {q(path)}",
             )
 
 
@@ -156,11 +157,11 @@ def conf_file(node: Node) -> Iterator[Trouble]:
             yield error(
                 node.conf_path,
                 "not there: the evacuator cannot sign in from this controller",
-                f"install -m 640 -o root -g haclient /dev/null {node.conf_path}\n"
+                f"install -m 640 -o root -g haclient /dev/null {q(node.conf_path)}\n"
                 "write [keystone] auth_type, auth_url and what it needs into it, see README.md",
             )
         return
-    remedy = f"chown root:haclient {conf.path}; chmod 640 {conf.path}"
+    remedy = f"chown root:haclient {q(conf.path)}; chmod 640 {q(conf.path)}"
     if conf.mode & 0o007:
         yield error(conf.path, "every user of this machine may get at its secrets", remedy)
     elif conf.owner != "root" or conf.mode & 0o020:
@@ -193,7 +194,7 @@ def boot(node: Node) -> Iterator[Trouble]:
             yield error(
                 unit,
                 "systemd starts it at boot, before the host's recovery is finished",
-                f"systemctl disable {unit}",
+                f"systemctl disable {q(unit)}",
             )
 
 

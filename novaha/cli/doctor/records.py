@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from shlex import quote as q
 from typing import Any
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -47,7 +48,7 @@ def records(recoveries: Recoveries) -> Iterator[Trouble]:
             yield error(
                 node,
                 f"its record makes no sense ({record.problem}): it is held, and not recovered",
-                f"novaha retry {node}",
+                f"novaha retry {q(node)}",
             )
             continue
         how = " without a power device" if record.unproven else ""
@@ -57,7 +58,7 @@ def records(recoveries: Recoveries) -> Iterator[Trouble]:
                 yield error(
                     node,
                     f"{fenced}, and nobody works on its recovery",
-                    f"{_LOOK}\ncrm_mon -1rfA\nstonith_admin --history {node} --verbose",
+                    f"{_LOOK}\ncrm_mon -1rfA\nstonith_admin --history {q(node)} --verbose",
                 )
             case RecoveryState.PENDING | RecoveryState.RUNNING:
                 yield warning(node, f"{fenced}, in recovery", _LOOK)
@@ -71,7 +72,7 @@ def nodes(recoveries: Recoveries) -> Iterator[Trouble]:
         yield warning(
             node,
             "it has a recovery record, and is no node of this cluster any more",
-            f"crm_node --force --remove {node}",
+            f"crm_node --force --remove {q(node)}",
         )
 
 
@@ -88,8 +89,8 @@ def older(recoveries: Recoveries) -> Iterator[Trouble]:
             f"the older agents flagged it (evacuate={value}) and the evacuator, which looks each "
             "minute, has not adopted that: its instances may not have been recovered",
             "novaha status  # tells why\n"
-            f"pcs stonith fence {node}  # if its instances are still on it\n"
-            f"attrd_updater --delete --name evacuate --node {node}",
+            f"pcs stonith fence {q(node)}  # if its instances are still on it\n"
+            f"attrd_updater --delete --name evacuate --node {q(node)}",
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from pathlib import PurePath
+from shlex import quote as q
 
 from novaha.cli import evacuator_place
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource
@@ -41,7 +42,7 @@ def evacuate_resource(cluster: Cluster) -> Iterator[Trouble]:
         yield error(
             resource.id,
             "it is a clone: the evacuators would take the work from each other",
-            f"pcs resource unclone {resource.id}",
+            f"pcs resource unclone {q(resource.id)}",
         )
 
 
@@ -63,13 +64,13 @@ def _exists(
         return
     if is_stopped(resource.meta):
         name = resource.clone or resource.id
-        yield error(resource.id, "it is disabled", f"pcs resource enable {name}")
+        yield error(resource.id, "it is disabled", f"pcs resource enable {q(name)}")
     for other in cluster.now.resources:
         if other.agent == resource.agent and other.id != resource.id:
             yield error(
                 other.id,
                 f"a second resource of ocf:{PROVIDER}:{agent}, beside {resource.id}",
-                f"pcs resource delete {other.id}",
+                f"pcs resource delete {q(other.id)}",
             )
 
 
@@ -82,7 +83,7 @@ def roles(cluster: Cluster) -> Iterator[Trouble]:
             yield error(
                 node,
                 f"this compute node {has}: nova-compute does not start there",
-                f"pcs node attribute {node} {ROLE}={COMPUTE}",
+                f"pcs node attribute {q(node)} {ROLE}={COMPUTE}",
             )
 
 
@@ -202,7 +203,7 @@ def options(cluster: Cluster) -> Iterator[Trouble]:
                 resource.id,
                 "no failure-timeout: after a failed start it stays away from that node until "
                 "somebody cleans up",
-                f"pcs resource meta {resource.id} failure-timeout={_FAILURE_TIMEOUT}s",
+                f"pcs resource meta {q(resource.id)} failure-timeout={_FAILURE_TIMEOUT}s",
             )
     if evacuate is None:
         return
@@ -216,19 +217,19 @@ def options(cluster: Cluster) -> Iterator[Trouble]:
             evacuate.id,
             "it has no priority: on busy controllers its start waits for tries to reach a dead "
             "host",
-            f"pcs resource meta {evacuate.id} priority={_PRIORITY}",
+            f"pcs resource meta {q(evacuate.id)} priority={_PRIORITY}",
         )
     if score(evacuate.meta.get("resource-stickiness", "0")) <= 0:
         yield warning(
             evacuate.id,
             "no resource-stickiness: it may be moved between controllers without need",
-            f"pcs resource meta {evacuate.id} resource-stickiness=1",
+            f"pcs resource meta {q(evacuate.id)} resource-stickiness=1",
         )
     if score(evacuate.meta.get("migration-threshold", "INFINITY")) in (0.0, float("inf")):
         yield warning(
             evacuate.id,
             "no migration-threshold: failing on one controller it never moves to another",
-            f"pcs resource meta {evacuate.id} migration-threshold=2",
+            f"pcs resource meta {q(evacuate.id)} migration-threshold=2",
         )
 
 
@@ -243,7 +244,7 @@ def moved_by_hand(cluster: Cluster) -> Iterator[Trouble]:
                 name,
                 f"it was moved or banned by hand, which holds until it is cleared "
                 f"({location.get('id')})",
-                f"pcs resource clear {name}",
+                f"pcs resource clear {q(name)}",
             )
 
 
@@ -265,14 +266,14 @@ def secrets(cluster: Cluster) -> Iterator[Trouble]:
         if one.agent == EVACUATE_AGENT:
             remedy = (
                 "put it into /etc/novaha/novaha.conf on every controller, then:\n"
-                f"pcs resource update {one.id} {unset}"
+                f"pcs resource update {q(one.id)} {unset}"
             )
         elif one.agent == FENCE_AGENT:
             text += ", and fencing needs none"
-            remedy = f"pcs stonith update {one.id} {unset}"
+            remedy = f"pcs stonith update {q(one.id)} {unset}"
         else:
             text += ", and only a monitor of depth 10 needs it"
-            remedy = f"pcs resource update {one.id} {unset}"
+            remedy = f"pcs resource update {q(one.id)} {unset}"
         yield warning(one.id, text, remedy)
 
 

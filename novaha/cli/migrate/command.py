@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote as q
 from typing import Any
 
 from lxml import etree
@@ -165,7 +166,7 @@ def _back(args: argparse.Namespace, root: etree._Element, run_tool: Runner) -> i
         patch = run_tool(difference, accept=frozenset({0, 1})).stdout
         if not args.apply:
             print(patch.decode())
-            print(f"to do this: novaha migrate --back {args.back} --apply", file=sys.stderr)
+            print(f"to do this: novaha migrate --back {q(str(args.back))} --apply", file=sys.stderr)
             return 0
         file = Path(directory, "patch.xml")
         file.write_bytes(patch)
@@ -198,7 +199,7 @@ def _by_hand(steps: Sequence[ForPeople], when: str) -> list[str]:
 
 def _print_plan(parts: Sequence[Part], due: Sequence[Part], by_hand: Sequence[ForPeople]) -> None:
     """A script of what can be done now; the rest is comments."""
-    lines = [*_comments(_by_hand(by_hand, "before")), "", "set -e"]
+    lines = [*_comments(_by_hand(by_hand, "before")), "", *setup.private()]
     lines += [line for part in due for line in _script(part)]
     lines += ["", *_comments(_by_hand(by_hand, "between"))]
     for part in parts:
@@ -215,7 +216,7 @@ def _print_done(
     kept: Path | None,
 ) -> None:
     if kept is not None:
-        print(f"done; to go back: novaha migrate --back {kept} --apply")
+        print(f"done; to go back: novaha migrate --back {q(str(kept))} --apply")
     finished = len(due) == len(parts)
     for when in ("after",) if finished else ("before", "between", "after"):
         if lines := _by_hand(by_hand, when):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote as q
 
 from novaha.cli.configuration import WAIT_AGENT, Configuration, Resource
 from novaha.cli.migrate.older import Older
@@ -74,7 +75,7 @@ def _before(older: Older) -> Iterator[ForPeople]:
         "every host where Masakari's monitor runs" + _named(older.masakari),
         "switch it off: two that evacuate do so twice",
         (
-            *(f"pcs resource disable {name}" for name in older.masakari),
+            *(f"pcs resource disable {q(name)}" for name in older.masakari),
             "systemctl disable --now masakari-hostmonitor",
         ),
     )
@@ -93,7 +94,7 @@ def _after(now: Configuration, wanted: Mapping[str, str]) -> Iterator[ForPeople]
             "nova-compute is started by Pacemaker alone, and by director's wrapper not before the "
             "host is forced up, which is done when nova-compute runs",
             (
-                *(f"systemctl disable {unit}" for unit in [wanted.get("unit")] if unit),
+                *(f"systemctl disable {q(unit)}" for unit in [wanted.get("unit")] if unit),
                 "rm -f /var/lib/nova/instanceha/enabled",
             ),
         )
@@ -117,7 +118,7 @@ def _after(now: Configuration, wanted: Mapping[str, str]) -> Iterator[ForPeople]
                 "after",
                 "one controller, whenever you like",
                 f"take the credentials of {resource.id} out of the cluster's configuration: {note}",
-                (f"pcs resource update {resource.id} {unset}",),
+                (f"pcs resource update {q(resource.id)} {unset}",),
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from shlex import quote as q
 
 from novaha.cli import layout
 from novaha.cli.configuration import Configuration
@@ -93,7 +94,7 @@ def plan(now: Configuration, older: Older, wanted: Wanted) -> list[Part]:
 def _problems(now: Configuration, older: Older, wanted: Wanted) -> Iterator[str]:
     evacuate = now.resource(EVACUATE_AGENT)
     if evacuate is not None and evacuate.clone:
-        yield f"{evacuate.id} is a clone: 'pcs resource unclone {evacuate.id}'"
+        yield f"{evacuate.id} is a clone: 'pcs resource unclone {q(evacuate.id)}'"
     holder = now.holder()
     for unit, waits in older.units.items():
         if holder is None or holder.agent == COMPUTE_AGENT or not waits:
@@ -110,8 +111,8 @@ def _problems(now: Configuration, older: Older, wanted: Wanted) -> Iterator[str]
     for name in older.sets:
         yield (
             f"the order constraint {name} stops the evacuator where nova-compute does not run, and "
-            f"so would keep a held host held for ever: 'pcs constraint delete {name}', or make it "
-            "one without nova-compute"
+            f"so would keep a held host held for ever: 'pcs constraint delete {q(name)}', or make "
+            "it one without nova-compute"
         )
 
 
