@@ -47,7 +47,7 @@ _POWER = """\
 # A stand-in for a power device: every action succeeds at once.
 case $(sed -n 's/^action=//p') in
 metadata) cat <<END
-<?xml version="1.0"?><resource-agent name="fence_dummy" shortdesc="cuts nothing">
+<?xml version="1.0"?><resource-agent name="fence_apc" shortdesc="stands in for one">
 <parameters><parameter name="port"><content type="string"/></parameter></parameters>
 <actions><action name="on"/><action name="off"/><action name="monitor"/></actions></resource-agent>
 END
@@ -181,7 +181,7 @@ class World:
         power.write_text(_POWER)
         power.chmod(0o755)
         self.lay_over("/usr/sbin")  # where the fencer looks
-        for ours, name in ((self.fence_compute, "fence_compute"), (power, "fence_dummy")):
+        for ours, name in ((self.fence_compute, "fence_compute"), (power, "fence_apc")):
             place = Path("/usr/sbin") / name
             place.unlink(missing_ok=True)
             shutil.copy(ours, place)
@@ -367,7 +367,7 @@ def _power(rack: int, hosts: int) -> str:
     first = (rack - 1) * _RACK + 1
     names = " ".join(host(n) for n in range(first, min(first + _RACK, hosts + 1)))
     return (
-        f'<primitive id="power-{rack}" class="stonith" type="fence_dummy">'
+        f'<primitive id="power-{rack}" class="stonith" type="fence_apc">'
         f'<instance_attributes id="power-{rack}-a">'
         f'<nvpair id="power-{rack}-hosts" name="pcmk_host_list" value="{names}"/>'
         "</instance_attributes></primitive>"

@@ -34,6 +34,12 @@ _OWN = (
         shortdesc="Older name of domain",
     ),
     Parameter(
+        name="power_agents",
+        longopt="power-agents",
+        shortdesc="Fence agents that novaha does not know and whose success proves that nothing "
+        "runs on the host any more",
+    ),
+    Parameter(
         name="separator",
         letter="C",
         longopt="separator",

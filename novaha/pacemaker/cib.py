@@ -7,6 +7,7 @@ and from remote nodes alike. See docs/design.md, "The recovery record".
 
 from __future__ import annotations
 
+import string
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -135,7 +136,7 @@ class RecordStore:
 
     def seen_confirmation(self, node: str) -> str:
         """Which fencing confirmed by hand was last taken note of, "" for none."""
-        for pair in self._query(f"//nodes/node[@uname={_quoted(node)}]//nvpair[@name='{_SEEN}']"):
+        for pair in self._query(f"//nodes/node[@uname={quoted(node)}]//nvpair[@name='{_SEEN}']"):
             return str(pair.get("value"))
         return ""
 
@@ -148,7 +149,7 @@ class RecordStore:
 
     def _look(self, node: str) -> tuple[Record | RecordError | None, etree._Element | None]:
         """The record of `node`, and the node's entry, which a remote node may not have yet."""
-        entries = list(self._query(f"//nodes/node[@uname={_quoted(node)}]"))
+        entries = list(self._query(f"//nodes/node[@uname={quoted(node)}]"))
         return dict(self._records(iter(entries))).get(node), entries[0] if entries else None
 
     def _write_node(
@@ -259,12 +260,12 @@ def _own_set() -> str:
 
 def _swap_path(old: Record) -> str:
     def pair(name: str, value: str) -> str:
-        return f"[nvpair[@name='{name}' and @value={_quoted(value)}]]"
+        return f"[nvpair[@name='{name}' and @value={quoted(value)}]]"
 
     owner = pair(OWNER, old.owner) if old.owner else f"[not(nvpair[@name='{OWNER}'])]"
     return (
-        f"//nodes/node[@uname={_quoted(old.node)}]"
-        f"/instance_attributes[@id={_quoted(set_id(old.node))}]"
+        f"//nodes/node[@uname={quoted(old.node)}]"
+        f"/instance_attributes[@id={quoted(set_id(old.node))}]"
         f"{pair(FENCE_ID, old.fence_id)}{pair(STATE, old.state)}{owner}"
     )
 
@@ -278,10 +279,20 @@ def _attribute_set(record: Record) -> etree._Element:
     return element
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """`value` as a string in an XPath.
+
+    Raises NovahaError for one with a quote in it: Pacemaker's own questions fail on those.
+    """
     if "'" in value or '"' in value:
         raise NovahaError(f"{value!r} has a quote in it: no name in a cluster does")
     return f"'{value}'"
+
+
+def is_called(node: str) -> str:
+    """The condition in an XPath that a uname is the node's, in any case as Pacemaker compares."""
+    upper, lower = string.ascii_uppercase, string.ascii_lowercase
+    return f"translate(@uname, '{upper}', '{lower}')={quoted(node.lower())}"
 
 
 def _text(element: etree._Element) -> str:

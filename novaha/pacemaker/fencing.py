@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lxml import etree
 
 from novaha.core.errors import NovahaError
-from novaha.pacemaker.cib import compute_nodes, parse, query
+from novaha.core.naming import same_name
+from novaha.pacemaker.cib import compute_nodes, is_called, known_nodes, parse, query, quoted
+from novaha.pacemaker.devices import FenceDevice
+from novaha.pacemaker.levels import Level, Levels
 from novaha.pacemaker.runner import Runner
 
 _HUMAN = "a human"
@@ -18,7 +20,7 @@ _HUMAN = "a human"
 
 _KILLS = frozenset({"off", "reboot"})
 
-_FLAG_DEVICES = "//primitive[@class='stonith'][@type='fence_compute']"
+_DEVICES = "//primitive[@class='stonith'] | //template | //primitive[@template]"
 _LEVELS = "//fencing-topology/fencing-level"
 
 
@@ -39,10 +41,20 @@ class FenceEvent:
 
 
 class History:
-    """What Pacemaker remembered of fencings at one moment."""
+    """What Pacemaker remembered of fencings at one moment.
 
-    def __init__(self, events: Iterable[FenceEvent]) -> None:
+    unproven: why the success of a fencing under this name proves nothing, "" if it does. Pacemaker
+        compares names of nodes without case, and patterns of levels with it: by `COMPUTE-1` another
+        level may have been taken, or none. Asked only for a name in another case.
+    """
+
+    def __init__(
+        self,
+        events: Iterable[FenceEvent],
+        unproven: Callable[[str], str] = lambda name: "",
+    ) -> None:
         self._events = tuple(events)
+        self._unproven = unproven
 
     def confirmed_by_hand(self) -> dict[str, datetime]:
         """The nodes that an administrator declared to be down, and when last."""
@@ -61,38 +73,10 @@ class History:
             and event.action in _KILLS
             and event.completed is not None
             and event.completed >= moment
+            and (event.target == node or not self._unproven(event.target))
             for event in self._events
-            if event.target.lower() == node.lower()  # as Pacemaker compares them
+            if same_name(event.target, node)
         )
-
-
-class Levels:
-    """The fencing levels of all nodes, and the devices that cut no power, at one moment."""
-
-    def __init__(self, flags: Iterable[str], levels: Iterable[etree._Element]) -> None:
-        self._flags = frozenset(flags)
-        self._levels = tuple(levels)
-
-    def without_power_device(self, node: str) -> str:
-        """Why a success in the history does not prove that `node` is down, "" if it does.
-
-        Our own device cuts no power. A level of nothing else, or no level at all, in which case
-        Pacemaker may pick it alone, "succeeds" on a host that runs.
-        """
-        levels = [
-            str(level.get("devices", "")).split(",")
-            for level in self._levels
-            if _is_for(level, node)
-        ]
-        if not levels and self._flags:
-            return f"{node} has no fencing level: `novaha setup` shows how to add it"
-        for devices in levels:
-            if not set(devices) - self._flags:
-                return (
-                    f"a fencing level of {node} has no power device beside {', '.join(devices)}: "
-                    "put one before it, `novaha setup` shows how"
-                )
-        return ""
 
 
 class FenceHistory:
@@ -107,7 +91,8 @@ class FenceHistory:
         Raises ClusterToolError when the fencer cannot be asked.
         """
         # Without --verbose it shows one entry of each kind, and that may be the oldest (measured).
-        command = ["stonith_admin", "--history", node, "--output-as=xml", "--verbose"]
+        # Asked for one node, Pacemaker compares its name with case, and here only (read in 3.0).
+        command = ["stonith_admin", "--history", "*", "--output-as=xml", "--verbose"]
         result = self._run(command)
         return [
             FenceEvent(
@@ -118,11 +103,12 @@ class FenceHistory:
                 by_hand=element.get("delegate") == _HUMAN,
             )
             for element in parse(result.stdout).iter("fence_event")
+            if node == "*" or same_name(str(element.get("target")), node)
         ]
 
     def history(self) -> History:
         """All of it, in one question."""
-        return History(self.of("*"))
+        return History(self.of("*"), lambda name: self.levels().without_power_device(name))
 
     def anything_since(self, node: str, moment: datetime) -> bool:
         """Whether the history has any fencing of `node`, ended or not, at `moment` or later."""
@@ -135,7 +121,7 @@ class FenceHistory:
         """
         moments = [
             int(element.get("node_fenced") or 0)
-            for element in query(self._run, f"//status/node_state[@uname='{node}']")
+            for element in query(self._run, f"//status/node_state[{is_called(node)}]")
         ]
         if not any(moments):
             return None
@@ -154,7 +140,7 @@ class FenceHistory:
 
     def is_online(self, node: str) -> bool:
         """Whether Pacemaker has `node` online, its remote connection included."""
-        return node in self.online()
+        return any(same_name(node, online) for online in self.online())
 
     def online(self) -> frozenset[str]:
         """The nodes that Pacemaker has online, remote ones by their connection."""
@@ -187,9 +173,20 @@ class FenceHistory:
 
     def levels(self) -> Levels:
         """How all nodes are fenced, in one question: it is asked between fencing and recovery."""
-        found = list(query(self._run, f"{_FLAG_DEVICES} | {_LEVELS}"))
-        flags = [str(element.get("id")) for element in found if element.tag == "primitive"]
-        return Levels(flags, (level for level in found if level.tag == "fencing-level"))
+        found = list(query(self._run, f"{_DEVICES} | {_LEVELS}"))
+        return Levels(
+            _devices(found),
+            (Level.read(element) for element in found if element.tag == "fencing-level"),
+            members=self._members,
+            attributes=self._attributes,
+        )
+
+    def _members(self) -> list[str]:
+        return [name for name, kind in known_nodes(self._run).items() if kind == "member"]
+
+    def _attributes(self, node: str) -> set[tuple[str, str]]:
+        path = f"//nodes/node[@uname={quoted(node)}]/instance_attributes/nvpair"
+        return {(str(pair.get("name")), str(pair.get("value"))) for pair in query(self._run, path)}
 
     def request(self, node: str) -> None:
         """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
@@ -204,13 +201,22 @@ class FenceHistory:
         self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
 
 
-def _is_for(level: etree._Element, node: str) -> bool:
-    """Whether a fencing level is this node's; one by attribute may be, and counts."""
-    if level.get("target") is not None:
-        return str(level.get("target")).lower() == node.lower()
-    if level.get("target-pattern") is not None:
-        return re.search(str(level.get("target-pattern")), node) is not None
-    return level.get("target-attribute") is not None
+def _devices(elements: Iterable[etree._Element]) -> Iterator[FenceDevice]:
+    """The stonith resources; what one does not say itself its template says."""
+    found = list(elements)
+    templates = {str(e.get("id")): e for e in found if e.tag == "template"}
+    for element in found:
+        template = templates.get(str(element.get("template")))
+        kind = element if element.get("class") else template
+        if element.tag != "primitive" or kind is None or kind.get("class") != "stonith":
+            continue
+        attributes = {
+            str(pair.get("name")): str(pair.get("value"))
+            for source in (template, element)
+            if source is not None
+            for pair in source.iterfind("instance_attributes/nvpair")
+        }
+        yield FenceDevice(str(element.get("id")), str(kind.get("type")), attributes)
 
 
 def _time(text: str | None) -> datetime | None:
