@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from novaha.core import truth
+
 FLAG_AGENT = "fence_compute"
 
 POWER_AGENTS = "power_agents"
@@ -133,7 +135,7 @@ class FenceDevice:
         """What it does to a host, as it is configured."""
         effect = effect_of(self.agent)
         network = self.attributes.get("network_fencing", self.attributes.get("network-fencing", ""))
-        if self.agent == "fence_azure_arm" and network.lower() in ("1", "on", "true", "yes"):
+        if self.agent == "fence_azure_arm" and truth.is_true(network):
             return Effect.NETWORK  # it returns when the network is cut, and does not wait for more
         return effect
 
