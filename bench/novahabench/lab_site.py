@@ -76,7 +76,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.settings = Settings.load()
-        self.site = Site(self.settings.computes)
+        self.site = Site(self.settings.compute_nodes)
         self.nova = self.site.nova
         self.computes = self.settings.compute_nodes
         self.logs = Logs()

@@ -54,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_generation(command)
     _add_product(command)
     command.add_argument(
+        "--hyperconverged",
+        action="store_true",
+        help="the controllers are the compute hosts, there are no others",
+    )
+    command.add_argument(
         "--bare", action="store_true", help="the cluster alone: no cloud, no novaha"
     )
     add("down", _down, "end the lab and all that belongs to it")
@@ -145,7 +150,13 @@ def _install(options: argparse.Namespace) -> None:
 
 
 def _up(options: argparse.Namespace) -> None:
-    settings = Settings(options.computes, options.pacemaker, options.bare, options.product)
+    settings = Settings(
+        options.computes,
+        options.pacemaker,
+        options.bare,
+        options.product,
+        hyperconverged=options.hyperconverged,
+    )
     with Progress() as progress, lifecycle.exclusive("run", progress):
         lifecycle.up(settings, progress)
 

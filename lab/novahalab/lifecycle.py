@@ -128,7 +128,7 @@ def _cluster(settings: Settings, layer: Path | None, progress: Progress) -> None
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(nodes.boot, settings.nodes))
     with progress.step("cluster: quorum, DC, remote nodes, fence devices"):
-        cluster.wait_for("the cluster", cluster.whole(settings.compute_nodes), 90)
+        cluster.wait_for("the cluster", cluster.whole(settings.remote_nodes), 90)
 
 
 def _mount_run() -> None:

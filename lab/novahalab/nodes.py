@@ -45,11 +45,12 @@ def prepare(node: str, settings: Settings, product: Path | None) -> None:
     _write(files / "etc/hosts", hosts_file(settings.nodes))
     _write(files / "etc/hostname", f"{node}\n")
     _write(files / "etc/pacemaker/authkey", cluster.AUTHKEY, 0o640)
-    if layout.is_compute(node):
-        _install_compute(node, files, settings)
-    else:
+    remote, compute = layout.is_compute(node), node in settings.compute_nodes
+    if compute:
+        _install_compute(node, files, settings, remote)
+    if not remote:
         _write(files / "etc/corosync/corosync.conf", cluster.corosync_conf())
-        _write(files / "etc/novaha-lab.cib", cluster.cib(settings.compute_nodes), 0o600)
+        _write(files / "etc/novaha-lab.cib", cluster.cib(settings.remote_nodes), 0o600)
         if product:
             _write(files / "etc/novaha/novaha.conf", NOVAHA_CONF, 0o640)
     if product and settings.product == "wheel":
@@ -60,7 +61,8 @@ def prepare(node: str, settings: Settings, product: Path | None) -> None:
     sandbox = Sandbox(node)
     env = {
         "NODE": node,
-        "ROLE": "compute" if layout.is_compute(node) else "controller",
+        "MEMBER": str(int(not remote)),
+        "COMPUTE": str(int(compute)),
         "LAYERS": ":".join(str(layer) for layer in (product, base) if layer),
         "NODE_DIR": str(directory),
         "LAB_RUN": str(layout.RUN),
@@ -73,10 +75,11 @@ def prepare(node: str, settings: Settings, product: Path | None) -> None:
     sandbox.prepare([str(layout.SCRIPTS / "node-init")], env)
 
 
-def _install_compute(node: str, files: Path, settings: Settings) -> None:
-    remoted = files / "usr/sbin/pacemaker-remoted"
-    remoted.parent.mkdir(parents=True)
-    shutil.copy(generations.remoted(settings.pacemaker), remoted)
+def _install_compute(node: str, files: Path, settings: Settings, remote: bool) -> None:
+    if remote:
+        remoted = files / "usr/sbin/pacemaker-remoted"
+        remoted.parent.mkdir(parents=True)
+        shutil.copy(generations.remoted(settings.pacemaker), remoted)
     (layout.GUESTS / node).mkdir(parents=True, exist_ok=True)
     if settings.bare:
         return

@@ -194,6 +194,8 @@ def _build_wheel(target: Path) -> Path:
 def setup(settings: Settings) -> None:
     """Let novaha create its resources in the cluster, as an operator does."""
     argv = ["novaha", "setup", "--apply"]
+    if settings.hyperconverged:
+        argv += ["--compute", *settings.compute_nodes]
     Sandbox(layout.CONTROLLERS[0]).exec(
         argv, timeout=240 + 10 * settings.computes, log=layout.LOGS / "setup.log"
     )
@@ -212,4 +214,6 @@ def wait(settings: Settings, say: Callable[[str], None]) -> None:
 
     cluster.wait_for("novaha's resources", missing, 60 + 5 * settings.computes)
     say("waiting for Nova")
+    if settings.hyperconverged:
+        cloud.map_hosts(settings.compute_nodes)
     cloud.Client().wait_computes(settings.compute_nodes)

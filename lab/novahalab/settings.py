@@ -25,22 +25,31 @@ def default_product() -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of ``lab up``. product: how novaha is installed, one of PRODUCTS."""
+    """Options of ``lab up``. product: how novaha is installed, one of PRODUCTS.
+
+    hyperconverged: the controllers are the compute hosts, and there are no remote nodes.
+    """
 
     computes: int = 3
     pacemaker: str = "native"
     bare: bool = False
     product: str = field(default_factory=default_product)
+    hyperconverged: bool = False
 
     @property
     def compute_nodes(self) -> tuple[str, ...]:
         """Names of the compute nodes."""
-        return layout.computes(self.computes)
+        return layout.CONTROLLERS if self.hyperconverged else layout.computes(self.computes)
+
+    @property
+    def remote_nodes(self) -> tuple[str, ...]:
+        """Names of the compute nodes that are remote nodes of the cluster."""
+        return () if self.hyperconverged else self.compute_nodes
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """Names of all cluster nodes, controllers first."""
-        return (*layout.CONTROLLERS, *self.compute_nodes)
+        return (*layout.CONTROLLERS, *self.remote_nodes)
 
     def save(self) -> None:
         """Write them down for later commands."""

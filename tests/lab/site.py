@@ -22,8 +22,9 @@ LAB = Path(__file__).resolve().parents[2] / "lab" / "lab"
 class Site:
     """A lab that is up."""
 
-    def __init__(self, computes: int = 3) -> None:
-        self.computes = layout.computes(computes)
+    def __init__(self, computes: tuple[str, ...] = layout.computes(3)) -> None:
+        self.computes = computes
+        self._remote = tuple(n for n in computes if layout.is_compute(n))
         self.nova = Client()
 
     # Commands
@@ -163,7 +164,7 @@ class Site:
     def whole(self) -> bool:
         """Whether every node is online, nova-compute and the evacuator run, nothing is flagged."""
         status = cluster.status()
-        if status is None or cluster.whole(self.computes)(status) or self.records():
+        if status is None or cluster.whole(self._remote)(status) or self.records():
             return False
         running = set(status.resources.get("nova-compute", []))
         services = {s["host"]: s for s in self.nova.services()}
@@ -182,7 +183,7 @@ class Site:
         self.lab("heal")
         for service in ("database", "bus", "keystone", "nova-api", "nova-conductor"):
             self.lab("start", service)
-        for node in (*layout.CONTROLLERS, *self.computes):
+        for node in (*layout.CONTROLLERS, *self._remote):
             self.lab("thaw", node, check=False)
             self.lab("boot", node)
         self.on_any_controller("crm_resource", "--cleanup")

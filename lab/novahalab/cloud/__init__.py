@@ -19,12 +19,12 @@ Settings that only a lab has: a service counts as down after 15 s without a repo
 notifications are off, quotas are unlimited, the database checks no passwords.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from novahalab.sandbox import Sandbox
 
 from . import golden
-from .client import ApiError, Client, Server
+from .client import ApiError, Client, Server, wait
 from .compute import compute_command, compute_config, compute_log
 from .control import Cloud, ServiceStatus
 from .installation import install, install_driver
@@ -41,6 +41,7 @@ __all__ = [
     "compute_config",
     "compute_log",
     "install",
+    "map_hosts",
     "up",
 ]
 
@@ -48,6 +49,20 @@ __all__ = [
 def cloud() -> Cloud:
     """Return the lab's cloud; whether it runs is another question."""
     return Cloud(Sandbox("cloud"), CloudPaths.live())
+
+
+def map_hosts(hosts: Sequence[str]) -> None:
+    """Make hosts known to Nova that the golden copy does not have."""
+    client = Client()
+
+    def up() -> bool:
+        return set(hosts) <= {s["host"] for s in client.services() if s["state"] == "up"}
+
+    wait(f"nova-compute is up on {', '.join(hosts)}", up, 60)
+    it = cloud()
+    manage = [str(it.paths.venv / "bin/nova-manage"), f"--config-file={it.paths.etc}/nova.conf"]
+    log = it.paths.log("discover-hosts")
+    it.sandbox.exec([*manage, "cell_v2", "discover_hosts", "--by-service"], timeout=120, log=log)
 
 
 def up(say: Callable[[str], None] = lambda _: None) -> Cloud:
