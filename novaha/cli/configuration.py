@@ -144,10 +144,14 @@ class Configuration:
         """
         return placement.may_run(
             frozenset(names),
-            placement.Node(node, self.nodes.get(node, ""), self.attributes.get(node, {})),
+            self.node(node),
             self.locations if locations is None else locations,
             symmetric=self.is_on("symmetric-cluster", default=True),
         )
+
+    def node(self, name: str) -> placement.Node:
+        """A node as the rules of constraints see it."""
+        return placement.Node(name, self.nodes.get(name, ""), self.attributes.get(name, {}))
 
     def parameters(self, agent: str) -> dict[str, str]:
         """What is set on the resource of this agent."""

@@ -126,6 +126,21 @@ def may_run(
     return Answer(total >= 0, tuple(against) if total < 0 else (), tuple(unclear))
 
 
+def looked_for(names: frozenset[str], node: Node, locations: Sequence[Location]) -> bool:
+    """Whether Pacemaker probes a resource on a node before it starts it. names: its, its clone's.
+
+    Of several constraints for a node the strongest counts: always, never, exclusive.
+    """
+    exclusive, modes = False, {"always"}
+    for location in (one for one in locations if one.is_about(names)):
+        exclusive = exclusive or location.discovery == "exclusive"
+        if _scores(location, node)[0]:
+            modes.add(location.discovery)
+    if exclusive:
+        return "exclusive" in modes
+    return "never" not in modes
+
+
 def _scores(location: Location, node: Node) -> tuple[list[float], bool]:
     """What it adds for the node, and whether more may be added that is not known here."""
     if location.node:

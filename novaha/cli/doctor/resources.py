@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import PurePath
 from shlex import quote as q
 
-from novaha.cli import evacuator_place
+from novaha.cli import evacuator_place, probes
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource
 from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -147,9 +147,39 @@ def compute_placement(now: Configuration, clone: str) -> Iterator[Trouble]:
         yield error(clone, "no rule keeps it to the compute nodes", SETUP)
 
 
-@_of_the_clone
-def compute_probes(now: Configuration, clone: str) -> Iterator[Trouble]:
+def compute_probes(cluster: Cluster) -> Iterator[Trouble]:
     """One dead host must not keep nova-compute from starting on the others."""
+    yield from _own_probes(cluster)
+    resource, now = holder(cluster.now), cluster.now
+    if resource is None or not resource.clone:
+        return
+    for name, nodes in probes.hold_up(cluster.root, now, resource.clone).items():
+        where = nodes[0] if len(nodes) == 1 else f"{nodes[0]} and {len(nodes) - 1} more"
+        yield warning(
+            name,
+            f"it starts before {resource.clone}, and Pacemaker looks for it on {where} before it "
+            "starts it anywhere: a host that is dead holds up nova-compute on the others",
+            _not_looked_for(now, name, nodes[0]),
+        )
+
+
+def _not_looked_for(now: Configuration, name: str, node: str) -> str:
+    """What ends the probes of a resource on compute nodes, and changes nothing else."""
+    symmetric = now.is_on("symmetric-cluster", default=True)
+    score_ = "0" if symmetric or now.may_run({name}, node).allowed else _BANNED
+    lines = []
+    for location in now.locations:
+        if location.resources == {name} and len(location.rules) == 1:
+            found = location.rules[0]
+            if found.tests == ((ROLE, "eq", COMPUTE),) and found.clear:  # pcs takes no second one
+                lines.append(f"pcs constraint delete {q(location.id)}")
+                score_ = found.score
+    rule = f"rule resource-discovery=never score={q(score_)} {ROLE} eq {COMPUTE}"
+    return "\n".join([*lines, f"pcs constraint location {q(name)} {rule}"])
+
+
+@_of_the_clone
+def _own_probes(now: Configuration, clone: str) -> Iterator[Trouble]:
     wanted = LocationRule(clone, "0", ROLE, "eq", COMPUTE)
     looked_for = {r.discovery for r in now.rules if replace(r, discovery="always") == wanted}
     exclusive = "exclusive" in looked_for  # where two rules differ, that one counts
