@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from novaha.core import model
 from novaha.core.instances import Judge, Judgement, state_before
+from novaha.core.others import may_be_destination
 from novaha.core.record import FORCED, Record
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.situation import HostView, Outcome, Overview, Policy
@@ -20,6 +21,7 @@ from novaha.core.steps import (
     Claim,
     Complete,
     Disable,
+    Doubt,
     Drop,
     Enable,
     Evacuate,
@@ -60,6 +62,7 @@ def plan(
       `max_in_flight` on the move in all; and none by an `aged` list (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
       of another host was on its way here; and by no `aged` list (law 5);
+    - nothing is asked for about a host whose record is in doubt (laws 1 and 2);
     - nothing else is asked for on a dead host by an `aged` list; where one leaves something to do,
       the host does not rest and is listed in the next turn;
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
@@ -79,6 +82,9 @@ def plan(
     untold = frozenset(view.node for view in ordered if _to_be_told(view))
     gathering = {view.node for view in ordered if _just_begun(view, now)}
     for view in ordered:
+        if view.doubt:
+            reports.append(_doubtful(view, steps))
+            continue
         if view.record.state is RecoveryState.PENDING:
             report, wanted = _pending(view, Judge(view, overview, policy, now), policy, steps)
             reports.append(report)
@@ -106,7 +112,7 @@ def plan(
     final = frozenset(i.id for r in reports for i in r.instances if i.progress in FINAL)
     open_: set[str] = set()
     for view, report in closable:
-        if _may_be_destination(view, ordered, final):
+        if may_be_destination(view, ordered, final):
             open_.add(view.node)
             continue
         wishes.pop(view.node, None)
@@ -149,7 +155,7 @@ def _to_be_told(view: HostView) -> bool:
     Until then its scheduler would send other hosts' instances there, to wait in the bus until
     the host is back or its own recovery finds them.
     """
-    if view.problem or view.unproven:
+    if view.problem or view.unproven or view.doubt or view.record.doubted:
         return False
     if view.record.state is RecoveryState.PENDING:
         return True
@@ -186,33 +192,13 @@ def _overview(views: Iterable[HostView], room_since: float) -> Overview:
     return Overview(dead, room_since, min(moving, default=0.0))
 
 
-def _may_be_destination(view: HostView, views: Iterable[HostView], final: frozenset[str]) -> bool:
-    """Whether another host's instances may have been on their way here when this host died.
-
-    They are asked for anew because this host is in recovery; closing it would hide that their
-    evacuation died with it. One without a destination may have been on its way here too: a
-    migration names it some time after the destination has begun (measured), and Nova's log of
-    actions at once.
-
-    final: the instances that need nothing more.
-    """
-    for other in views:
-        if other.node == view.node or other.record.before is None:
-            continue
-        if other.record.state is RecoveryState.RECOVERED:
-            continue
-        unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
-        newest = model.newest(other.migrations).values()
-        if unread or any(
-            m.status in model.IN_FLIGHT
-            and m.destination in (view.host, None)
-            # Its log was read: not handed to any host yet, or one that takes it up when back.
-            and m.instance not in other.logs
-            and m.instance not in final
-            for m in newest
-        ):
-            return True
-    return False
+def _doubtful(view: HostView, steps: list[Step]) -> HostReport:
+    """A record that came back says nothing about the host, which may be in service."""
+    if view.record.state is RecoveryState.RECOVERED:
+        steps.append(Drop(view.node))
+        return HostReport(view.record, view.host, f"{view.doubt}: dropped")
+    steps.append(Doubt(view.node, view.doubt))
+    return HostReport(view.record, view.host, f"{view.doubt}: to be fenced again")
 
 
 def _pending(
@@ -226,6 +212,8 @@ def _pending(
         waiting = "waiting for Pacemaker to confirm the fencing"
         if view.record.unproven:
             waiting = "its fencing cut no power: waiting for another one"
+        if view.record.doubted:
+            waiting = "it has been in service since its fencing: waiting for another one"
         if view.fenced_on_request:
             waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
         return HostReport(view.record, None, waiting), []

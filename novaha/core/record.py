@@ -41,6 +41,9 @@ UNPROVEN = "unproven"
 ADOPTED = "adopted"
 """Mark: the older agents began the recovery; a disable without a reason is theirs, ours to undo."""
 
+DOUBTED = "doubted"
+"""Mark: the host has lived since the fencing that its record told of; it is fenced again first."""
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -52,8 +55,8 @@ class Record:
     fence_id: identifies one fencing; a later fencing has another.
     fenced: when the host was flagged, to the second, UTC.
     owner: who works on it (controller, and which of its processes), "" for nobody.
-    marks: what of Nova's state on this host is ours to undo, whether the fencing is unproven, and
-        whether older agents began the recovery.
+    marks: what of Nova's state on this host is ours to undo, whether the fencing is unproven,
+        whether older agents began the recovery, and whether the record before was out of date.
     before: state before the failure, by instance id, of those that did not just run; None until
         the owner has looked. Remembered here because Nova forgets it (an instance that was shut
         off and whose evacuation failed comes back ACTIVE).
@@ -92,6 +95,20 @@ class Record:
         """The record of a fencing that the older agents flagged, and followed up in Nova."""
         return replace(self, marks=self.marks | {ADOPTED, FORCED})
 
+    @property
+    def doubted(self) -> bool:
+        """Whether it waits for another fencing, because the record before was out of date."""
+        return DOUBTED in self.marks
+
+    def doubt(self, fence_id: str, now: datetime) -> Record:
+        """The record of a host that has lived since its fencing: to be fenced again.
+
+        Nothing of the old record is true any more: whoever owned it is superseded, and neither
+        its marks nor the states before the failure are kept.
+        """
+        state = step(self.state, Event.FENCE)
+        return Record(self.node, state, fence_id, now, marks=frozenset({DOUBTED}))
+
     def fence_again(self, fence_id: str, fenced: datetime, *, unproven: bool = False) -> Record:
         """The record after another fencing.
 
@@ -103,7 +120,7 @@ class Record:
             fence_id=fence_id,
             fenced=fenced,
             owner="",
-            marks=self.marks - {UNPROVEN} | _marks(unproven),
+            marks=self.marks - {UNPROVEN, DOUBTED} | _marks(unproven),
         )
 
     def after(self, event: Event, *, owner: str | None = None) -> Record:

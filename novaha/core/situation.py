@@ -98,6 +98,7 @@ class HostView:
     fence_confirmed: Pacemaker's history has a successful fencing since the record was written.
     unproven: why Pacemaker's confirmation proves nothing for this host, "" if it does.
     fenced_on_request: this evacuator has asked Pacemaker for a fencing already.
+    doubt: why its record is out of date, "" when it is believed.
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
     held: that is only until Nova knows of the other dead hosts.
@@ -132,6 +133,7 @@ class HostView:
     fence_confirmed: bool = False
     fenced_on_request: bool = False
     unproven: str = ""
+    doubt: str = ""
     host: str | None = None
     problem: str = ""
     held: bool = False

@@ -21,6 +21,13 @@ class Claim(Step):
     """Take the recovery: the fencing is confirmed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt(Step):
+    """The host has lived since its fencing: it has to be fenced again before anything else."""
+
+    reason: str
+
+
 class Disable(Step):
     """Keep Nova from scheduling to the host."""
 

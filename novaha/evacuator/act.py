@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from datetime import datetime
 from enum import Enum, auto
+from uuid import uuid4
 
 from novaha.core import steps
 from novaha.core.errors import (
@@ -21,6 +23,7 @@ from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import Event
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
+from novaha.evacuator.doubts import utc_now
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.throttle import Throttle
@@ -65,6 +68,7 @@ class Actor:
         clock: Callable[[], float],
         takeover_wait: float,
         max_requests: int = 8,
+        wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self._records = records
         self._fencing = fencing
@@ -74,6 +78,7 @@ class Actor:
         self._pool = pool
         self._clock = clock
         self._takeover_wait = takeover_wait
+        self._wall = wall
         self._throttle = Throttle(max_requests, clock)
         self._owned: dict[str, str] = {}
         self._owned_at = float("-inf")
@@ -99,6 +104,8 @@ class Actor:
                     self._claim(view, memory)
                 case steps.Prepare():
                     self._prepare(step, view, memory)
+                case steps.Doubt():
+                    self._doubt(step, view, memory)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.Restart():
@@ -164,6 +171,13 @@ class Actor:
             self._claimed(view.record, memory)
         if step.force_down:
             self._tell_nova(steps.ForceDown(step.node), view)
+
+    def _doubt(self, step: steps.Doubt, view: HostView, memory: HostMemory) -> None:
+        now = self._wall().replace(microsecond=0)
+        self._records.swap(view.record, view.record.doubt(str(uuid4()), now))
+        memory.fencing_requested = False
+        LOG.warning("%s: %s: it is not recovered before it is fenced again", step.node, step.reason)
+        self._journal.write("doubted", node=step.node, reason=step.reason)
 
     def _complete(self, step: steps.Complete, view: HostView) -> None:
         for instance, reason in step.unmoved.items():

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from novaha.core.errors import NovahaError
@@ -32,6 +33,11 @@ class Ahead:
 def by_host(compute: Compute) -> dict[str, ComputeService]:
     """Nova's compute services by their hosts. Raises ComputeApiError."""
     return {service.host: service for service in compute.services()}
+
+
+def moment(services: Mapping[str, ComputeService]) -> datetime | None:
+    """The newest that Nova's clock is known to have shown."""
+    return max((s.last_seen for s in services.values() if s.last_seen), default=None)
 
 
 @dataclass(frozen=True, slots=True)

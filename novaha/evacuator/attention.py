@@ -40,6 +40,11 @@ def attention(views: Iterable[HostView], nova_problem: str) -> tuple[str, ...]:
 def _of(view: HostView, nova_problem: str) -> str:
     if view.unproven:
         return f"{view.node} is not safe to evacuate: {view.unproven}"
+    if view.record.doubted and not view.fence_confirmed:
+        return (
+            f"{view.node} has lived since the fencing of its record, which came back: it is "
+            f"fenced again before anything moves; if it is in order: novaha release {view.node}"
+        )
     if view.problem:
         return "" if nova_problem else f"{view.node} cannot be worked on: {view.problem}"
     often = [

@@ -82,6 +82,7 @@ def _from_nova(
                 time.monotonic,
                 float("inf"),
             )
+            observer.doubts.verify(theirs.values())  # that is for whoever does the recovery
             memory = {node: HostMemory(first_seen=0.0) for node in theirs}
             views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]
             reports += plan(views, Policy(), time.monotonic()).reports

@@ -256,7 +256,9 @@ class Loop:
         """The records that make sense; memory follows them."""
         records: dict[str, Record] = {}
         self._unreadable = []
-        for node, record in self._records.read_all().items():
+        found = self._records.read_all()
+        self._observer.doubts.follow(found, now)
+        for node, record in found.items():
             if isinstance(record, RecordError):
                 text = f"{record}; held until it is mended, `novaha retry {node}` rewrites it"
                 LOG.error("%s", text)

@@ -25,8 +25,9 @@ from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.core.steps import Plan
-from novaha.evacuator.ahead import Ahead, ReadAhead, by_host
+from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations
+from novaha.evacuator.doubts import Doubts, utc_now
 from novaha.evacuator.lists import Listed, Lists, look_up
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
@@ -57,6 +58,7 @@ class Observer:
         ahead: Executor,
         clock: Callable[[], float],
         lost_after: float,
+        wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self._compute = compute
         self._fencing = fencing
@@ -65,6 +67,7 @@ class Observer:
         self._pool = pool
         self._clock = clock
         self._lost_after = lost_after
+        self.doubts = Doubts(fencing, wall)
         self._ahead = ReadAhead(compute, names.host, ahead, clock)
         self._lists = Lists(compute, pool, clock)
         self._destinations = Destinations(compute, fencing, names.host, lost_after)
@@ -100,7 +103,7 @@ class Observer:
         self._around.look_who_is_back(records, memory)
         gathering = self._gathering(records, memory)
         views = {
-            node: self._named(record, memory[node], services, problem)
+            node: self.doubts.judge(self._named(record, memory[node], services, problem), services)
             for node, record in records.items()
             if node not in pending
         }
@@ -108,7 +111,7 @@ class Observer:
         given: dict[str, Listed] = {}
         for node, found in ahead.items():
             given[node] = found.lists
-            self._lists.note(records[node], found.lists, found.at, _moment(found.services))
+            self._lists.note(records[node], found.lists, found.at, moment(found.services))
         for node, view in views.items():
             if gathering and self._can_wait(view) and node not in given:
                 if recent := self._lists.recent(view.record):
@@ -119,7 +122,7 @@ class Observer:
         to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
         unread = {node: host for node, host in to_list.items() if node not in given}
         resting, later = (decided.resting, decided.later) if decided else ((), ())
-        lists = self._lists.read(unread, records, resting, later, _moment(services))
+        lists = self._lists.read(unread, records, resting, later, moment(services))
 
         def look(record: Record) -> HostView:
             node = record.node
@@ -246,24 +249,28 @@ class Observer:
         If it is, what Nova has of it is read as well: all can then be noted in one write.
         """
         view = replace(self._seen(record, memory), fenced_on_request=memory.fencing_requested)
+        if (view := self.doubts.judge(view, {}, history)).doubt:
+            return view
         unproven = levels.without_power_device(record.node)
         powered_off = not record.unproven and history.confirmed_since(record.node, record.fenced)
         if powered_off and not unproven:
             view = replace(view, fence_confirmed=True)
-            return self._confirmed(view, memory) if record.untouched else view
+            return self._confirmed(view, memory, history) if record.untouched else view
         by_hand = naming.newest_of(record.node, history.confirmed_by_hand())
         if by_hand is not None and by_hand >= record.fenced:
             return replace(view, fence_confirmed=True)
         return replace(view, unproven=unproven)
 
-    def _confirmed(self, view: HostView, memory: HostMemory) -> HostView:
+    def _confirmed(self, view: HostView, memory: HostMemory, history: History) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
         ahead = self._ahead.take(view.node)
         if ahead is None:
             return view  # it is claimed all the same
-        self._lists.note(view.record, ahead.lists, ahead.at, _moment(ahead.services))
+        self._lists.note(view.record, ahead.lists, ahead.at, moment(ahead.services))
         host = self._names.host(view.node, frozenset(ahead.services))
         read = replace(view, host=host, service=ahead.services[host])
+        if (read := self.doubts.judge(read, ahead.services, history)).doubt:
+            return read
         read = self._running(read, ahead.services, memory, lambda: ahead.lists)
         return view if read.problem else read
 
@@ -386,13 +393,8 @@ class Observer:
         )
 
 
-def _moment(services: Mapping[str, ComputeService]) -> datetime | None:
-    """The newest that Nova's clock is known to have shown."""
-    return max((s.last_seen for s in services.values() if s.last_seen), default=None)
-
-
 def _is_read(view: HostView) -> bool:
     """Whether what Nova lists for this host matters now."""
     told = view.record.before is None or bool(view.service and view.service.forced_down)
     running = view.record.state is RecoveryState.RUNNING and view.mine
-    return running and told and not view.problem
+    return running and told and not view.problem and not view.doubt

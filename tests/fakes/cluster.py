@@ -113,13 +113,31 @@ class Site:
         records: Any = Fated(self.records, fate, watcher)
         flags: Any = Fated(self.flags, fate, watcher)
         observer = Observer(
-            nova, self.fencing, self.names, me, readers, readers, clock, self.policy.lost_after
+            nova,
+            self.fencing,
+            self.names,
+            me,
+            readers,
+            readers,
+            clock,
+            self.policy.lost_after,
+            lambda: self.time,
         )
         loop = Loop(
             records=records,
             fencing=self.fencing,
             observer=observer,
-            actor=Actor(records, self.fencing, nova, journal, me, senders, clock, 30.0),
+            actor=Actor(
+                records,
+                self.fencing,
+                nova,
+                journal,
+                me,
+                senders,
+                clock,
+                30.0,
+                wall=lambda: self.time,
+            ),
             journal=journal,
             confirmations=Confirmations(
                 records,
@@ -210,6 +228,16 @@ class Site:
             return False
         self.nova.start_compute(host)
         return True
+
+    def put_back(self, host: str, attributes: Mapping[str, str]) -> None:
+        """A copy of the configuration is pushed: an old record is there again.
+
+        Pacemaker stops nova-compute where it is held; its guests go on.
+        """
+        self.records.attributes[host] = dict(attributes)
+        record = self.records.read(host)
+        if record is not None and record.hold:
+            self.nova.hosts[host].running = False
 
     def pass_time(self, seconds: float, step: float = 0.25) -> None:
         """Let time pass, the evacuators turning, the laws watched."""
