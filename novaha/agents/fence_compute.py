@@ -6,21 +6,19 @@ else (law 7); what follows from the flag is the evacuator's work.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from novaha import __version__
+from novaha.agents import fence_runtime
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.fence_parameters import PARAMETERS
-from novaha.contract import fence
+from novaha.agents.fence_runtime import Handler, Log
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.contract.parameters import validate
 from novaha.core import naming
-from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError, UnknownNodeError
+from novaha.core.errors import AmbiguousNodeError, RecordError, UnknownNodeError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 
@@ -38,37 +36,6 @@ AGENT = Agent(
 )
 
 
-class Log:
-    """One line at a time, to standard error and to the debug file."""
-
-    def __init__(self, stderr: TextIO, request: Request | None = None) -> None:
-        self._stderr = None if request and request.quiet else stderr
-        self._verbose = bool(request and request.verbose)
-        self._file = request.debug_file if request else ""
-
-    def __call__(self, text: str) -> None:
-        if self._stderr is not None:
-            with contextlib.suppress(OSError):
-                print(f"{AGENT.name}: {text}", file=self._stderr, flush=True)
-        self._to_file(text)
-
-    def debug(self, text: str) -> None:
-        """Only shown with --verbose; always in the debug file."""
-        if self._verbose:
-            self(text)
-        else:
-            self._to_file(text)
-
-    def _to_file(self, text: str) -> None:
-        if not self._file:
-            return
-        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {AGENT.name}: {text}\n"
-        with contextlib.suppress(OSError):  # a full disk must not keep a host from being fenced
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with open(descriptor, "a", encoding="utf-8") as file:
-                file.write(line)
-
-
 def main(
     argv: Sequence[str] | None = None,
     stdin: TextIO | None = None,
@@ -78,19 +45,8 @@ def main(
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
     """Carry out one request and return its exit code."""
-    out, err = stdout or sys.stdout, stderr or sys.stderr
-    log = Log(err)
-    try:
-        request = fence.parse(AGENT, sys.argv[1:] if argv is None else argv, stdin or sys.stdin)
-        log = Log(err, request)
-        if request.delay and request.action is Action.OFF:
-            sleep(request.delay)
-        return _ACTIONS[request.action](request, cluster or PacemakerCluster(), out, log)
-    except NovahaError as error:
-        log(str(error))
-    except Exception as error:  # the executable's last line: say it, and fail as an agent fails
-        log(f"unexpected {type(error).__name__}: {error}")
-    return ExitCode.FAILURE
+    given = (argv, stdin, stdout, stderr)
+    return fence_runtime.run(AGENT, _ACTIONS, cluster or PacemakerCluster(), *given, sleep=sleep)
 
 
 def resolve(request: Request, known: Mapping[str, str]) -> str:
@@ -171,21 +127,6 @@ def _validate_all(request: Request, cluster: Cluster, out: TextIO, log: Log) -> 
     return ExitCode.SUCCESS
 
 
-def _text(text: Callable[[], str]) -> Callable[[Request, Cluster, TextIO, Log], ExitCode]:
-    def show(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
-        out.write(text())
-        return ExitCode.SUCCESS
-
-    return show
-
-
-def _manpage() -> str:
-    """The page fence_compute(8), without the commands of `novaha setup` for an example."""
-    from novaha.contract.manpage import fence_page  # no other action needs it
-
-    return fence_page(AGENT, pcs=(), see_also=("novaha.8",))
-
-
 def _record_of(cluster: Cluster, node: str) -> Record | RecordError | None:
     try:
         return cluster.record(node)
@@ -205,7 +146,7 @@ def _power(record: Record | RecordError | None) -> str:
     return "on" if _state(record) in (RecoveryState.ABSENT, RecoveryState.RECOVERED) else "off"
 
 
-_ACTIONS: dict[Action, Callable[[Request, Cluster, TextIO, Log], ExitCode]] = {
+_ACTIONS: dict[Action, Handler[Cluster]] = {
     Action.OFF: _off,
     Action.ON: _on,
     Action.STATUS: _status,
@@ -213,8 +154,5 @@ _ACTIONS: dict[Action, Callable[[Request, Cluster, TextIO, Log], ExitCode]] = {
     Action.LIST_STATUS: _list,
     Action.MONITOR: _monitor,
     Action.VALIDATE_ALL: _validate_all,
-    Action.METADATA: _text(lambda: fence.metadata(AGENT)),
-    Action.MANPAGE: _text(_manpage),
-    Action.HELP: _text(lambda: fence.usage(AGENT)),
-    Action.VERSION: _text(lambda: f"{AGENT.name} {AGENT.version}\n"),
+    **fence_runtime.texts(AGENT),
 }

@@ -1,0 +1,102 @@
+"""Carrying out one request of a fence agent: the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO, TypeVar
+
+from novaha.contract import fence
+from novaha.contract.fence import Action, Agent, ExitCode, Request
+from novaha.core.errors import NovahaError
+
+Context = TypeVar("Context")
+"""What an agent works with."""
+
+
+class Log:
+    """One line at a time, to standard error and to the debug file."""
+
+    def __init__(self, agent: str, stderr: TextIO, request: Request | None = None) -> None:
+        self._agent = agent
+        self._stderr = None if request and request.quiet else stderr
+        self._verbose = bool(request and request.verbose)
+        self._file = request.debug_file if request else ""
+
+    def __call__(self, text: str) -> None:
+        if self._stderr is not None:
+            with contextlib.suppress(OSError):
+                print(f"{self._agent}: {text}", file=self._stderr, flush=True)
+        self._to_file(text)
+
+    def debug(self, text: str) -> None:
+        """Only shown with --verbose; always in the debug file."""
+        if self._verbose:
+            self(text)
+        else:
+            self._to_file(text)
+
+    def _to_file(self, text: str) -> None:
+        if not self._file:
+            return
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._agent}: {text}\n"
+        with contextlib.suppress(OSError):  # a full disk must not keep a host from being fenced
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with open(descriptor, "a", encoding="utf-8") as file:
+                file.write(line)
+
+
+Handler = Callable[[Request, Context, TextIO, Log], ExitCode]
+
+
+def run(
+    agent: Agent,
+    handlers: Mapping[Action, Handler[Context]],
+    context: Context,
+    argv: Sequence[str] | None = None,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Carry out one request and return its exit code; nothing is raised."""
+    out, err = stdout or sys.stdout, stderr or sys.stderr
+    log = Log(agent.name, err)
+    try:
+        request = fence.parse(agent, sys.argv[1:] if argv is None else argv, stdin or sys.stdin)
+        log = Log(agent.name, err, request)
+        if request.delay and request.action is Action.OFF:
+            sleep(request.delay)
+        return handlers[request.action](request, context, out, log)
+    except NovahaError as error:
+        log(str(error))
+    except Exception as error:  # the executable's last line: say it, and fail as an agent fails
+        log(f"unexpected {type(error).__name__}: {error}")
+    return ExitCode.FAILURE
+
+
+def texts(agent: Agent) -> dict[Action, Handler[Any]]:
+    """The actions that only print something about the agent."""
+
+    def manpage() -> str:
+        from novaha.contract.manpage import fence_page  # no other action needs it
+
+        return fence_page(agent, pcs=(), see_also=("novaha.8",))
+
+    def show(text: Callable[[], str]) -> Handler[Any]:
+        def handler(request: Request, context: Any, out: TextIO, log: Log) -> ExitCode:
+            out.write(text())
+            return ExitCode.SUCCESS
+
+        return handler
+
+    return {
+        Action.METADATA: show(lambda: fence.metadata(agent)),
+        Action.MANPAGE: show(manpage),
+        Action.HELP: show(lambda: fence.usage(agent)),
+        Action.VERSION: show(lambda: f"{agent.name} {agent.version}\n"),
+    }
