@@ -19,6 +19,13 @@ def conf(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
     return load(parameters)
 
 
+def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:
+    """Every value that nothing may show. Raises ConfigError."""
+    from novaha.nova.session import from_conf, secrets_of
+
+    return secrets_of(from_conf(configuration)[0])
+
+
 def nova(configuration: cfg.ConfigOpts) -> Nova:
     """Nova by the configuration; nothing is sent yet. Raises ConfigError."""
     from novaha.nova.compute import Nova

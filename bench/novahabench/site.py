@@ -80,7 +80,7 @@ class Evacuator:
         began = world.call([str(self.agent), "start"], self.environment)
         if began.returncode:
             raise BenchError(f"the evacuator does not start: {began.stderr.strip()}")
-        self.pid = int(_PID_FILE.read_text())
+        self.pid = int(_PID_FILE.read_text().split()[0])
 
     def stop(self) -> None:
         """End it; nothing if it does not run."""

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
@@ -26,6 +26,8 @@ from novaha.contract.parameters import Parameter
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.steps import Progress
 from novaha.evacuator import client
+
+Answer = TypeVar("Answer")
 
 ANSWER_WITHIN = 5.0
 """Seconds in which an evacuator that lives answers; its socket has a thread of its own."""
@@ -76,7 +78,7 @@ AGENT = Agent(
 
 
 class Evacuator(Protocol):
-    """The evacuator on this machine. All but `pid` raise EvacuatorError."""
+    """The evacuator on this machine. Everything raises EvacuatorError."""
 
     def pid(self) -> int | None:
         """Its process id, None when it does not run."""
@@ -87,8 +89,8 @@ class Evacuator(Protocol):
     def ask(self, question: str, *, timeout: float) -> dict[str, Any]:
         """Its answer to "health" or "status"."""
 
-    def terminate(self) -> None:
-        """End it, within five seconds."""
+    def terminate(self) -> bool:
+        """End it; whether it is gone after five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def start(request: Request, context: Context) -> ExitCode:
     """Start the evacuator and see it turn. Nova need not answer: the evacuator waits for it."""
     check(AGENT, request, context.stderr)
     evacuator = context.evacuator
-    if evacuator.pid() is not None:
+    if _wrapped(evacuator.pid) is not None:
         with contextlib.suppress(client.EvacuatorError):
             evacuator.ask("health", timeout=ANSWER_WITHIN)
             return ExitCode.SUCCESS
@@ -135,7 +137,7 @@ def reload_agent(request: Request, context: Context) -> ExitCode:
     costs only time, see docs/design.md.
     """
     check(AGENT, request, context.stderr)
-    if context.evacuator.pid() is None:
+    if _wrapped(context.evacuator.pid) is None:
         raise ActionError(ExitCode.NOT_RUNNING, "the evacuator does not run")
     context.check_conf(_given(request))
     _wrapped(context.evacuator.terminate)
@@ -150,7 +152,11 @@ def _launch(request: Request, context: Context) -> None:
 
 def stop(request: Request, context: Context) -> ExitCode:
     """End the evacuator. Asks nobody and validates nothing: a failed stop fences the node."""
-    _wrapped(context.evacuator.terminate)
+    if _wrapped(context.evacuator.terminate) is False:
+        with contextlib.suppress(OSError, ValueError):
+            print(
+                "WARNING: it hangs in the kernel, killed; it asks nobody again", file=context.stderr
+            )
     return ExitCode.SUCCESS
 
 
@@ -160,7 +166,7 @@ def monitor(request: Request, context: Context) -> ExitCode:
     If it does not, because Nova or the cluster has not answered for long, or because a host needs
     an operator, that is "degraded": another controller would not get any further.
     """
-    if context.evacuator.pid() is None:
+    if _wrapped(context.evacuator.pid) is None:
         if request.by_hand:
             stopped = ("evacuator", "stopped", "Pacemaker runs it on one controller")
             context.stdout.write(table([stopped, *_records(context)], request.output_format))
@@ -264,10 +270,10 @@ def _unsettled(instances: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
         yield f"  {len(left) - _SHOWN} more", "", "novaha status"
 
 
-def _wrapped(action: Callable[[], object]) -> None:
+def _wrapped(action: Callable[[], Answer]) -> Answer:
     """Run it; its EvacuatorError becomes the reason of a soft failure."""
     try:
-        action()
+        return action()
     except client.EvacuatorError as error:
         raise ActionError(ExitCode.ERR_GENERIC, str(error)) from error
 
@@ -284,8 +290,8 @@ class LocalEvacuator:
     def ask(self, question: str, *, timeout: float) -> dict[str, Any]:
         return client.ask(question, timeout=timeout)
 
-    def terminate(self) -> None:
-        client.terminate()
+    def terminate(self) -> bool:
+        return client.terminate()
 
 
 def _check_conf(parameters: Mapping[str, str]) -> None:

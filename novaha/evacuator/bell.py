@@ -7,9 +7,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from novaha.core.text import line
+from novaha.evacuator import places
 from novaha.evacuator.server import share
 
 _LONGEST = 4096
+
+_NAME = 255
+"""Characters of a node's name."""
+
+_AT_ONCE = 256
+"""Nodes of one reading. The bell only makes things faster: what is dropped is found in a turn."""
 
 
 class Bell:
@@ -46,16 +54,22 @@ class Bell:
             return nodes
 
 
-def listen(path: Path, bell: Bell) -> None:
-    """Ring for every line that is written into the named pipe `path`, which is made anew.
+def open_pipe(path: Path) -> int:
+    """Make the named pipe `path` anew, for root and group haclient; its descriptor.
 
     A pipe, because a shell can write into it: the alert agent runs for every event of the cluster.
+
+    Raises EvacuatorError or OSError when it cannot be made.
     """
-    path.unlink(missing_ok=True)
+    places.make_way(path)
     os.mkfifo(path, 0o600)
     share(path)
     # For writing, too: so there is never an end of the file.
-    pipe = os.open(path, os.O_RDWR)
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def listen(pipe: int, bell: Bell) -> None:
+    """Ring for every line that is written into the pipe, for ever, in a thread of its own."""
     threading.Thread(target=_listen, args=(pipe, bell), name="bell", daemon=True).start()
 
 
@@ -63,6 +77,6 @@ def _listen(pipe: int, bell: Bell) -> None:
     rest = b""
     while True:
         *lines, rest = (rest + os.read(pipe, _LONGEST)).split(b"\n")
-        for line in lines:
-            bell.ring(line.decode("utf-8", "replace").strip())
+        for name in lines[-_AT_ONCE:]:
+            bell.ring(line(name.decode("utf-8", "replace"), longest=_NAME))
         rest = rest[-_LONGEST:]

@@ -1,16 +1,13 @@
 """Talking to the evacuator on this controller, starting and ending it. Standard library only.
 
-The process holds a lock on its pid file as long as it lives, so no reused pid is ever mistaken
-for it, and answers one-line questions on a Unix socket.
+`pidfile` tells which process it is; it answers one-line questions on a Unix socket.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,33 +16,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from novaha.evacuator import address
+from novaha.core.text import line
+from novaha.evacuator import address, pidfile, places
+from novaha.evacuator.places import EvacuatorError
+
+__all__ = ["EvacuatorError", "ask", "launch", "pid", "ring", "terminate"]
 
 RUN_DIR = Path(address.RUN_DIR)
 LOG_DIR = Path("/var/log/novaha")
-PID_FILE = "evacuator.pid"
+PID_FILE = pidfile.NAME
 SOCKET = address.SOCKET
 
 HUNG_AFTER = 180.0
 """Seconds without a turn of the loop after which it counts as hung. A turn may have to sit out
 several time-outs of a dead Nova."""
 
-
-class EvacuatorError(Exception):
-    """The evacuator does not do what was asked of it; the text says why."""
+_LONGEST = 64 * 1024 * 1024
+"""Bytes of an answer: some hundred thousand instances."""
 
 
 def pid(run_dir: Path = RUN_DIR) -> int | None:
-    """The pid of the evacuator that runs on this machine, None when none does."""
+    """The pid of the evacuator that runs on this machine, None when none does.
+
+    Root reads the pid file; who may only ask, asks.
+
+    Raises EvacuatorError for a user who may do neither.
+    """
     try:
-        with open(run_dir / PID_FILE) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read().strip() or 0) or None
-    except FileNotFoundError:
-        pass
-    return None
+        process = pidfile.running(run_dir)
+    except PermissionError:
+        return _asked_pid(run_dir)
+    except (EvacuatorError, OSError):
+        process = pidfile.find(run_dir)  # `start` tells what is in the file's place
+    return process.pid if process is not None else None
+
+
+def _asked_pid(run_dir: Path) -> int | None:
+    try:
+        return int(ask("health", run_dir).get("pid") or 0) or None
+    except EvacuatorError as error:
+        if isinstance(error.__cause__, (ConnectionRefusedError, FileNotFoundError)):
+            return None
+        if isinstance(error.__cause__, PermissionError):
+            raise EvacuatorError(
+                f"only root and group {places.GROUP} may ask the evacuator: use sudo"
+            ) from None
+        raise
 
 
 def ask(question: str, run_dir: Path = RUN_DIR, timeout: float = 5.0) -> dict[str, Any]:
@@ -55,18 +71,47 @@ def ask(question: str, run_dir: Path = RUN_DIR, timeout: float = 5.0) -> dict[st
 
     Raises EvacuatorError when there is no answer.
     """
+    end = time.monotonic() + timeout
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
-            connection.connect(str(run_dir / SOCKET))
+            _connect(connection, run_dir / SOCKET, end)
             connection.sendall(question.encode() + b"\n")
-            with connection.makefile() as lines:
-                answer = json.loads(lines.readline())
-    except (OSError, ValueError) as error:
-        raise EvacuatorError(f"the evacuator does not answer on its socket: {error}") from error
+            answer = json.loads(_line(connection, end))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EvacuatorError(
+            f"the evacuator does not answer on its socket: {line(error)}"
+        ) from error
     if not isinstance(answer, dict):
         raise EvacuatorError("the evacuator answers nonsense")
     return answer
+
+
+def _connect(connection: socket.socket, path: Path, end: float) -> None:
+    """Connect; with a full queue a socket that has a time-out is turned away at once."""
+    while True:
+        try:
+            return connection.connect(str(path))
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+def _line(connection: socket.socket, end: float) -> bytes:
+    """One line; raises OSError when it does not end in time, or within bounds."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        part = connection.recv(65536)
+        received += part
+        if not part:
+            break
+        if len(received) > _LONGEST:
+            raise ValueError("its answer does not end")
+        if time.monotonic() > end:
+            raise TimeoutError("timed out")
+    return bytes(received)
 
 
 def ring(run_dir: Path = RUN_DIR, timeout: float = 1.0) -> None:
@@ -91,12 +136,16 @@ def launch(
 
     Raises EvacuatorError that says why it did not start.
     """
-    for directory, mode in ((run_dir, 0o755), (log_dir, 0o750)):
-        directory.mkdir(mode=mode, parents=True, exist_ok=True)
     log = log_dir / "nova-evacuate.log"
+    try:
+        places.run_directory(run_dir)
+        places.log_directory(log_dir)
+        descriptor = places.open_file(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        began_at = os.fstat(descriptor).st_size
+    except OSError as error:
+        raise EvacuatorError(f"{error.filename}: {error.strerror}") from None
     end = time.monotonic() + timeout
     isolated = ["-I"] if sys.flags.isolated else []
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     with os.fdopen(descriptor, "ab") as output:
         process = subprocess.Popen(
             [sys.executable, *isolated, "-m", "novaha.evacuator"],
@@ -116,7 +165,8 @@ def launch(
         stdin.write(json.dumps(settings).encode())
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise EvacuatorError(f"the evacuator ended at once: {_last_line(log)}")
+            said = places.tail(log, began_at)[-1:] or [f"see {log}"]
+            raise EvacuatorError(f"the evacuator ended at once: {line(said[0])}")
         with contextlib.suppress(EvacuatorError):
             if ask("health", run_dir, timeout=1.0).get("pid") == process.pid:
                 return process.pid
@@ -125,25 +175,20 @@ def launch(
     raise EvacuatorError(f"the evacuator did not answer within {timeout:.0f} s, see {log}")
 
 
-def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0) -> None:
+def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0) -> bool:
     """End the evacuator if one runs: SIGTERM, and SIGKILL after `patience` seconds.
 
-    Raises EvacuatorError when it is still there two seconds after that.
+    Whether it is gone two seconds after that. One that is not hangs in the kernel and does nothing
+    any more, whenever the kernel lets go of it.
+
+    Raises EvacuatorError for a user who may not end it.
     """
-    for sent, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
-        running = pid(run_dir)
-        if running is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(running, sent)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if pid(run_dir) is None:
-                return
-            time.sleep(0.05)
-    raise EvacuatorError(f"process {pid(run_dir)} survives SIGKILL")
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"see {log}"
+    try:
+        try:
+            process = pidfile.running(run_dir)
+        except (EvacuatorError, OSError):
+            process = None
+        process = process or pidfile.find(run_dir)
+        return process is None or pidfile.end(process, patience, certainly=2.0)
+    except PermissionError:
+        raise EvacuatorError("only root may end the evacuator: use sudo") from None

@@ -30,11 +30,11 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
     Raises ClusterToolError when the CIB cannot be read. A Nova that cannot be asked only costs
     the instances; the answer says so.
     """
-    if client.pid() is not None:
-        try:
+    try:
+        if client.pid() is not None:
             return client.ask("status")
-        except client.EvacuatorError:
-            pass  # it hangs; the CIB and Nova tell as much
+    except client.EvacuatorError:
+        pass  # it hangs, or does not answer this user; the CIB and Nova tell as much
     store = RecordStore()
     records = store.read_all()
     sane = {node: r for node, r in records.items() if not isinstance(r, RecordError)}

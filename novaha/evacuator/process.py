@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -15,22 +14,25 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
+from oslo_config import cfg
+
 from novaha import wiring
-from novaha.core import truth
+from novaha.core import text, truth
 from novaha.core.errors import NovahaError
 from novaha.core.situation import Policy
-from novaha.evacuator import status
+from novaha.evacuator import pidfile, status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.ahead import AT_ONCE
-from novaha.evacuator.bell import listen
-from novaha.evacuator.client import HUNG_AFTER, PID_FILE, SOCKET
+from novaha.evacuator.bell import listen, open_pipe
+from novaha.evacuator.client import HUNG_AFTER, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.places import EvacuatorError
 from novaha.evacuator.server import Server
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
@@ -46,31 +48,49 @@ _WRITERS = 4
 _REGION = 3.0
 """Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
 
-_LOOKERS = 1.0
-"""Seconds in which whoever looks at the pid file lets go of its lock again."""
+_LONGEST = 2000
+"""Characters of one line in the log."""
+
+
+class Lines(logging.Formatter):
+    """A log's line as anybody may see it; a traceback has a line for each of its own.
+
+    secrets: values that are masked; more of them become known while the process starts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self.secrets: tuple[str, ...] = ()
+
+    def format(self, record: logging.LogRecord) -> str:
+        rows = super().format(record).splitlines() if record.exc_info else [super().format(record)]
+        return "\n".join(text.line(row, self.secrets, _LONGEST) for row in rows)
 
 
 def main() -> int:
     """Run with the settings on standard input; returns the exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    lines = Lines()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(lines)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     try:
         settings = json.load(sys.stdin)
-        if truth.is_true(settings["parameters"].get("verbose", "")):
+        parameters = settings["parameters"]
+        lines.secrets = tuple(filter(None, [parameters.get("password")]))
+        if truth.is_true(parameters.get("verbose", "")):
             LOG.setLevel(logging.DEBUG)
         run_dir = Path(settings["run_dir"])
-        lock = _lock(run_dir / PID_FILE)
+        lock = pidfile.hold(run_dir)
         node = local_node()
         me = f"{node}#{uuid4().hex[:8]}"
-        loop = build(settings["parameters"], me, Path(settings["log_dir"]))
-    except (NovahaError, BlockingIOError, KeyError, ValueError) as error:
+        conf = wiring.conf(parameters)
+        lines.secrets += wiring.secrets(conf)
+        loop = build(conf, me, Path(settings["log_dir"]))
+        _serve(loop, run_dir, node, lines.secrets)
+    except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
-    _serve(loop, run_dir, node)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(loop))
     LOG.info("evacuator %s begins", me)
@@ -83,12 +103,11 @@ def main() -> int:
     return _leave(0, lock)
 
 
-def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
+def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     """The loop with its real adapters.
 
     Raises ConfigError, and RegionError where Keystone has several Novas and none is chosen.
     """
-    conf = wiring.conf(parameters)
     compute = wiring.nova(conf)
     wiring.check_region(compute, _REGION)
     options = conf.evacuator
@@ -153,7 +172,7 @@ def build(parameters: dict[str, str], me: str, log_dir: Path) -> Loop:
     )
 
 
-def _serve(loop: Loop, run_dir: Path, node: str) -> None:
+def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...]) -> None:
     def ring() -> dict[str, Any]:
         loop.bell.ring()
         return {"ok": True}
@@ -187,29 +206,10 @@ def _serve(loop: Loop, run_dir: Path, node: str) -> None:
         return {"turns": time.monotonic() - loop.turned_at <= HUNG_AFTER}
 
     answers = {TURNS: turns, "ring": ring, "health": health, "status": answer}
-    Server(run_dir / SOCKET, answers).start()
-    listen(run_dir / BELL, loop.bell)
-
-
-def _lock(path: Path) -> IO[str]:
-    """Take the pid file; it is held as long as the process lives.
-
-    Raises BlockingIOError when another evacuator holds it.
-    """
-    file = open(path, "a+")  # noqa: SIM115 (kept open on purpose)
-    end = time.monotonic() + _LOOKERS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise BlockingIOError(f"another evacuator holds {path}") from None
-            time.sleep(0.05)
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
+    server = Server(run_dir / SOCKET, answers, secrets)
+    pipe = open_pipe(run_dir / BELL)
+    server.start()
+    listen(pipe, loop.bell)
 
 
 def _stop(loop: Loop) -> None:
@@ -217,7 +217,7 @@ def _stop(loop: Loop) -> None:
     loop.bell.ring()
 
 
-def _leave(code: int, lock: IO[str]) -> int:
+def _leave(code: int, lock: IO[bytes]) -> int:
     """End at once: threads may sit in requests to a dead Nova, and what they do is in Nova."""
     LOG.debug("releasing %s", lock.name)
     logging.shutdown()

@@ -58,3 +58,17 @@ def _from_clouds_yaml(
         raise ConfigError(f"[{GROUP}] cloud = {cloud}: {error}") from error
     session.timeout = timeout
     return session, region.get_interface("compute") or interface, region.get_region_name() or None
+
+
+_SECRET = ("password", "secret", "token", "passcode", "access_key")
+
+
+def secrets_of(session: Session) -> tuple[str, ...]:
+    """What the session signs in with, whatever its plugin: values that nothing may show."""
+    found: list[str] = []
+    auth: Any = session.auth
+    for part in (auth, *getattr(auth, "auth_methods", ())):
+        for name, value in vars(part).items() if part is not None else ():
+            if isinstance(value, str) and any(word in name for word in _SECRET):
+                found.append(value)
+    return tuple(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from novaha.evacuator.address import BELL, RUN_DIR
-from novaha.evacuator.bell import Bell, listen
+from novaha.evacuator.bell import Bell, listen, open_pipe
 
 ALERT = Path(__file__).resolve().parents[3] / "alerts/novaha_alert"
 FENCED = {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0", "CRM_alert_node": "compute-1"}
@@ -34,7 +34,7 @@ def run(alert: Path, event: dict[str, str]) -> None:
 
 def test_a_fencing_rings_and_names_its_node(alert: Path) -> None:
     bell = Bell()
-    listen(alert.parent / BELL, bell)
+    listen(open_pipe(alert.parent / BELL), bell)
     run(alert, FENCED)
     assert bell.wait(10)
     run(alert, {**FENCED, "CRM_alert_node": "compute-2"})
@@ -51,7 +51,7 @@ def test_a_fencing_rings_and_names_its_node(alert: Path) -> None:
 )
 def test_nothing_else_rings(alert: Path, event: dict[str, str]) -> None:
     bell = Bell()
-    listen(alert.parent / BELL, bell)
+    listen(open_pipe(alert.parent / BELL), bell)
     run(alert, event)
     assert not bell.wait(0.2)
 
@@ -73,6 +73,6 @@ def test_whoever_rings_in_the_process_names_no_node() -> None:
 
 
 def test_law_9_nobody_but_root_and_the_cluster_may_ring(tmp_path: Path) -> None:
-    listen(tmp_path / BELL, Bell())
-    listen(tmp_path / BELL, Bell())  # one that was left behind is no hindrance
+    listen(open_pipe(tmp_path / BELL), Bell())
+    listen(open_pipe(tmp_path / BELL), Bell())  # one that was left behind is no hindrance
     assert stat.S_IMODE((tmp_path / BELL).stat().st_mode) & 0o007 == 0

@@ -71,8 +71,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     server = Server(tmp_path / client.SOCKET, answers)
     server.start()
     yield site
-    server._server.shutdown()
-    server._server.server_close()
+    server.close()
     for pool in pools:
         pool.shutdown()
 

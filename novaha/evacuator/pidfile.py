@@ -1,0 +1,189 @@
+"""Which process the evacuator of this machine is, and ending it. Standard library only.
+
+The file holds the process's id, when it started (clock ticks since boot) and the boot's id; an
+earlier version wrote the process's id alone. Neither is believed by itself: the process has to be
+an evacuator by its command line and its user, and a signal reaches it through a pidfd that was
+opened before it was looked at, so a reused id is never signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+from novaha.evacuator import places
+from novaha.evacuator.places import EvacuatorError
+
+NAME = "evacuator.pid"
+
+_MODULE = b"novaha.evacuator"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LONGEST = 200
+
+_HELD = 1.0
+"""Seconds in which an evacuator that ends lets go of the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as the pid file names it. started, boot: None and "" in an older file."""
+
+    pid: int
+    started: int | None
+    boot: str
+
+    def is_evacuator(self) -> bool:
+        """Whether this very process runs, and is an evacuator."""
+        now = _started(self.pid)
+        if now is None or not is_evacuator(self.pid):
+            return False
+        return self.started is None or (self.started == now and self.boot == _boot())
+
+
+def running(run_dir: Path) -> Process | None:
+    """The evacuator that the pid file names, None when it names none that runs.
+
+    Raises PermissionError for a user who may not read it, EvacuatorError when something else is
+    in its place.
+    """
+    try:
+        descriptor = places.open_file(run_dir / NAME, os.O_RDONLY, 0o600)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        process = _parse(file.read(_LONGEST))
+    return process if process is not None and process.is_evacuator() else None
+
+
+def hold(run_dir: Path) -> IO[bytes]:
+    """Take the pid file and write this process into it; it is held as long as the process lives.
+
+    Raises EvacuatorError when another evacuator holds it, or something else is in its place.
+    """
+    path = run_dir / NAME
+    end = time.monotonic() + _HELD
+    while True:
+        was_loose = _is_loose(path)
+        file = os.fdopen(places.open_file(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            if was_loose and running(run_dir) is None:
+                # Anybody may have opened and locked it while it was an earlier version's.
+                path.unlink(missing_ok=True)
+            elif time.monotonic() > end:
+                raise EvacuatorError(f"another evacuator holds {path}") from None
+            else:
+                time.sleep(0.05)
+            continue
+        if _is_at(path, file):
+            break
+        file.close()
+    file.truncate(0)
+    file.write(f"{os.getpid()} {_started(os.getpid())} {_boot()}\n".encode())
+    return file
+
+
+def find(run_dir: Path) -> Process | None:
+    """The evacuator of this directory by what it has open, for when its pid file is lost."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or not is_evacuator(int(entry.name)):
+            continue
+        with contextlib.suppress(OSError):
+            here = os.stat("/proc/self/ns/pid").st_ino == (entry / "ns/pid").stat().st_ino
+            opened = {os.readlink(link) for link in (entry / "fd").iterdir()}
+            if here and any(name.startswith(f"{run_dir}/") for name in opened):
+                return Process(int(entry.name), _started(int(entry.name)), _boot())
+    return None
+
+
+def end(process: Process, patience: float, certainly: float) -> bool:
+    """SIGTERM, and SIGKILL after `patience` seconds; whether it is gone `certainly` s after that.
+
+    Raises PermissionError for a user who may not end it.
+    """
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not process.is_evacuator():
+            return True
+        gone = select.poll()
+        gone.register(descriptor, select.POLLIN)
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, certainly)):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            if gone.poll(1000 * seconds):
+                return True
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def is_evacuator(pid: int) -> bool:
+    """Whether this is a process that runs `novaha.evacuator` as one of the users that may."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return False
+    if (b"-m", _MODULE) not in pairwise(words):
+        return False
+    uids = next((row.split()[1] for row in status.splitlines() if row.startswith(b"Uid:")), b"-1")
+    return int(uids) in places.evacuator_uids()
+
+
+def _parse(text: bytes) -> Process | None:
+    """What the file says, None when that makes no sense."""
+    match text.split():
+        case [pid] if _is_number(pid):
+            return Process(int(pid), None, "")
+        case [pid, started, boot] if _is_number(pid) and _is_number(started):
+            return Process(int(pid), int(started), boot.decode("ascii", "replace"))
+    return None
+
+
+def _is_number(word: bytes) -> bool:
+    return word.isdigit() and 0 < len(word) < 16 and int(word) > 0
+
+
+def _started(pid: int) -> int | None:
+    """When this process started, in clock ticks since boot (proc(5)); None if it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return "-"
+
+
+def _is_loose(path: Path) -> bool:
+    try:
+        return bool(path.lstat().st_mode & 0o077)
+    except OSError:
+        return False
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    """Whether the file that was locked is still the one at `path`."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(file.fileno()))
+    except OSError:
+        return False
