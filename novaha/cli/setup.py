@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from novaha.cli import configuration, layout, prerequisites
+from novaha.cli import configuration, layout, prerequisites, removal
 from novaha.cli.layout import Step, Wanted
 from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import NovahaError
@@ -39,6 +39,12 @@ def add_parser(commands: Any) -> None:
         "for novaha; with --apply run them, all or none. What is there already is kept.",
     )
     command.add_argument("--apply", action="store_true", help="run the commands")
+    command.add_argument(
+        "--remove",
+        action="store_true",
+        help="the other way round: take all of novaha out of the cluster's configuration; "
+        "nova-compute and the instances run on",
+    )
     for option, what in (
         ("--compute", "a compute node; remote and guest nodes if none is named"),
         ("--controller", "a controller, to be marked as one"),
@@ -80,13 +86,16 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         pcs=pcs_version(run_tool),
     )
     now = configuration.read(roots[0], known_nodes(run_tool))
+    if args.remove:
+        return removal.run(roots[0], now, run_tool, apply=args.apply)
     prerequisites.check(roots[0], run_tool, {**now.parameters(EVACUATE_AGENT), **wanted.evacuate})
     steps = layout.plan(now, wanted)
     if not steps:
         print("everything is set up: nothing to do")
         return 0
     if args.apply:
-        _apply(steps, run_tool)
+        apply(steps, run_tool)
+        print("done: the cluster has the new configuration")
     else:
         print(script(steps))
     print(_NEXT, file=sys.stderr)  # not among the commands, which may be redirected
@@ -95,14 +104,17 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
 
 def script(steps: Sequence[Step]) -> str:
     """The commands as a shell script that changes everything or nothing."""
-    lines = [
-        *private(),
+    return "\n".join([*private(), *pushed(steps)])
+
+
+def pushed(steps: Sequence[Step]) -> list[str]:
+    """The part of a script that makes these steps, all or none."""
+    return [
         f"pcs cluster cib {_FILE}",
         f"cp {_FILE} {_FILE}.orig",
         *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in steps),
         f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
     ]
-    return "\n".join(lines)
 
 
 def private() -> list[str]:
@@ -116,7 +128,7 @@ def private() -> list[str]:
     ]
 
 
-def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
+def apply(steps: Sequence[Step], run_tool: Runner) -> None:
     """Work on a copy and push the difference, so that a failure half-way changes nothing."""
     with tempfile.TemporaryDirectory(prefix="novaha-setup-") as directory:
         file = str(Path(directory, _FILE))
@@ -129,7 +141,6 @@ def _apply(steps: Sequence[Step], run_tool: Runner) -> None:
                 print(result.stderr.strip(), file=sys.stderr)
         push = ["pcs", "cluster", "cib-push", file, f"diff-against={file}.orig"]
         run_tool(push, timeout=_PCS_TIMEOUT)
-    print("done: the cluster has the new configuration")
 
 
 def parameters(pairs: Sequence[str]) -> dict[str, str]:

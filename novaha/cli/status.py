@@ -14,6 +14,9 @@ from novaha.core import text
 from novaha.core.errors import NovahaError
 
 CLEAR = "\x1b[H\x1b[2J"
+NOT_SET_UP = 3
+"""Exit code: a part of novaha without which no host is recovered is not in this cluster."""
+
 _BAR = 20
 
 
@@ -40,12 +43,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print once, or for ever with --watch; the exit code."""
+    from novaha.cli import site
     from novaha.evacuator.inspect import look
 
     parameters = {"config": args.config} if args.config else {}
     while True:
         try:
             answer = look(parameters)
+            if answer.get("evacuator") is None:
+                answer |= site.look()
         except NovahaError as error:
             if args.watch is None:
                 raise
@@ -55,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             clear = CLEAR if args.watch is not None and sys.stdout.isatty() else ""
             print(clear + shown, flush=True)
         if args.watch is None:
-            return 0
+            return NOT_SET_UP if answer.get("missing") else 0
         try:
             time.sleep(args.watch)
         except KeyboardInterrupt:
@@ -65,9 +71,16 @@ def run(args: argparse.Namespace) -> int:
 def table(answer: Mapping[str, Any]) -> str:
     """The answer as people read it."""
     parts = [_head(answer), *(f"Notice: {notice}" for notice in answer.get("notices", []))]
+    missing = answer.get("missing", ())
+    if missing:
+        parts.append(
+            f"novaha does not protect this cluster: it has no {', no '.join(missing)}. When a host "
+            "dies, nothing is recovered.\nTo set novaha up: novaha setup"
+        )
     hosts = answer["hosts"]
     if not hosts:
-        parts.append("No host is flagged: nothing to recover.")
+        if not missing:
+            parts.append("No host is flagged: nothing to recover.")
         return "\n".join(parts)
     parts.append(
         columns(
@@ -94,7 +107,13 @@ def table(answer: Mapping[str, Any]) -> str:
 def _head(answer: Mapping[str, Any]) -> str:
     evacuator = answer.get("evacuator")
     if evacuator is None:
+        where = answer.get("evacuator_on", "")
         line = "Evacuator: not on this node; as the CIB and Nova have it."
+        if where:
+            line = (
+                f"Evacuator: on {where}; here as the CIB and Nova have it. What it waits for and "
+                f"what needs you is told there: run 'novaha status' on {where}."
+            )
         return f"{line}\nNo instances shown: {answer['problem']}" if answer["problem"] else line
     nova = evacuator["nova"]
     said = {True: "answers", False: f"does not answer: {nova['problem']}", None: "not asked yet"}

@@ -208,8 +208,8 @@ def test_every_key_of_status_is_explained() -> None:
     answer = json.loads(reference.status_json().strip("`").removeprefix("json"))
     top = {*answer, *(f"evacuator.{key}" for key in answer["evacuator"])} - {"evacuator.nova"}
     top |= {f"evacuator.nova.{key}" for key in answer["evacuator"]["nova"]}
-    # "problem" is there only where no evacuator is.
-    top |= {"problem"}
+    # These are there only where no evacuator is.
+    top |= {"problem", "missing", "evacuator_on"}
     section = INTERFACES.partition("## The journal")[0]
     assert set(first_column(section)) == wanted | top
 

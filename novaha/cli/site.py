@@ -1,0 +1,46 @@
+"""What `novaha status` tells of the cluster where the evacuator does not answer itself."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from novaha.cli import configuration
+from novaha.cli.configuration import Configuration
+from novaha.contract.names import EVACUATE_AGENT, FENCE_AGENT, PROVIDER
+from novaha.core.errors import NovahaError
+from novaha.pacemaker import live
+from novaha.pacemaker.cib import query
+from novaha.pacemaker.runner import Runner
+
+
+def look(run: Runner | None = None) -> dict[str, Any]:
+    """missing: what the cluster has not, and without which no host is recovered.
+
+    evacuator_on: the node that Pacemaker runs the evacuator on, "" when it runs on none.
+
+    Raises ClusterToolError when the CIB cannot be read.
+    """
+    run_tool = run or Runner()
+    for root in query(run_tool, "/cib"):
+        now = configuration.read(root, {})
+        return {"missing": missing(now), "evacuator_on": _evacuator(now, run_tool)}
+    return {"missing": missing(None), "evacuator_on": ""}
+
+
+def missing(now: Configuration | None) -> list[str]:
+    """The parts of novaha that a cluster has not, by their agents; none where it has both."""
+    parts = {
+        f"resource of ocf:{PROVIDER}:{EVACUATE_AGENT}": now and now.resource(EVACUATE_AGENT),
+        f"fence device of {FENCE_AGENT}": now and now.flag_device(),
+    }
+    return [name for name, found in parts.items() if found is None]
+
+
+def _evacuator(now: Configuration, run_tool: Runner) -> str:
+    resource = now.resource(EVACUATE_AGENT)
+    if resource is None:
+        return ""
+    with contextlib.suppress(NovahaError):  # a cluster without a DC tells nothing
+        return ", ".join(sorted(live.look(run_tool).running.get(resource.id, ())))
+    return ""

@@ -1,0 +1,76 @@
+"""What `novaha status` says where no evacuator answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from novaha.cli import configuration, main, site, status
+from novaha.evacuator import inspect
+from novaha.pacemaker.live import Live
+from tests.unit.cli.doctor.sites import NODES, SOUND
+
+NOTHING: dict[str, Any] = {
+    "version": 1,
+    "evacuator": None,
+    "problem": "",
+    "notices": [],
+    "hosts": [],
+}
+
+
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, *argv: str
+) -> tuple[int, str]:
+    """Exit code and output of `novaha status` in the cluster of this CIB."""
+    root = etree.fromstring(text)
+    live = Live(dc=True, quorum=True, online={}, running={"evac": frozenset({"controller-2"})})
+    monkeypatch.setattr(inspect, "look", lambda parameters: dict(NOTHING))
+    monkeypatch.setattr(site, "query", lambda run, path: iter([root]))
+    monkeypatch.setattr(site.live, "look", lambda run: live)
+    code = main.main(["status", *argv])
+    return code, capsys.readouterr().out
+
+
+def test_a_cluster_without_novaha_is_not_nothing_to_recover(monkeypatch, capsys) -> None:
+    code, text = told(monkeypatch, capsys, "<cib><configuration/></cib>")
+    assert code == main.ExitCode.NOT_SET_UP == 3
+    assert "nothing to recover" not in text
+    assert "novaha does not protect this cluster" in text
+    assert "ocf:openstack:NovaEvacuate" in text
+    assert "fence_compute" in text
+    assert "novaha setup" in text
+
+
+@pytest.mark.parametrize(
+    ("agent", "named"), [("NovaEvacuate", "NovaEvacuate"), ("fence_compute", "fence_compute")]
+)
+def test_half_of_novaha_protects_nobody(monkeypatch, capsys, agent: str, named: str) -> None:
+    code, text = told(monkeypatch, capsys, SOUND.replace(f'type="{agent}"', 'type="other"'))
+    assert code == 3
+    assert named in text
+    assert "nothing to recover" not in text
+    code, text = told(
+        monkeypatch, capsys, SOUND.replace(f'type="{agent}"', 'type="other"'), "--output", "json"
+    )
+    assert code == 3
+    assert [named in each for each in json.loads(text)["missing"]] == [True]
+
+
+def test_on_another_controller_it_says_where_to_ask(monkeypatch, capsys) -> None:
+    code, text = told(monkeypatch, capsys, SOUND)
+    assert code == 0
+    assert "run 'novaha status' on controller-2" in text
+    assert "nothing to recover" in text
+    shown = json.loads(told(monkeypatch, capsys, SOUND, "--output", "json")[1])
+    assert (shown["missing"], shown["evacuator_on"]) == ([], "controller-2")
+
+
+def test_what_is_missing_is_told_by_the_configuration() -> None:
+    now = configuration.read(etree.fromstring(SOUND), NODES)
+    assert site.missing(now) == []
+    assert len(site.missing(None)) == 2
+    assert status.NOT_SET_UP == main.ExitCode.NOT_SET_UP
