@@ -37,6 +37,7 @@ class Outlook:
     computes: Pacemaker's compute nodes; None when the cluster could not be read.
     flagged: nodes that have a recovery record.
     online: nodes of which Pacemaker says so.
+    unverified: why no certificate was verified, "" if one was.
     """
 
     cloud: Cloud | None
@@ -46,6 +47,7 @@ class Outlook:
     computes: tuple[str, ...] | None = ()
     flagged: frozenset[str] = frozenset()
     online: frozenset[str] = frozenset()
+    unverified: str = ""
 
     @property
     def services(self) -> tuple[ComputeService, ...]:
@@ -121,6 +123,30 @@ def rights(outlook: Outlook) -> Iterator[Trouble]:
             "but whether it may evacuate depends on Nova's policy (context_is_admin)",
             grant,
         )
+
+
+def rights_to_act(outlook: Outlook) -> Iterator[Trouble]:
+    """What was not tried, since it would change something."""
+    cloud = outlook.cloud
+    if cloud is None or cloud.failed:
+        yield not_checked("", _NO_ANSWER)
+        return
+    yield not_checked(
+        "",
+        "whether the user may force down, disable, evacuate, stop and reset was not tried: it "
+        "would change something",
+        "kill a host that you can spare: pcs stonith fence HOST",
+    )
+
+
+def certificates(outlook: Outlook) -> Iterator[Trouble]:
+    """Whether what answered is what it says."""
+    cloud = outlook.cloud
+    if cloud is None or cloud.no_login:
+        yield not_checked("", "nobody is signed in")
+    elif outlook.unverified:
+        text = f"no certificate was verified: {outlook.unverified}"
+        yield not_checked("", text, f"in {outlook.credentials}: https, cafile, no insecure")
 
 
 def names(outlook: Outlook) -> Iterator[Trouble]:
@@ -237,6 +263,8 @@ CLOUD: tuple[Check[Outlook], ...] = (
     Check("sign-in", "Keystone lets the evacuator in", sign_in),
     Check("nova-api", lambda o: f"Nova is spoken to in {o.cloud.version if o.cloud else ''}", api),
     Check("rights", "the user may read what the evacuator reads", rights),
+    Check("rights-to-act", "the user may do what the evacuator does", rights_to_act),
+    Check("certificates", "Keystone's certificate was verified", certificates),
     Check("host-names", "each compute node is exactly one host of Nova", names),
     Check("compute-services", "nothing is left forced down or disabled", services),
     Check("clocks", "Nova's clock is this node's", clocks),

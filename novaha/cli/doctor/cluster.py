@@ -113,8 +113,14 @@ def controllers_fencing(cluster: Cluster) -> Iterator[Trouble]:
     power = [device for device in now.devices if device.agent != FENCE_AGENT]
     given = now.properties.get("stonith-watchdog-timeout", "0")  # Pacemaker 3.0.3 renamed it
     watchdog = seconds(now.properties.get("fencing-watchdog-timeout", given))
-    if watchdog or any(not device.names_hosts for device in power):
-        return  # what those can fence only they know
+    if asking := [device.id for device in power if not device.names_hosts]:
+        what = f"only {', '.join(asking)} can tell which nodes it fences, and was not asked"
+        yield not_checked("", what, f"stonith_admin --list-targets {q(asking[0])}")
+        return
+    if watchdog:
+        text = "stonith-watchdog-timeout is set: no controller's watchdog was tried"
+        yield not_checked("", text, "on each controller: pcs stonith sbd status")
+        return
     for node, kind in sorted(now.nodes.items()):
         if kind == "member" and node not in now.computes() and not now.power_devices(node):
             yield warning(

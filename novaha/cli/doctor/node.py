@@ -66,6 +66,7 @@ class Node:
     needs_conf: whether the evacuator signs in by the file and not by its resource's parameters.
     conf: the file at conf_path, None when there is none.
     boot_units: nova-compute's units that systemd starts at boot; None without systemd.
+    boot_problem: why systemd did not tell of one of them, "" if it told of all.
     nova_conf: on compute nodes.
     load: the last minute's, and the number of cores.
     properties: the cluster's.
@@ -83,6 +84,7 @@ class Node:
     conf: ConfFile | None = None
     host_names: Mapping[str, str] = field(default_factory=dict)
     boot_units: tuple[str, ...] | None = ()
+    boot_problem: str = ""
     nova_conf: NovaConf | None = None
     load: float = 0.0
     cores: int = 1
@@ -190,6 +192,8 @@ def boot(node: Node) -> Iterator[Trouble]:
     elif node.boot_units is None:
         yield not_checked("", "there is no systemd here")
     else:
+        if node.boot_problem:
+            yield not_checked("", node.boot_problem, "systemctl list-unit-files '*nova*'")
         for unit in node.boot_units:
             yield error(
                 unit,

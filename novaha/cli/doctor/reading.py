@@ -39,6 +39,7 @@ from novaha.pacemaker.runner import Runner
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
+    from oslo_config import cfg
 
 SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 """Where `cibsecret` keeps what the CIB only points to."""
@@ -156,6 +157,7 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
     given = found.parameters(EVACUATE_AGENT)
     path = given.get("config", DEFAULT_CONFIG)
     conf, host_names = _conf(path)
+    boot_units, boot_problem = _boot_units(found.parameters(COMPUTE_AGENT).get("unit", ""), run)
     return Node(
         name=found.name,
         controller=found.controller,
@@ -168,7 +170,8 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         conf_path=path,
         conf=conf,
         host_names=host_names,
-        boot_units=_boot_units(found.parameters(COMPUTE_AGENT).get("unit", ""), run),
+        boot_units=boot_units,
+        boot_problem=boot_problem,
         nova_conf=_nova_conf(found) if found.compute else None,
         load=os.getloadavg()[0],
         cores=os.cpu_count() or 1,
@@ -237,18 +240,18 @@ def _group(gid: int) -> str:
         return str(gid)
 
 
-def _boot_units(unit: str, run: Runner) -> tuple[str, ...] | None:
-    """The units of nova-compute that systemd starts at boot."""
+def _boot_units(unit: str, run: Runner) -> tuple[tuple[str, ...] | None, str]:
+    """The units of nova-compute that systemd starts at boot, and why it did not tell of all."""
     if not _SYSTEMD.is_dir():
-        return None
-    enabled = []
+        return None, ""
+    enabled, problem = [], ""
     for name in (unit,) if unit else COMPUTE_UNITS:
         try:
             if SystemdUnit(name, run).starts_by_itself():
                 enabled.append(name)
-        except NovahaError:
-            continue
-    return tuple(enabled)
+        except NovahaError as error:
+            problem = str(error)
+    return tuple(enabled), problem
 
 
 def _nova_conf(found: Site) -> NovaConf:
@@ -287,9 +290,18 @@ def outlook(found: Site, say: Callable[[str], None]) -> Outlook:
     try:
         conf = wiring.conf(_with_secrets(given, found))
         names = Names(conf.nova.host_names, conf.nova.domain)
-        return replace(base, cloud=wiring.examine(conf, say), names=names)
+        seen = wiring.examine(conf, say)
+        return replace(base, cloud=seen, names=names, unverified=_unverified(conf))
     except ConfigError as error:
         return replace(base, problem=str(error))
+
+
+def _unverified(conf: cfg.ConfigOpts) -> str:
+    """Why no certificate of Keystone was verified, "" if one was."""
+    if conf.keystone.insecure:
+        return "insecure is set"
+    url = str(getattr(conf.keystone, "auth_url", None) or "")
+    return "auth_url is plain http" if url.startswith("http://") else ""
 
 
 def _with_secrets(given: Mapping[str, str], found: Site) -> dict[str, str]:

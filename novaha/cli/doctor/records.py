@@ -108,6 +108,8 @@ def evacuator(recoveries: Recoveries) -> Iterator[Trouble]:
         yield error("", f"its loop has not turned for {float(health['turn_age']):.0f} s", _LOG)
     if health["problem"]:
         yield error("", f"it cannot go on: {health['problem']}", _LOG)
+    if health["nova"]["ok"] is None:
+        yield not_checked("", "it has not asked Nova yet", "novaha doctor --only cloud")
     if health["nova"]["ok"] is False:
         yield error("", f"Nova does not answer it: {health['nova']['problem']}", _LOG)
 

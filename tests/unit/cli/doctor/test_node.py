@@ -188,6 +188,8 @@ def test_law_4_nova_compute_that_starts_at_boot() -> None:
     found = only(checks.boot(replace(COMPUTE, boot_units=("nova-compute.service",))))
     assert found.remedy == "systemctl disable nova-compute.service"
     only(checks.boot(replace(COMPUTE, boot_units=None)), Verdict.NOT_CHECKED)
+    silent = replace(COMPUTE, boot_problem="systemctl exited with 1")
+    assert only(checks.boot(silent), Verdict.NOT_CHECKED).detail == "systemctl exited with 1"
 
 
 def nova(**changes: object) -> Node:
