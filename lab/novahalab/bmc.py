@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from novahalab import layout
@@ -39,9 +40,52 @@ mc_enable 0x20
 """
 
 
-def power(node: str, on: bool) -> None:
-    """Cut a node's power or give it, by the switch that its BMC uses, without asking the BMC."""
-    run([*chassis(node), "set", "power", "1" if on else "0"], timeout=30)
+def power(node: str, on: bool, *, loud: bool = False) -> None:
+    """Cut a node's power or give it, by the switch that its BMC uses, without asking the BMC.
+
+    loud: the kernel ends the connections of the node that is cut off, as no power cut does.
+    """
+    if on:
+        switch(node, "set", "power", "1")
+    else:
+        switch(node, "cut", *(["loud"] if loud else []))
+
+
+def switch(node: str, *command: str) -> None:
+    """Have the node's power switch do something; scripts/chassis says what it can."""
+    run([*chassis(node), *command], timeout=30)
+
+
+def powered_off(node: str, since: float) -> float | None:
+    """When the node's BMC first cut its power since then (seconds of time.time()); None: not yet.
+
+    What cuts it without the BMC (`lab crash`) does not count, nor does a host that was off already:
+    its BMC is asked, and then has nothing to do.
+    """
+    try:
+        lines = (layout.LOGS / node / "power.log").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        stamp, what = line[:23], line[24:]
+        at = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").timestamp()
+        if what == "power 0" and at >= since:
+            return at
+    return None
+
+
+def connect(node: str, on: bool) -> None:
+    """Take a node's BMC off the network, as when it has no power either, or put it back."""
+    address = f"{layout.bmc_address(node)}/24"
+    namespace = layout.namespace("bmc")
+    shown = run(["ip", "-n", namespace, "address", "show", "dev", "ipmi"], timeout=20).stdout
+    if (f" {address} " in shown) == on:
+        return
+    # Without this the kernel takes all other addresses away with the first one.
+    keep = "echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries"
+    run(["ip", "netns", "exec", namespace, "sh", "-c", keep], timeout=20)
+    verb = "add" if on else "delete"
+    run(["ip", "-n", namespace, "address", verb, address, "dev", "ipmi"], timeout=20)
 
 
 def chassis(node: str) -> list[str]:

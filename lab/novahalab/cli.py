@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from novahalab import cloud, demo, layout, lifecycle, logs, network, nodes, report
+from novahalab import cloud, deaths, demo, layout, lifecycle, logs, network, nodes, report
 from novahalab.chaos import run as chaos
 from novahalab.errors import LabError
 from novahalab.progress import Progress, console
@@ -67,9 +67,23 @@ def _parser() -> argparse.ArgumentParser:
     command = add("exec", _exec, "run a command on a node (or in `cloud`)")
     command.add_argument("node")
     command.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD…")
+    command = add("crash", _crash, "cut a node's power, at once and without a word")
+    command.add_argument("node")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument(
+        "--kind",
+        choices=deaths.KINDS,
+        default="power",
+        help="another death than the loss of power: `lab deaths` tells what each is",
+    )
+    how.add_argument(
+        "--loud",
+        action="store_true",
+        help="the node's connections are closed as it dies, so that all notice at once",
+    )
+    add("deaths", _deaths, "the kinds of death, and what should become of the host")
     for name, function, text in (
-        ("crash", _crash, "cut a node's power, at once"),
-        ("boot", _boot, "switch a node on"),
+        ("boot", _boot, "switch a node on, and mend what a death has left"),
         ("freeze", _freeze, "stop every process of a node (SIGSTOP)"),
         ("thaw", _thaw, "let a frozen node go on"),
     ):
@@ -184,11 +198,19 @@ def _exec(options: argparse.Namespace) -> int:
 
 
 def _crash(options: argparse.Namespace) -> None:
-    nodes.crash(Settings.load().node(options.node))
+    node = Settings.load().node(options.node)
+    if options.loud:
+        nodes.crash(node, loud=True)
+    else:
+        deaths.die(node, options.kind)
+
+
+def _deaths(options: argparse.Namespace) -> None:
+    report.show_deaths(deaths.KINDS)
 
 
 def _boot(options: argparse.Namespace) -> None:
-    nodes.boot(Settings.load().node(options.node))
+    deaths.mend(Settings.load().node(options.node))
 
 
 def _freeze(options: argparse.Namespace) -> None:

@@ -124,7 +124,8 @@ def _remote_node(node: str) -> ET.Element:
     values = {"server": layout.address(node, "cluster"), "reconnect_interval": "5s"}
     _nvpairs(attributes, values)
     # A connection that is being tried holds up the next transition: keep it short.
-    _operations(remote, ("monitor", "3s", "5s"), ("start", "0s", "15s"), ("stop", "0s", "15s"))
+    # The monitor is the one that pcs gives it; `novaha setup` makes it quicker.
+    _operations(remote, ("monitor", "60s", "30s"), ("start", "0s", "15s"), ("stop", "0s", "15s"))
     return remote
 
 

@@ -26,7 +26,7 @@ from novahalab.watcher import Watcher
 VICTIM = "compute-1"
 INSTANCES, STOPPED = 12, 2
 _LONGEST = 300.0
-_MILESTONES = ("detected", "fenced", "claimed", "first request", "last settled", "back in service")
+_MILESTONES = ("noticed", "fenced", "claimed", "first request", "last settled", "back in service")
 
 
 @dataclass
@@ -56,7 +56,7 @@ def run() -> int:
     watcher.start()
     time.sleep(0.5)
     story = Story(servers=dict(before))
-    _say(f"[bold red]{VICTIM} dies[/]: power cut, nobody is told")
+    _say(f"[bold red]{VICTIM} dies[/]: its power is cut, and no connection of it is closed")
     story.crashed = time.time()
     nodes.crash(VICTIM)
     with Live(console=console, refresh_per_second=4, transient=True) as live:
@@ -78,8 +78,8 @@ def run() -> int:
 def _look(story: Story, nova: Client, before: dict[str, Server]) -> None:
     status = cluster.status()
     if status is not None and status.nodes.get(VICTIM) != "online":
-        story.note("detected", time.time())
-    if "detected" not in story.moments:
+        story.note("noticed", time.time())
+    if "noticed" not in story.moments:
         return
     for line in journal():
         moment = datetime.fromisoformat(line["time"]).timestamp()

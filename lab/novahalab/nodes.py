@@ -29,6 +29,9 @@ stuck_after = 150
 patience = 30
 """
 
+REMOTED = "^pacemaker-remoted"
+"""What `pgrep -f` finds pacemaker_remote by."""
+
 
 def hosts_file(nodes: Sequence[str]) -> str:
     """/etc/hosts of every host of the lab: nodes by their cluster addresses, and the cloud."""
@@ -106,6 +109,17 @@ def boot(node: str) -> None:
     Sandbox(node).wait_ready()
 
 
-def crash(node: str) -> None:
-    """Cut a node's power. It stays off until ``boot``, or until the cluster fences it."""
-    bmc.power(node, False)
+def crash(node: str, *, loud: bool = False) -> None:
+    """Cut a node's power. It stays off until ``boot``, or until the cluster fences it.
+
+    Nobody is told: its links go down first. loud: they stay, and the kernel ends its connections.
+    """
+    bmc.power(node, False, loud=loud)
+
+
+def start_remoted(node: str) -> None:
+    """Start pacemaker_remote on a compute node that is on; does nothing if it runs."""
+    sandbox = Sandbox(node)
+    if sandbox.exec(["pgrep", "-f", REMOTED], check=False).returncode:
+        env = {"PCMK_logfile": "/var/log/pacemaker/pacemaker.log", "PCMK_logpriority": "info"}
+        sandbox.popen(["pacemaker-remoted"], env=env, log=layout.LOGS / node / "init.log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from novahalab import bmc, cloud, cluster, layout, network
+from novahalab.deaths import Kind
 from novahalab.sandbox import Sandbox
 from novahalab.settings import Settings
 
@@ -97,4 +98,12 @@ def show_servers(servers: Sequence[cloud.Server], output: str) -> None:
         table.add_row(
             server.name, _mark(server.status), server.task_state or "", server.host or "", server.id
         )
+    Console(highlight=False).print(table)
+
+
+def show_deaths(kinds: Mapping[str, Kind]) -> None:
+    """Print the kinds of death, each with the command that brings it about."""
+    table = Table("lab crash NODE --kind", "what happens", "what should follow", box=None)
+    for name, kind in kinds.items():
+        table.add_row(name, kind.what, kind.then)
     Console(highlight=False).print(table)

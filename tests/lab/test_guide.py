@@ -43,7 +43,7 @@ def bare(site: Site) -> Iterator[Site]:
     for controller in layout.CONTROLLERS:
         site.on(controller, "mv", f"{CONF}.lab", CONF)
     for node in site.computes:  # as fast as the lab has them for everybody else
-        operations = ["op", "start", "timeout=15s", "monitor", "interval=3s", "timeout=5s"]
+        operations = ["op", "start", "timeout=15s"]
         site.on(CONTROLLER, "pcs", "resource", "update", node, "reconnect_interval=5s", *operations)
     site.on(CONTROLLER, "crm_resource", "--restart", "--resource", "nova-evacuate")
 

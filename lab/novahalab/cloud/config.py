@@ -212,6 +212,7 @@ def nova_compute(host: str, guests: Path, log_file: Path) -> Sections:
             "host": host,
             "my_ip": layout.address(host, "api"),
             "compute_driver": "novahalab.Driver",
+            "resume_guests_state_on_host_boot": True,  # as docs/guide/install.md wants it
             "state_path": "/var/lib/nova",
             "log_file": log_file,
             # No instance has a network: asking Neutron about each costs CPU for nothing.

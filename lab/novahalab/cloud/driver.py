@@ -163,6 +163,11 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
     def resume(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         self.instances[instance.uuid].state = power_state.RUNNING
 
+    def resume_state_on_host_boot(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        self.instances[instance.uuid].state = power_state.RUNNING
+
 
 def _seconds(knob: Path) -> float:
     try:
