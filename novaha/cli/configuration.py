@@ -21,6 +21,12 @@ WAIT_AGENT = "nova-compute-wait"
 NO_POWER = frozenset({FENCE_AGENT, "fence_evacuate"})
 """Fence agents that cut no power: ours, and one of the older agents that evacuates by itself."""
 
+_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0}
+_UNITS |= {"us": 1e-6, "usec": 1e-6, "h": 3600.0, "hr": 3600.0}
+
+_ACTION_TIMEOUT = "20s"
+"""Pacemaker's own, of actions that do not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -72,6 +78,24 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """The `ocf:pacemaker:remote` resource of a remote node, and the monitor of its connection.
+
+    interval, timeout: of that monitor, in seconds; both are 0 where there is none, and then the
+    cluster does not look whether the host still answers.
+    """
+
+    id: str
+    interval: float
+    timeout: float
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which a host that died without a word is noticed at the latest."""
+        return self.interval + self.timeout if self.interval else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
 class LocationRule:
     """A location constraint whose rule is one comparison of a node attribute.
 
@@ -93,6 +117,7 @@ class Configuration:
 
     roles: the node attribute of that name, by node. properties: the cluster's, those that are set.
     attributes: the permanent ones of each node. locations: every location constraint.
+    connections: of the remote nodes, by node.
     """
 
     nodes: Mapping[str, str]
@@ -107,6 +132,7 @@ class Configuration:
     properties: Mapping[str, str]
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locations: tuple[Location, ...] = ()
+    connections: Mapping[str, Connection] = field(default_factory=dict)
 
     @property
     def stonith_enabled(self) -> bool:
@@ -208,7 +234,18 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         properties=_attributes(root.iterfind(".//crm_config/cluster_property_set/nvpair")),
         attributes=attributes,
         locations=placement.read(root),
+        connections={found.id: found for found in _connections(root)},
     )
+
+
+def seconds(text: str) -> float:
+    """Pacemaker's notation of a time, as 20, 20s, 100ms, 1min, PT1M30S; 0 for nonsense."""
+    plain = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    if plain:
+        return float(plain[1]) * _UNITS.get(plain[2], 0.0)
+    iso = re.fullmatch(r"P?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", text.strip().upper())
+    hours, minutes, rest = (int(part or 0) for part in iso.groups()) if iso else (0, 0, 0)
+    return 3600.0 * hours + 60.0 * minutes + rest
 
 
 def meta(element: _Element) -> dict[str, str]:
@@ -240,6 +277,24 @@ def _resources(root: _Element) -> Iterator[Resource]:
             _instance_attributes(element),
             meta(element),
         )
+
+
+def _connections(root: _Element) -> Iterator[Connection]:
+    path = ".//resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
+    defaults = root.iterfind(".//op_defaults/meta_attributes")
+    default = _attributes(
+        pair for s in defaults if s.find("rule") is None for pair in s.iterfind("nvpair")
+    )
+    for element in root.iterfind(path):
+        monitors = []
+        for op in element.iterfind("operations/op[@name='monitor']"):
+            own = _attributes(op.iterfind("meta_attributes/nvpair"))
+            options = {**default, **own, **{str(k): str(v) for k, v in op.attrib.items()}}
+            if truth.in_cib(options.get("enabled", ""), default=True):
+                timeout = options.get("timeout", _ACTION_TIMEOUT)
+                monitors.append((seconds(options.get("interval", "0")), seconds(timeout)))
+        quickest = min((m for m in monitors if m[0]), key=sum, default=(0.0, 0.0))
+        yield Connection(str(element.get("id")), *quickest)
 
 
 def _rules(root: _Element) -> Iterator[LocationRule]:

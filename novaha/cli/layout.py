@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from novaha.cli import evacuator_place
-from novaha.cli.configuration import NO_POWER, Configuration, Level, LocationRule
+from novaha.cli.configuration import NO_POWER, Configuration, Connection, Level, LocationRule
 from novaha.contract.names import (
     ALERT,
     COMPUTE,
@@ -54,6 +54,10 @@ _COMPUTE_OPERATIONS = (
     *("stop", "interval=0s", "timeout=30s"),
     *("monitor", "interval=10s", "timeout=20s"),
 )
+
+# A host that loses its power says nothing; it is noticed when this monitor gets no answer. As
+# quick as was tried without a false alarm (docs/facts.md, bench/detect).
+MONITOR = Connection("", interval=1, timeout=2)
 
 
 class LayoutError(NovahaError):
@@ -100,6 +104,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     return [
         *concurrent_fencing(now),
         *roles(now, wanted, computes),
+        *_connections(now, computes),
         *_flag_device(now, computes),
         *(step for node in computes for step in levels(now, node)),
         *_evacuate(now, wanted, computes),
@@ -181,6 +186,21 @@ def roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterat
     for node, role in each:
         if now.roles.get(node) != role:
             yield Step(f"{node} is a {role} node", ("node", "attribute", node, f"{ROLE}={role}"))
+
+
+def _connections(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
+    """What makes the loss of a host's power be noticed soon; nothing where that is so already."""
+    for node in computes:
+        found = now.connections.get(node)
+        if found is not None and found.longest > MONITOR.longest:
+            title = f"{node}: the loss of its power is noticed within {MONITOR.longest:g} s"
+            yield Step(title, monitor_of(found.id))
+
+
+def monitor_of(connection: str) -> tuple[str, ...]:
+    """The pcs command, without "pcs", that gives a connection the monitor that was proven."""
+    times = (f"interval={MONITOR.interval:g}s", f"timeout={MONITOR.timeout:g}s")
+    return ("resource", "update", connection, "op", "monitor", *times)
 
 
 def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:

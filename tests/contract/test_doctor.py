@@ -82,6 +82,7 @@ BREAK = (
     "pcs resource meta nova-evacuate priority=0 failure-timeout= migration-threshold=",
     "pcs resource update nova-evacuate username=nova password=hunter2",
     "pcs resource update compute-2 reconnect_interval=10s op start timeout=60s",
+    "pcs resource update compute-1 op monitor interval=10s timeout=10s",
     "pcs property set concurrent-fencing=false no-quorum-policy=ignore startup-fencing=false",
     "pcs property set maintenance-mode=true",
     "pcs node attribute compute-2 osprole=",
@@ -97,7 +98,7 @@ def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(sandbox, cib
     assert {trouble["check"] for trouble in troubles} == {
         *("power-devices", "fence-device", "nova-evacuate", "nova-compute", "managed"),
         *("resource-options", "secrets", "remote-nodes", "concurrent-fencing", "quorum-policy"),
-        *("startup-fencing", "roles", "moved-by-hand", "controllers-fencing"),
+        *("startup-fencing", "roles", "moved-by-hand", "silent-deaths", "controllers-fencing"),
     }
     assert "hunter2" not in json.dumps(found)
     done(sandbox, cib, remedies(troubles))

@@ -93,8 +93,24 @@ def test_setup_applies_everything_once(sandbox, query) -> None:
     assert 'name="interleave"' in query("//clone/meta_attributes")
     assert 'attribute="novaha-hold"' in query("//constraints")
     assert "novaha_alert" in query("//alerts")
+    for node in ("compute-1", "compute-2"):
+        monitor = query(f"//primitive[@id='{node}']//op[@name='monitor']")
+        assert monitor.count("<op ") == 1
+        assert 'interval="1s"' in monitor
+        assert 'timeout="2s"' in monitor
     again = sandbox(*NOVAHA, "setup", "--apply", "--compute-option", "binary=/opt/nova-compute")
     assert again == "everything is set up: nothing to do\n"
+
+
+def test_a_slow_monitor_of_a_connection_is_replaced(sandbox, cib, query) -> None:
+    slow = "op monitor interval=60s timeout=30s start interval=0s timeout=15s"
+    sandbox("sh", "-ec", f"pcs -f {cib} resource update compute-1 {slow}")
+    assert 'interval="60s"' in query("//primitive[@id='compute-1']")
+    sandbox(*NOVAHA, "setup", "--apply")
+    operations = query("//primitive[@id='compute-1']/operations")
+    assert operations.count('name="monitor"') == 1
+    assert 'interval="1s"' in operations
+    assert 'timeout="15s"' in operations  # of its start
 
 
 def test_the_printed_commands_do_the_same(sandbox, tmp_path, cib) -> None:

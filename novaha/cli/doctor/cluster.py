@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli import layout, prerequisites
-from novaha.cli.configuration import Configuration, Level, Resource, meta
+from novaha.cli.configuration import Configuration, Level, Resource, meta, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
 from novaha.core import truth
@@ -26,9 +25,6 @@ _WAIT_AGENT = "nova-compute-wait"
 _CONNECTION_START = 30.0
 """Seconds: while a connection to a dead host is tried, less of everything else is done."""
 
-_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0}
-_UNITS |= {"us": 1e-6, "usec": 1e-6, "h": 3600.0, "hr": 3600.0}
-
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -41,16 +37,6 @@ class Cluster:
 def holder(now: Configuration) -> Resource | None:
     """The resource that keeps nova-compute down on a host that is held."""
     return now.resource(COMPUTE_AGENT) or now.resource(_WAIT_AGENT)
-
-
-def seconds(text: str) -> float:
-    """Pacemaker's notation of a time, as 20, 20s, 100ms, 1min, PT1M30S; 0 for nonsense."""
-    plain = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
-    if plain:
-        return float(plain[1]) * _UNITS.get(plain[2], 0.0)
-    iso = re.fullmatch(r"P?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", text.strip().upper())
-    hours, minutes, rest = (int(part or 0) for part in iso.groups()) if iso else (0, 0, 0)
-    return 3600.0 * hours + 60.0 * minutes + rest
 
 
 def score(text: str) -> float:
@@ -313,6 +299,33 @@ def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
             )
 
 
+def silent_deaths(cluster: Cluster) -> Iterator[Trouble]:
+    """A host that loses its power says nothing: only the monitor of its connection finds out."""
+    now = cluster.now
+    for node in now.computes():
+        found = now.connections.get(node)
+        if found is None:
+            continue
+        remedy = f"pcs {shlex.join(layout.monitor_of(found.id))}"
+        if not found.interval:
+            detail = "its connection has no monitor: when it loses its power, nobody notices"
+            yield warning(node, detail, remedy)
+        elif found.longest > layout.MONITOR.longest:
+            yield warning(
+                node,
+                f"the loss of its power is noticed after up to {found.longest:g} s (interval and "
+                f"timeout of the monitor of its connection); {layout.MONITOR.longest:g} s are safe",
+                remedy,
+            )
+        elif found.timeout < layout.MONITOR.timeout:
+            yield warning(
+                node,
+                f"the monitor of its connection waits {found.timeout:g} s for an answer: a busy "
+                f"host that needs longer is fenced; {layout.MONITOR.timeout:g} s are safe",
+                remedy,
+            )
+
+
 def older_agents(cluster: Cluster) -> Iterator[Trouble]:
     """What would evacuate beside novaha."""
     for primitive in cluster.root.iterfind(".//resources//primitive"):
@@ -340,6 +353,7 @@ OPTIONS: tuple[Check[Cluster], ...] = (
     Check("pacemaker-version", "Pacemaker is new enough", pacemaker_version),
     Check("quorum-policy", "without quorum nothing is recovered", quorum_policy),
     Check("remote-nodes", "connections to dead hosts do not hold others up long", remote_nodes),
+    Check("silent-deaths", "a host that loses its power is noticed soon", silent_deaths),
     Check("managed", "nothing is unmanaged, in maintenance or in standby", managed),
     Check("older-agents", "nothing of the older agents is left", older_agents),
 )

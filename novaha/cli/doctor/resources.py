@@ -10,8 +10,8 @@ from pathlib import PurePath
 from shlex import quote as q
 
 from novaha.cli import evacuator_place, probes
-from novaha.cli.configuration import Configuration, Device, LocationRule, Resource
-from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score, seconds
+from novaha.cli.configuration import Configuration, Device, LocationRule, Resource, seconds
+from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.layout import COMPUTE_ID, EVACUATE_ID
 from novaha.contract.names import (

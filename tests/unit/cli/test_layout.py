@@ -327,3 +327,41 @@ def test_an_evacuator_that_could_run_nowhere_is_refused_with_the_remedy() -> Non
     said = problems(*everywhere)
     assert "can run on no cluster node (node-1, node-2, node-3)" in said
     assert "'pcs constraint delete ban-node-1'" in said
+
+
+def remote(node: str, *monitors: tuple[str, str]) -> str:
+    operations = "".join(
+        f'<op id="{node}-{i}-{t}" name="monitor" interval="{i}" timeout="{t}"/>'
+        for i, t in monitors
+    )
+    return (
+        f'<primitive id="{node}" class="ocf" provider="pacemaker" type="remote">'
+        f"<operations>{operations}</operations></primitive>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("monitors", "changed"),
+    [
+        ([], True),
+        ([("60s", "30s")], True),
+        ([("10s", "10s")], True),
+        ([("2s", "2s")], True),
+        ([("1s", "2s")], False),
+        ([("0s", "2s")], True),
+        ([("500ms", "2500ms")], False),
+        ([("1s", "1s")], False),  # the operator wants it so; doctor says what that risks
+        ([("60s", "30s"), ("1s", "2s")], False),
+    ],
+)
+def test_the_loss_of_power_is_noticed_soon(monitors: list[tuple[str, str]], changed: bool) -> None:
+    now = cluster(IPMI + remote("compute-1", *monitors) + remote("compute-2", ("1s", "2s")))
+    told = [c for c in commands(now) if c.startswith("resource update")]
+    assert told == ["resource update compute-1 op monitor interval=1s timeout=2s"] * changed
+
+
+def test_a_remote_node_that_is_no_compute_node_keeps_its_monitor() -> None:
+    now = cluster(IPMI + remote("compute-1") + remote("compute-2"))
+    told = [c for c in commands(now, Wanted(computes=("compute-2",))) if "monitor" in c]
+    assert "resource update compute-2 op monitor interval=1s timeout=2s" in told
+    assert not [c for c in told if "compute-1" in c and c.startswith("resource update")]

@@ -31,11 +31,13 @@ SOUND = """\
   <primitive id="compute-1" class="ocf" provider="pacemaker" type="remote">
     <instance_attributes id="r1"><nvpair id="r11" name="reconnect_interval" value="60s"/>
     </instance_attributes>
-    <operations><op id="r1s" name="start" interval="0s" timeout="20s"/></operations>
+    <operations><op id="r1s" name="start" interval="0s" timeout="20s"/>
+      <op id="r1m" name="monitor" interval="1s" timeout="2s"/></operations>
   </primitive>
   <primitive id="compute-2" class="ocf" provider="pacemaker" type="remote">
     <instance_attributes id="r2"><nvpair id="r21" name="reconnect_interval" value="1min"/>
     </instance_attributes>
+    <operations><op id="r2m" name="monitor" interval="1000ms" timeout="2"/></operations>
   </primitive>
   <primitive id="ipmi-1" class="stonith" type="fence_ipmilan"><instance_attributes id="i1">
     <nvpair id="i11" name="pcmk_host_list" value="compute-1"/>

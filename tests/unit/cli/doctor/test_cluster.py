@@ -209,6 +209,43 @@ def test_a_remote_node_whose_start_takes_long() -> None:
     assert found.remedy == "pcs resource update compute-1 op start timeout=20s"
 
 
+MONITOR = '<op id="r1m" name="monitor" interval="1s" timeout="2s"/>'
+PROVEN = "pcs resource update compute-1 op monitor interval=1s timeout=2s"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "told"),
+    [
+        ("", "no monitor"),
+        ('<op id="m" name="monitor" interval="0s" timeout="2s"/>', "no monitor"),
+        ('<op id="m" name="monitor" interval="1s" timeout="2s" enabled="no"/>', "no monitor"),
+        ('<op id="m" name="monitor" interval="60s" timeout="30s"/>', "up to 90 s"),
+        ('<op id="m" name="monitor" interval="1min" timeout="30000ms"/>', "up to 90 s"),
+        ('<op id="m" name="monitor" interval="1s"/>', "up to 21 s"),
+        ('<op id="m" name="monitor" interval="1s" timeout="2001ms"/>', "up to 3.001 s"),
+        ('<op id="m" name="monitor" interval="2s" timeout="1s"/>', "waits 1 s for an answer"),
+        (MONITOR.replace("1s", "500ms"), ""),
+        (f'{MONITOR}<op id="n" name="monitor" interval="10s" timeout="20s"/>', ""),
+    ],
+)
+def test_a_host_that_loses_its_power_is_to_be_noticed_soon(monitor: str, told: str) -> None:
+    found = list(checks.silent_deaths(cluster((MONITOR, monitor))))
+    assert [(f.subject, f.remedy) for f in found] == [("compute-1", PROVEN)] * bool(told)
+    assert all(told in f.detail for f in found)
+
+
+def test_the_time_out_of_a_monitor_may_be_a_default() -> None:
+    silent = cluster(
+        (MONITOR, '<op id="m" name="monitor" interval="1s"/>'),
+        (
+            "</configuration>",
+            '<op_defaults><meta_attributes id="od"><nvpair id="od1" name="timeout" value="2s"/>'
+            "</meta_attributes></op_defaults></configuration>",
+        ),
+    )
+    assert list(checks.silent_deaths(silent)) == []
+
+
 def test_a_guest_node_that_is_tried_long() -> None:
     meta = '<nvpair id="g1" name="remote-node" value="guest-1"/>'
     vm = '<primitive id="vm" class="ocf" type="VirtualDomain"><meta_attributes id="g">{}{}'
