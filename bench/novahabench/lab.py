@@ -12,20 +12,20 @@ from novahalab.settings import Settings
 from novahabench.machine import ROOT
 from novahabench.mark import BenchError
 
-_COMPUTES = 5
-"""Compute nodes: four can die at once."""
+_FIVE = ("--computes", "5")
+"""Four compute nodes can die at once."""
 
 
 @contextmanager
-def up() -> Iterator[Settings]:
-    """The lab that is up, or one that is started now and ended afterwards.
+def up(*options: str) -> Iterator[Settings]:
+    """The lab that is up, or one that is started now (`lab up OPTIONS`) and ended afterwards.
 
     Raises BenchError when it does not start.
     """
     started = not (layout.RUN / "complete").exists()
     try:
         if started:
-            _lab("up", "--computes", str(_COMPUTES))
+            _lab("up", *(options or _FIVE))
         yield Settings.load()
     finally:
         if started:

@@ -103,7 +103,7 @@ class Bench:
     # The failure
 
     def crash(self, *hosts: str) -> float:
-        """Cut the power of all at once; when. `logs` begin here."""
+        """Cut the power of all at once and without a word; when. `logs` begin here."""
         self.logs = Logs()
         at = time.time()
         with ThreadPoolExecutor(len(hosts)) as pool:

@@ -91,7 +91,7 @@ def _while_held(bench: Bench, first: str, second: str) -> float:
 
 def _while_tried(bench: Bench, first: str, second: str, timeout: str) -> float:
     _start_timeout(bench, first, timeout)
-    network.cut(first, "cluster")
+    network.cut(first, "cluster")  # it boots and is not reached
     crashed = bench.crash(first)
     fenced = bench.fencing(first, crashed)
     _wait_for_start(bench.logs, first, fenced.ended)
