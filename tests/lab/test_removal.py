@@ -23,7 +23,14 @@ def test_nothing_stops_when_novaha_goes_and_it_comes_back(site: Site, watcher: W
     said = site.on(layout.CONTROLLERS[0], "novaha", "setup", "--remove", "--apply")
     assert "systemctl enable nova-compute" in said
     configured = site.on_any_controller("cibadmin", "--query", "--scope", "configuration")
-    for ours in ("NovaEvacuate", "NovaCompute", "fence_compute", "novaha", "osprole"):
+    for ours in (
+        "NovaEvacuate",
+        "NovaCompute",
+        "fence_compute",
+        "novaha-hold",
+        "novaha_alert",
+        "osprole",
+    ):
         assert ours not in configured
     # Whatever Pacemaker had to do about it is done.
     site.on_any_controller("crm_resource", "--wait", "--timeout=60s")
