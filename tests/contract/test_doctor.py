@@ -119,7 +119,6 @@ Version: 0
 Description: as the package manager knows it
 END
 echo {library} >/var/lib/dpkg/info/python3-novaha.list
-rm /usr/sbin/fence_compute
 exec "$@"
 """
 

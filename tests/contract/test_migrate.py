@@ -9,12 +9,13 @@ import itertools
 import json
 import shlex
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from tests.contract.namespace import Namespace, library
 from tests.contract.test_doctor import LIVE, NOT_BY_SETUP, examined
 from tests.unit.cli.migrate import forms
 
@@ -24,9 +25,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = "/mnt"
 
 SANDBOX = """
-set -e
-umask 022
-mount --make-rprivate /
 mount -t tmpfs none {layers}
 for place in /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
     upper={layers}$place
@@ -34,12 +32,14 @@ for place in /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
     mount -t overlay o -o lowerdir=$place,upperdir=$upper/upper,workdir=$upper/work $place
 done
 mount -t tmpfs -o mode=755 none {PLACE}
-cp -r {venv} {PLACE}/venv
-for part in novaha ocf fence_agents alerts; do cp -r {root}/$part {PLACE}/; done
-echo {PLACE} > $(echo {PLACE}/venv/lib/python3*/site-packages)/novaha-test.pth
-chmod -R a+rX {PLACE}
+{library}
+packages=$(echo {PLACE}/venv/lib/python3*/site-packages)
+mkdir {layers}/venv {layers}/venv-work
+mount -t overlay o \
+    -o lowerdir=$packages,upperdir={layers}/venv,workdir={layers}/venv-work $packages
+echo {PLACE} >$packages/novaha-test.pth
+chmod a+r $packages/novaha-test.pth
 {install}
-exec "$@"
 """
 
 NOVAHA = (f"{PLACE}/venv/bin/python", "-m", "novaha.cli.main")
@@ -50,33 +50,32 @@ class Sandbox:
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self._directory = directory
-        self._environment = environment
+        self._environment = {**environment, "HOME": str(directory), "PYTHONPATH": PLACE}
+        self._namespace: Namespace | None = None
         self.cib = directory / "cib.xml"
         self.installed = True
 
     def __call__(self, *argv: str, fails: bool = False) -> str:
         """Run it; what it printed."""
+        self._namespace = self._namespace or self._prepared()
+        done = self._namespace.run(*argv, fails=fails)
+        return done.stderr if fails else done.stdout
+
+    def _prepared(self) -> Namespace:
         layers = self._directory / "layers"
-        layers.mkdir(exist_ok=True)
+        layers.mkdir()
         install = shlex.join([*NOVAHA, "install-agents"])
         script = SANDBOX.format(
             PLACE=PLACE,
             layers=shlex.quote(str(layers)),
-            venv=shlex.quote(sys.prefix),
-            root=shlex.quote(str(ROOT)),
-            install=f"cd {PLACE}; {install} >&2; cd ->/dev/null" if self.installed else "",
+            library=library(ROOT, PLACE, "novaha", "ocf", "fence_agents", "alerts"),
+            install=f"cd {PLACE}; {install} >&2" if self.installed else "",
         )
-        done = subprocess.run(
-            ["unshare", "--mount", "bash", "-c", script, "sandbox", *argv],
-            env={**self._environment, "HOME": str(self._directory), "PYTHONPATH": PLACE},
-            cwd=self._directory,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert bool(done.returncode) is fails, done.stdout + done.stderr
-        return done.stderr if fails else done.stdout
+        return Namespace(script, self._environment, self._directory)
+
+    def close(self) -> None:
+        if self._namespace:
+            self._namespace.close()
 
     def configured(self) -> bytes:
         """The configuration, whatever its version."""
@@ -84,8 +83,10 @@ class Sandbox:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, environment: dict[str, str]) -> Sandbox:
-    return Sandbox(tmp_path, environment)
+def sandbox(tmp_path: Path, environment: dict[str, str]) -> Iterator[Sandbox]:
+    sandbox = Sandbox(tmp_path, environment)
+    yield sandbox
+    sandbox.close()
 
 
 @pytest.fixture(params=forms.FORMS)

@@ -6,11 +6,12 @@ Everything happens in a mount namespace of its own: the machine keeps its own ag
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.contract.namespace import Namespace, library
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,9 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = "/mnt"
 
 SANDBOX = """
-set -e
-umask 022
-mount --make-rprivate /
 mount -t tmpfs none {layers}
 mkdir {layers}/ocf {layers}/ocf-work {layers}/sbin {layers}/sbin-work
 mount -t overlay o -o lowerdir=/usr/lib/ocf,upperdir={layers}/ocf,workdir={layers}/ocf-work \
@@ -32,16 +30,7 @@ install -m 755 {agents}/ocf/* /usr/lib/ocf/resource.d/openstack/
 install -m 755 {agents}/fence_agents/* /usr/sbin/
 for directory in {PLACE} /run /var/log; do mount -t tmpfs -o mode=755 none $directory; done
 mkdir /var/log/crmsh
-mkdir {PLACE}/venv
-if [ -n "$(find {venv} ! -type l ! -perm -o=r -print -quit)" ]; then
-    cp -rT {venv} {PLACE}/venv
-    chmod -R a+rX {PLACE}/venv
-else
-    mount --bind -o ro {venv} {PLACE}/venv
-fi
-cp -r {package} {PLACE}/novaha
-chmod -R a+rX {PLACE}/novaha
-exec "$@"
+{library}
 """
 
 
@@ -60,24 +49,11 @@ def sandbox(tmp_path: Path, environment):
         PLACE=PLACE,
         layers=shlex.quote(str(layers)),
         agents=shlex.quote(str(agents)),
-        venv=shlex.quote(sys.prefix),
-        package=shlex.quote(str(ROOT / "novaha")),
+        library=library(ROOT, PLACE, "novaha"),
     )
-
-    def run(*argv: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            ["unshare", "--mount", "bash", "-c", script, "sandbox", *argv],
-            env={**environment, "HOME": str(tmp_path)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert bool(done.returncode) is fails, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+    namespace = Namespace(script, {**environment, "HOME": str(tmp_path)}, tmp_path)
+    yield lambda *argv, fails=False: namespace.run(*argv, fails=fails).stdout
+    namespace.close()
 
 
 NOVAHA = (sys.executable, "-m", "novaha.cli.main")
