@@ -11,7 +11,8 @@ test: check lab-test  ## everything: style, types, unit, property, contract, and
 
 check: $(VENV)/ready  ## what needs no lab
 	lab/lab install
-	$(VENV)/bin/tox run
+	$(VENV)/bin/tox run-parallel --parallel 2 -e lint,types,docs
+	$(VENV)/bin/tox run -e py3,debian12
 
 lab-test: $(VENV)/ready  ## the scenarios, on every Pacemaker generation
 	$(VENV)/bin/tox run -e lab

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = Path(__file__).with_name("without")
 
 CIB = """\
 <cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0"
@@ -58,17 +59,21 @@ def cib(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, cib: Path) -> dict[str, str]:
-    """What an executable sees. crm_node needs a live cluster: it alone is a stand-in."""
+def environment(tmp_path: Path, cib: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What an executable sees. crm_node needs a live cluster: it alone is a stand-in.
+
+    With the mark `tools`, it cannot import the libraries of which Debian 12 has older releases.
+    """
     tools = tmp_path / "bin"
     tools.mkdir()
     crm_node = tools / "crm_node"
     crm_node.write_text(f'#!/bin/sh\ncat "{tmp_path}/node"\n')
     crm_node.chmod(0o755)
     (tmp_path / "node").write_text("compute-1\n")
+    first = f"{WITHOUT}:" if request.node.get_closest_marker("tools") else ""
     return {
         "PATH": f"{tools}:{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{first}{ROOT}",
         "CIB_file": str(cib),
         "HA_RSCTMP": str(tmp_path / "rsctmp"),
     }

@@ -7,6 +7,8 @@ import shlex
 import sys
 from collections.abc import Iterable
 
+import pytest
+
 import novaha
 from tests.contract import test_setup
 
@@ -32,6 +34,7 @@ def examined(sandbox, *, ill: bool = False) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+@pytest.mark.tools
 def test_doctor_finds_what_setup_has_not_done_yet_and_then_nothing(sandbox) -> None:
     before = examined(sandbox, ill=True)
     assert {f["check"] for f in before["error"]} == {
@@ -60,6 +63,7 @@ def remedies(troubles: Iterable[dict[str, str]]) -> list[str]:
     return [line for line in lines if line.startswith("pcs ")]
 
 
+@pytest.mark.tools
 def test_law_1_doctor_finds_a_wrong_order_and_its_remedy_mends_it(sandbox, cib) -> None:
     sandbox(*NOVAHA, "setup", "--apply")
     wrong_order = (
@@ -90,6 +94,7 @@ BREAK = (
 )
 
 
+@pytest.mark.tools
 def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(sandbox, cib) -> None:
     sandbox(*NOVAHA, "setup", "--apply")
     done(sandbox, cib, BREAK)

@@ -19,6 +19,8 @@ from tests.contract.namespace import Namespace, library
 from tests.contract.test_doctor import LIVE, NOT_BY_SETUP, examined
 from tests.unit.cli.migrate import forms
 
+pytestmark = pytest.mark.tools
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Readable by everyone: pcs and Pacemaker's tools run agents' metadata as other users, too.
@@ -50,7 +52,8 @@ class Sandbox:
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self._directory = directory
-        self._environment = {**environment, "HOME": str(directory), "PYTHONPATH": PLACE}
+        python_path = environment["PYTHONPATH"].replace(str(ROOT), PLACE)
+        self._environment = {**environment, "HOME": str(directory), "PYTHONPATH": python_path}
         self._namespace: Namespace | None = None
         self.cib = directory / "cib.xml"
         self.installed = True

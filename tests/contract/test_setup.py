@@ -13,6 +13,8 @@ import pytest
 
 from tests.contract.namespace import Namespace, library
 
+pytestmark = pytest.mark.tools
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Where the agents find Python and the library: readable by everyone, as on an operator's machine.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,12 +26,25 @@ def generation(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def bring_up(site: Site, *options: str) -> None:
+    """`lab up`, and once more if that fails: on a busy machine a service may come too late.
+
+    Only what the tests need is tried again; no test is, whatever it finds.
+    """
+    try:
+        site.lab("up", *options, timeout=1800)
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        print(f"the lab did not come up, and is brought up once more: {error}", file=sys.__stderr__)
+        site.lab("down", timeout=300)
+        site.lab("up", *options, timeout=1800)
+
+
 @pytest.fixture(scope="session")
 def lab(generation: str) -> Iterator[Site]:
     site = Site()
     if not KEEP:
         site.lab("down", timeout=300)
-    site.lab("up", "--pacemaker", generation, timeout=1800)
+    bring_up(site, "--pacemaker", generation)
     yield site
     if not KEEP:
         site.lab("down", timeout=300)
