@@ -120,10 +120,14 @@ class UnknownOutcomeError(ComputeApiError):
 
 
 class RefusedError(ComputeApiError):
-    """Nova answered 4xx: it understood the request and did nothing."""
+    """Nova answered 4xx: it understood the request and did nothing.
 
-    def __init__(self, what: str, code: int, detail: str) -> None:
+    final: Nova will never do this for this instance, whatever is tried.
+    """
+
+    def __init__(self, what: str, code: int, detail: str, *, final: bool = False) -> None:
         self.code = code
+        self.final = final
         super().__init__(what, f"{detail} (HTTP {code})")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from novaha.core import model
+from novaha.core.faults import UNNAMED, Kind
 from novaha.core.model import Action, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
 from novaha.core.situation import HostView, Outcome, Overview, Policy
@@ -21,6 +21,15 @@ _ARRIVAL = 10.0
 
 _CONFIRMATION = 60.0
 """Seconds that the source of a resize gets to confirm it."""
+
+_SAID = {
+    Kind.KEY_REFUSED: "the key manager refused the destination",
+    Kind.NO_RIGHTS: "another service refused the destination",
+    Kind.NO_IMAGE: "its image is not to be had",
+    Kind.BAD_VOLUME: "its volume cannot be attached",
+    Kind.SERVICE_AWAY: "another service did not answer",
+}
+"""What people are told beside Nova's own words."""
 
 _TRIES = 5
 """How often something that Nova refuses or fails to do is asked for, besides evacuations."""
@@ -63,6 +72,8 @@ class Judge:
 
     def on_host(self, instance: Instance) -> Judgement:
         """An instance that Nova still shows on the dead host."""
+        if unread := self._unread(instance):
+            return _say(instance, Progress.WAITING, unread)
         newest = self._newest.get(instance.id)
         if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
             return _say(instance, Progress.EXCLUDED, "is being deleted")
@@ -94,6 +105,8 @@ class Judge:
         if instance is None:
             gone = InstanceReport(instance_id, "", Progress.SETTLED, "", "deleted meanwhile")
             return Judgement(gone)
+        if unread := self._unread(instance):
+            return _say(instance, Progress.WAITING, unread)
         newest = self._newest.get(instance_id)
         if instance.host == self._view.host:
             return _say(instance, Progress.WAITING, "Nova's list of the host leaves it out")
@@ -131,6 +144,8 @@ class Judge:
 
         The host was rebooted, so that nothing runs on it by itself.
         """
+        if instance.problem:
+            return _say(instance, Progress.WAITING, f"cannot be read: {instance.problem}")
         before = self._before.get(instance.id, model.ACTIVE)
         if instance.vm_state in model.GOING_AWAY or instance.task_state == "deleting":
             return _say(instance, Progress.EXCLUDED, "is being deleted")
@@ -151,6 +166,14 @@ class Judge:
         elif before in model.RESTORED_BY and instance.vm_state == model.ERROR:
             return self._nudged(instance, Action.STOP, Progress.RESTORING, Progress.REFUSED)
         return _say(instance, Progress.SETTLED, f"stays here, {instance.vm_state}", instance.host)
+
+    def _unread(self, instance: Instance) -> str:
+        """Why nothing is known of the instance now, "" when it is: then it is neither asked for
+        nor gone nor settled, and read again in the next turn (laws 2 and 5)."""
+        if instance.problem:
+            return f"cannot be read: {instance.problem}"
+        rows = (m for m in self._view.migrations if m.instance == instance.id and m.problem)
+        return next((f"its evacuations cannot be read: {m.problem}" for m in rows), "")
 
     def _under_way(self, instance: Instance, newest: Migration | None) -> bool:
         """Whether an evacuation may yet bring the instance up somewhere (law 2).
@@ -201,13 +224,14 @@ class Judge:
         """
         for host in dict.fromkeys(row.destination for row in rows):
             failed = [row for row in rows if row.destination == host and row.status in model.FAILED]
-            faults = [self._view.faults.get(row.id, "") for row in failed]
-            last = next((n for n, text in enumerate(faults) if model.EXISTS not in text), None)
+            faults = [self._view.faults.get(row.id, UNNAMED) for row in failed]
+            kinds = [fault.kind for fault in faults]
+            last = next((n for n, kind in enumerate(kinds) if kind is not Kind.GUEST_EXISTS), None)
             if last is None or self._died(failed[last]):
                 continue
-            kinds = [re.sub(r"\d+", "#", text) for text in faults[last : last + 2]]
-            again = len(kinds) == 2 and kinds[0] == kinds[1]
-            if model.AFTER_BOOT.search(faults[last]) and not again:
+            alike = {fault.likeness for fault in faults[last : last + 2]}
+            again = len(faults) > last + 1 and len(alike) == 1
+            if kinds[last].may_leave_a_guest and not again:
                 return host
         return None
 
@@ -223,21 +247,22 @@ class Judge:
         failure = self._view.failures.get(instance.id)
         if failure is None:
             return Judgement(_say(instance, Progress.WAITING).report, step)
-        fault = instance.fault or "the evacuation failed"
-        said = f"try {failure.count} failed: {fault}"
-        if step.target is not None and model.EXISTS in fault:
-            said = (
-                f"{step.target} has a guest of it that Nova has lost; end that one there: {fault}"
-            )
+        fault = instance.fault or UNNAMED
+        text = fault.text or "the evacuation failed"
+        said = f"try {failure.count} failed: {text}"
+        if step.target is not None and fault.kind is Kind.GUEST_EXISTS:
+            said = f"{step.target} has a guest of it that Nova has lost; end that one there: {text}"
         elif step.target is not None:
-            said = f"may be running on {step.target}, which alone is asked: {fault}"
+            said = f"may be running on {step.target}, which alone is asked: {text}"
+        elif fault.kind in _SAID:
+            said = f"try {failure.count} failed, {_SAID[fault.kind]}: {text}"
         report = _say(instance, Progress.WAITING, said).report
         pause = self._pause(failure.count)
         stale = failure.at < self._overview.room_since
         due = stale or self._now >= failure.at + pause
         # One that may be running on another host is not for this one to bring up; and what failed
         # because Keystone or the bus was away has not been told that there is no room.
-        hopeless = model.NO_ROOM in fault or failure.count >= _TRIES
+        hopeless = fault.kind is Kind.NO_ROOM or failure.count >= _TRIES
         blocked = step.target is None and hopeless and not stale
         return Judgement(report, step if due else None, blocked)
 
@@ -302,6 +327,8 @@ def state_before(instances: Iterable[Instance]) -> dict[str, str]:
     """
     before: dict[str, str] = {}
     for instance in instances:
+        if instance.problem:
+            continue  # noted when it can be read: nothing is asked for before that
         state = instance.vm_state
         off = instance.power_state == model.POWER_SHUTDOWN
         if (state == model.ERROR and off) or instance.task_state == "powering-off":

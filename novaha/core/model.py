@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from novaha.core.faults import Fault
 
 EVACUABLE = frozenset({"active", "stopped", "error"})
 """The vm_states in which Nova takes an evacuate request (measured: 409 in every other)."""
@@ -16,18 +17,6 @@ RESETTABLE = frozenset({"paused", "suspended", "rescued", "shelved"})
 
 RESIZED = "resized"
 """The vm_state of an instance whose resize waits to be confirmed."""
-
-NO_ROOM = "No valid host"
-"""What the fault of an instance says that the scheduler found no place for (measured)."""
-
-EXISTS = "already exists"
-"""What an evacuation fails with whose destination has a guest of the instance (measured)."""
-
-AFTER_BOOT = re.compile(
-    r"[Cc]onflict|[Ee]xpected|[Tt]imed? ?[Oo]ut|Messag|Remote|DB[A-Z]|[Cc]onnection|^$"
-)
-"""How evacuations fail whose guest may run by then: nova-compute boots it, and then saves the
-instance; if that fails the guest stays (measured)."""
 
 DELETED = "deleted"
 
@@ -84,7 +73,12 @@ RESTORED_BY: dict[str, Action] = {
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One instance as Nova lists it. host: where Nova says that it is."""
+    """One instance as Nova lists it.
+
+    host: where Nova says that it is. fault: why its newest evacuation failed, if Nova shows that.
+    problem: why what Nova shows of it cannot be used, "" when it can: nothing is known then but
+        the id, and it is neither gone nor settled (laws 2 and 5).
+    """
 
     id: str
     name: str
@@ -92,7 +86,8 @@ class Instance:
     vm_state: str
     task_state: str | None = None
     power_state: int = 0
-    fault: str = ""
+    fault: Fault | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +95,7 @@ class Migration:
     """One evacuation record of Nova; `id` grows with time.
 
     created, updated: by Nova's clock.
+    problem: why the rest of it cannot be read, "" when it can: it may be under way then.
     """
 
     id: int
@@ -109,6 +105,7 @@ class Migration:
     status: str
     created: datetime | None = None
     updated: datetime | None = field(default=None, compare=False)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +144,8 @@ class ComputeService:
 
     last_seen: its last heartbeat or the last change of the record, whichever is later, by Nova's
     clock.
+    problem: why what Nova shows of it cannot be used, "" when it can: nothing is known then but
+        the host.
     """
 
     id: str
@@ -156,6 +155,7 @@ class ComputeService:
     enabled: bool
     disabled_reason: str = ""
     last_seen: datetime | None = None
+    problem: str = ""
 
 
 DISABLE_MARK = "novaha:"

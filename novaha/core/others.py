@@ -27,7 +27,7 @@ def may_be_destination(view: HostView, views: Iterable[HostView], final: frozens
         unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
         newest = model.newest(other.migrations).values()
         if unread or any(
-            m.status in model.IN_FLIGHT
+            (m.problem or m.status in model.IN_FLIGHT)
             and m.destination in (view.host, None)
             # Its log was read: not handed to any host yet, or one that takes it up when back.
             and m.instance not in other.logs

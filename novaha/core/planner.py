@@ -277,6 +277,8 @@ def _disabled_by_older_agents(record: Record, service: model.ComputeService) -> 
 
 def _as_left(instance: model.Instance) -> InstanceReport:
     stays = f"stays here, {instance.vm_state}"
+    if instance.problem:
+        stays = f"cannot be read: {instance.problem}"
     return InstanceReport(instance.id, instance.name, Progress.REFUSED, instance.host, stays)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from novaha.core.errors import RecordError
+from novaha.core.faults import Fault
 from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
 
@@ -119,8 +120,8 @@ class Compute(Protocol):
         since: when that was accepted, by Nova's clock; None if there is none.
         """
 
-    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
-        """Why an evacuation failed at its destination, "" when Nova's log of actions has it not.
+    def evacuation_fault(self, instance: str, since: datetime | None) -> Fault | None:
+        """Why an evacuation failed at its destination, None when Nova's log has it not.
 
         since: when it was accepted, by Nova's clock.
         """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from novaha.core.faults import Fault
 from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
 
@@ -150,7 +151,7 @@ class HostView:
     unchanged_for: Mapping[str, float] = field(default_factory=dict)
     logs: Mapping[str, EvacuationLog] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
-    faults: Mapping[int, str] = field(default_factory=dict)
+    faults: Mapping[int, Fault] = field(default_factory=dict)
     restarted: bool = False
     unanswered_at: float = float("-inf")
     unanswered_resets: Mapping[str, float] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from novaha.core.record import Record
 from novaha.core.recovery import Event
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.doubts import utc_now
+from novaha.evacuator.isolation import internal
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.throttle import Throttle
@@ -33,16 +34,6 @@ LOG = logging.getLogger(__name__)
 FRESH = 15.0
 """Seconds for which a reading of the records entitles to send requests: a process that was
 frozen longer may have been superseded."""
-
-
-def _for_good(error: RefusedError) -> bool:
-    """Whether Nova will never evacuate this instance, whatever is tried.
-
-    409 and 403 say so, unless they are about the state of the moment or about our rights.
-    """
-    if error.code == 409:
-        return "_state" not in error.detail
-    return error.code == 403 and "olicy doesn't allow" not in error.detail
 
 
 class Taken(Enum):
@@ -133,6 +124,10 @@ class Actor:
             return Taken.FAILED
         except NovahaError as error:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
+            return Taken.FAILED
+        except Exception:
+            memory.unanswered_at = self._clock()
+            memory.trouble = internal(step.node)
             return Taken.FAILED
         return Taken.DONE
 
@@ -229,8 +224,7 @@ class Actor:
                     return Outcome.NOT_SENT, moved
                 self._compute.evacuate(step.instance, step.target)
         except RefusedError as error:
-            refused = _for_good(error)
-            return (Outcome.REFUSED if refused else Outcome.NOT_SENT), error.detail
+            return (Outcome.REFUSED if error.final else Outcome.NOT_SENT), error.detail
         except NotSentError as error:
             return Outcome.NOT_SENT, error.detail
         except UnknownOutcomeError as error:
@@ -270,6 +264,11 @@ class Actor:
                 if step.action is Action.RESET and isinstance(error, UnknownOutcomeError):
                     memory.unanswered_resets[step.instance] = self._clock()
                     memory.unanswered_at = self._clock()
+            except Exception:
+                message = memory.trouble = internal(step.node)
+                memory.unanswered_at = self._clock()
+                if step.action is Action.RESET:
+                    memory.unanswered_resets[step.instance] = self._clock()
             memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
             self._journal.write(
                 str(step.action), node=step.node, instance=step.instance, message=message

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from novaha.core import naming
-from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError
+from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError, UnknownOutcomeError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
@@ -161,7 +161,10 @@ class Adoption:
 
     def _service(self, node: str) -> ComputeService:
         services = {service.host: service for service in self._services()}
-        return services[self._names(node, frozenset(services))]
+        service = services[self._names(node, frozenset(services))]
+        if service.problem:
+            raise UnknownOutcomeError(f"read the service of {node}", service.problem)
+        return service
 
     def _adopt(self, node: str, name: str, value: str, fenced: datetime) -> None:
         """The record first: the flag may only go when that is durable (law 3)."""

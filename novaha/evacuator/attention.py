@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from novaha.core.model import AFTER_BOOT, EXISTS
+from novaha.core.faults import UNNAMED, Kind
+from novaha.core.model import Instance
 from novaha.core.situation import HostView
 
 _OFTEN = 3
@@ -34,37 +35,79 @@ def attention(views: Iterable[HostView], nova_problem: str) -> tuple[str, ...]:
 
     nova_problem: why Nova does not answer. That is no trouble of one host, and told elsewhere.
     """
-    return tuple(text for view in views if (text := _of(view, nova_problem)))
+    return tuple(text for view in views for text in _of(view, nova_problem))
 
 
-def _of(view: HostView, nova_problem: str) -> str:
+def _of(view: HostView, nova_problem: str) -> list[str]:
     if view.unproven:
-        return f"{view.node} is not safe to evacuate: {view.unproven}"
+        return [f"{view.node} is not safe to evacuate: {view.unproven}"]
     if view.record.doubted and not view.fence_confirmed:
-        return (
+        return [
             f"{view.node} has lived since the fencing of its record, which came back: it is "
             f"fenced again before anything moves; if it is in order: novaha release {view.node}"
-        )
+        ]
     if view.problem:
-        return "" if nova_problem else f"{view.node} cannot be worked on: {view.problem}"
-    often = [
-        instance
-        for instance in view.instances
-        if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN
-    ]
-    left = {
-        row.instance
+        return [] if nova_problem else [f"{view.node} cannot be worked on: {view.problem}"]
+    said = []
+    if unread := [i.problem for i in view.instances if i.problem]:
+        said.append(
+            f"{len(unread)} instances of {view.node} cannot be read, their recovery waits: "
+            f"{unread[0]}"
+        )
+    often: dict[Kind, int] = {}
+    for instance in view.instances:
+        if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN:
+            kind = _kind(view, instance)
+            often[kind] = often.get(kind, 0) + 1
+    return said + [_sentence(view.node, kind, count) for kind, count in often.items()]
+
+
+def _kind(view: HostView, instance: Instance) -> Kind:
+    """Why its evacuations fail; a guest that may run elsewhere comes before all else."""
+    last = (instance.fault or UNNAMED).kind
+    left = any(
+        view.faults[row.id].kind.may_leave_a_guest
         for row in view.migrations
-        if row.id not in view.lost and AFTER_BOOT.search(view.faults.get(row.id, "did not fail"))
-    }
-    if lost := sum(i.id in left or EXISTS in i.fault for i in often):
+        if row.instance == instance.id and row.id not in view.lost and row.id in view.faults
+    )
+    if left or last is Kind.GUEST_EXISTS:
+        return Kind.GUEST_MAY_RUN
+    return Kind.NO_ROOM if last not in _REMEDIES else last
+
+
+_REMEDIES = {
+    Kind.KEY_REFUSED: (
+        "were refused by the key manager at their destination: let the user that novaha signs in "
+        "as read their volumes' keys (openstack acl user add --user USER SECRET), see novaha status"
+    ),
+    Kind.NO_RIGHTS: (
+        "were refused by another service at their destination: give the user that novaha signs in "
+        "as the right that novaha status names"
+    ),
+    Kind.NO_IMAGE: (
+        "cannot be built, their image is not to be had: restore it in Glance, or see novaha status"
+    ),
+    Kind.BAD_VOLUME: (
+        "cannot be built, a volume cannot be attached: see novaha status, Cinder and the storage "
+        "of the destination"
+    ),
+    Kind.SERVICE_AWAY: (
+        "are tried again: a service that their destination needs does not answer, novaha status "
+        "names it"
+    ),
+}
+"""What is said of instances whose evacuations fail for a reason of their own."""
+
+
+def _sentence(node: str, kind: Kind, count: int) -> str:
+    if kind is Kind.GUEST_MAY_RUN:
         return (
-            f"{lost} instances of {view.node} may have guests that Nova has lost: look for them, "
+            f"{count} instances of {node} may have guests that Nova has lost: look for them, "
             "and end these and no others, where novaha status says"
         )
-    if not often:
-        return ""
+    if kind in _REMEDIES:
+        return f"{count} instances of {node} {_REMEDIES[kind]}"
     return (
-        f"{len(often)} instances of {view.node} find no place elsewhere: make room, or see why "
-        f"(novaha status) and let them go (novaha release {view.node})"
+        f"{count} instances of {node} find no place elsewhere: make room, or see why "
+        f"(novaha status) and let them go (novaha release {node})"
     )

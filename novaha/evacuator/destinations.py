@@ -8,9 +8,9 @@ from datetime import datetime
 
 from novaha.core import naming
 from novaha.core.errors import NovahaError
+from novaha.core.faults import UNNAMED
 from novaha.core.instances import belongs
 from novaha.core.model import (
-    AFTER_BOOT,
     CLOSED,
     DONE,
     FAILED,
@@ -59,7 +59,7 @@ class Destinations:
         Nova shows that until the first evacuation is asked for, and forgets it when that fails:
         who takes over a recovery asks about all of them (law 2).
         """
-        everyone = {i.id for i in instances}
+        everyone = {i.id for i in instances if not i.problem}
         migrating = {i.id for i in instances if i.task_state == "migrating"}
         taken_over = view.record.before is not None and not memory.receivers
         unknown = (everyone if taken_over else migrating) - memory.receivers.keys()
@@ -98,11 +98,11 @@ class Destinations:
             if not taken_up or row.instance not in on_host or row.id in memory.faults:
                 continue
             fault = self._compute.evacuation_fault(row.instance, row.created)
-            shown = on_host[row.instance].fault if row.id in last else ""
+            shown = on_host[row.instance].fault if row.id in last else None
             memory.fault_asked[row.id] = memory.fault_asked.get(row.id, 0) + 1
             # The migration says `failed` a moment before the log and the instance say why.
             if fault or shown or memory.fault_asked[row.id] >= _ASK:
-                memory.faults[row.id] = fault or shown
+                memory.faults[row.id] = fault or shown or UNNAMED
 
     def find_ended(
         self,
@@ -146,7 +146,7 @@ class Destinations:
         doubtful += [
             row
             for row in memory.with_destinations(rows)
-            if AFTER_BOOT.search(memory.faults.get(row.id, "not failed"))
+            if (row.id in memory.faults and memory.faults[row.id].kind.may_leave_a_guest)
             or (
                 row.status in (*IN_FLIGHT, CLOSED) and (row.id not in last or row.instance in still)
             )

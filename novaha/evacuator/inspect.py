@@ -10,11 +10,11 @@ from typing import Any
 
 from novaha import wiring
 from novaha.core.errors import NovahaError, RecordError
-from novaha.core.planner import plan
 from novaha.core.record import Record
 from novaha.core.situation import Policy
 from novaha.core.steps import HostReport
 from novaha.evacuator import client, confirmations, status
+from novaha.evacuator.isolation import planned
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
@@ -85,5 +85,6 @@ def _from_nova(
             observer.doubts.verify(theirs.values())  # that is for whoever does the recovery
             memory = {node: HostMemory(first_seen=0.0) for node in theirs}
             views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]
-            reports += plan(views, Policy(), time.monotonic()).reports
+            decided, _ = planned(views, Policy(), time.monotonic(), float("-inf"))
+            reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from novaha.core.model import DELETED, DONE, GOING_AWAY, OPEN, Instance, Migration, newest
@@ -200,7 +200,12 @@ def _changed(
     instances: Iterable[Instance], changed: Mapping[str, Instance], host: str
 ) -> tuple[Instance, ...]:
     """The instances on a host after these changes."""
-    here = {i.id: i for i in (*instances, *changed.values())}
+    here = {i.id: i for i in instances}
+    for i in changed.values():
+        if i.problem and i.id in here:
+            here[i.id] = replace(here[i.id], problem=i.problem)
+        else:
+            here[i.id] = i
     return tuple(i for i in here.values() if i.host == host and i.vm_state != DELETED)
 
 
@@ -218,7 +223,7 @@ def look_up(
     """
     gone, last = set(gone), newest(lists.rows)
     if lists.aged:
-        shown = {i: c for i, c in lists.changed.items() if i in gone}
+        shown = {i: c for i, c in lists.changed.items() if i in gone and not c.problem}
         going = {i for i, c in shown.items() if c.vm_state in GOING_AWAY}
         moved |= {i: c for i, c in shown.items() if i not in going}
         gone = going | (gone - moved.keys())
@@ -230,6 +235,6 @@ def look_up(
     found: dict[str, Instance] = {}
     if len(arrived) >= _MANY:
         changed = compute.instances_changed(min(arrived) - _SKEW)
-        found = {i.id: i for i in changed if i.vm_state not in GOING_AWAY}
+        found = {i.id: i for i in changed if i.vm_state not in GOING_AWAY and not i.problem}
     for instance in gone:
         moved[instance] = found.get(instance) or compute.instance(instance)

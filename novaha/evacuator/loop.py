@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from novaha.core.errors import NovahaError, RecordError
-from novaha.core.planner import plan
 from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
@@ -32,6 +31,7 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
 from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.isolation import internal, planned
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.observe import Observer
@@ -167,10 +167,12 @@ class Loop:
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._memory, self._decided)
         cost = self._clock() - now
-        hosts = attention(views, self.nova_problem or "")
-        self.attention = (*self.notices, *self._unreadable, *hosts)
+        troubles = self._troubles()
         self._ask_for_missing_fencings(views)
-        decided = plan(views, self._policy, self._clock(), self._observer.room_since)
+        room_since = self._observer.room_since
+        decided, views = planned(views, self._policy, self._clock(), room_since)
+        hosts = attention(views, self.nova_problem or "")
+        self.attention = (*self.notices, *self._unreadable, *troubles, *hosts)
         self._note_settled(decided.reports)
         self.reports = decided.reports
         self._decided = decided
@@ -316,7 +318,19 @@ class Loop:
                 continue
             memory.fencing_requested = True
             self._journal.write("fencing requested", node=view.node)
-            self._fencing.request(view.node)
+            try:
+                self._fencing.request(view.node)
+            except NovahaError as error:
+                LOG.warning("%s: its fencing cannot be asked for: %s", view.node, error)
+            except Exception:
+                memory.trouble = internal(view.node)
+
+    def _troubles(self) -> list[str]:
+        """The mistakes of ours that have hit hosts since the turn before; taken note of once."""
+        found = [memory.trouble for memory in self._memory.values() if memory.trouble]
+        for memory in self._memory.values():
+            memory.trouble = ""
+        return found
 
     def _knows_of(self, view: HostView) -> bool:
         return self._fencing.anything_since(view.node, view.record.fenced)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from novaha.core.faults import Fault
 from novaha.core.model import (
     CLOSED,
     DONE,
@@ -44,16 +45,18 @@ class HostMemory:
     unanswered_resets: the same for instances whose state was to be reset.
     online_since: since when Pacemaker has had the node online, None while it has not.
     rows: the evacuations of a recovered host, as they were last read.
+    trouble: what an operator is told of a mistake of ours that hit this host in this turn.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
 
     first_seen: float
+    trouble: str = ""
     quiet_until: float = 0.0
     attempts: dict[str, Attempt] = field(default_factory=dict)
     nudges: dict[str, Nudge] = field(default_factory=dict)
     receivers: dict[str, Migration | None] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
-    faults: dict[int, str] = field(default_factory=dict)
+    faults: dict[int, Fault] = field(default_factory=dict)
     fault_asked: dict[int, int] = field(default_factory=dict)
     online_since: float | None = None
     restarted_at: float = float("-inf")
@@ -154,7 +157,7 @@ class HostMemory:
         moving = {
             m.instance
             for m in newest(migrations).values()
-            if m.status == DONE or m.status in IN_FLIGHT
+            if m.status == DONE or m.status in IN_FLIGHT or m.problem
         }
         requested = {i for i, a in self.attempts.items() if a.outcome is not Outcome.NOT_SENT}
         return ((moving | requested | set(self.moved)) - on_host) - self.settled

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import datetime
 
 from novaha.core import naming
-from novaha.core.errors import ComputeApiError, NovahaError
+from novaha.core.errors import ComputeApiError, NovahaError, UnknownOutcomeError
 from novaha.core.model import (
     DONE,
     IN_FLIGHT,
@@ -28,10 +29,13 @@ from novaha.core.steps import Plan
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.doubts import Doubts, utc_now
+from novaha.evacuator.isolation import seen
 from novaha.evacuator.lists import Listed, Lists, look_up
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
 from novaha.evacuator.surroundings import Surroundings
+
+LOG = logging.getLogger(__name__)
 
 _RESTART = 60.0
 """Seconds that nova-compute gets to start and to close its evacuations."""
@@ -126,6 +130,11 @@ class Observer:
 
         def look(record: Record) -> HostView:
             node = record.node
+            before = views[node] if node in views else self._seen(record, memory[node])
+            return seen(before, lambda: looked(record))
+
+        def looked(record: Record) -> HostView:
+            node = record.node
             if fencings is not None and node in pending:
                 history, levels = fencings
                 return self._pending(record, memory[node], history.result(), levels.result())
@@ -136,7 +145,25 @@ class Observer:
             over = record.state is RecoveryState.RECOVERED and not view.problem
             return self._recovered(view, memory[node]) if over else view
 
-        return list(self._pool.map(look, records.values()))
+        seen_now = list(self._pool.map(look, records.values()))
+        ended = decided.ended if decided else frozenset()
+        return self._still_shown(seen_now, ended) if ended else seen_now
+
+    def _still_shown(self, views: list[HostView], ended: Collection[str]) -> list[HostView]:
+        """The same, where a host is about to be closed only if Nova shows its service still.
+
+        Nova leaves out the instances and evacuations of a cell that does not answer, without a
+        word: an empty list tells something only between two signs of life of that cell (law 5).
+        """
+        services, problem = self._services(None)
+        shown = {host for host, service in services.items() if not service.problem}
+        why = problem or "Nova ceased to show its service while it was read"
+        return [
+            replace(v, problem=why)
+            if v.node in ended and not v.problem and v.host and v.host not in shown
+            else v
+            for v in views
+        ]
 
     @property
     def open_hosts(self) -> frozenset[str] | None:
@@ -158,7 +185,10 @@ class Observer:
         Raises NovahaError when Nova cannot be asked or knows no such host.
         """
         services = by_host(self._compute)
-        return services[self._names.host(node, frozenset(services))].last_seen
+        service = services[self._names.host(node, frozenset(services))]
+        if service.problem:
+            raise UnknownOutcomeError(f"read when {node} was seen last", service.problem)
+        return service.last_seen
 
     def keep_warm(self) -> None:
         """Ask Nova for nothing in particular now and then, without waiting for the answer.
@@ -179,6 +209,9 @@ class Observer:
             self.left_disabled = [s for s in services if s.up and disabled_by_us(s)]
         except NovahaError as error:
             self.nova_problem = str(error)
+        except Exception:
+            LOG.exception("ask Nova")
+            self.nova_problem = "internal error, see the log"
 
     def _services(self, ahead: Ahead | None) -> tuple[Mapping[str, ComputeService], str]:
         try:
@@ -214,7 +247,8 @@ class Observer:
             host = self._names.host(record.node, frozenset(services))
         except NovahaError as error:
             return replace(view, problem=str(error))
-        return replace(view, host=host, service=services[host])
+        service = services[host]
+        return replace(view, host=host, service=service, problem=service.problem)
 
     def _unread(self, view: HostView, error: ComputeApiError) -> HostView:
         self.nova_problem = str(error)
@@ -269,6 +303,8 @@ class Observer:
         self._lists.note(view.record, ahead.lists, ahead.at, moment(ahead.services))
         host = self._names.host(view.node, frozenset(ahead.services))
         read = replace(view, host=host, service=ahead.services[host])
+        if ahead.services[host].problem:
+            return view  # it is claimed, and waits
         if (read := self.doubts.judge(read, ahead.services, history)).doubt:
             return read
         read = self._running(read, ahead.services, memory, lambda: ahead.lists)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import novaclient
 import tenacity
 from keystoneauth1.session import Session
-from novaclient import api_versions, client
+from novaclient import api_versions
 
 from novaha.core.errors import (
     NotSentError,
     RefusedError,
     UnknownOutcomeError,
 )
+from novaha.core.faults import Fault
 from novaha.core.model import (
     FAILED,
     Action,
@@ -30,8 +29,11 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.nova import regions
-from novaha.nova.failures import translated
+from novaha.nova import reader, regions
+from novaha.nova.api import Api, find
+from novaha.nova.causes import fault
+from novaha.nova.deadline import bound
+from novaha.nova.failures import contained, translated
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +56,15 @@ _ENDED = FAILED | {"completed", "done"}
 _SAME_REQUEST = timedelta(seconds=10)
 """Between an action's start and the creation of its migration."""
 
+_ACTIONS: dict[Action, dict[str, Any]] = {
+    Action.STOP: {"os-stop": None},
+    Action.PAUSE: {"pause": None},
+    Action.SUSPEND: {"suspend": None},
+    Action.RESET: {"os-resetState": {"state": "error"}},
+    Action.CONFIRM_RESIZE: {"confirmResize": None},
+    Action.HARD_REBOOT: {"reboot": {"type": "HARD"}},
+}
+
 _TAKEN_UP = "compute_rebuild_instance"
 """The destination's event in the log of an evacuation."""
 
@@ -70,9 +81,9 @@ class Nova:
     """
 
     def __init__(self, session: Session, *, interface: str, region_name: str | None) -> None:
+        bound(session)
         self._session = session
-        self._options = {
-            "session": session,
+        self._options: dict[str, Any] = {
             "endpoint_type": interface,
             "region_name": region_name,
         }
@@ -85,7 +96,7 @@ class Nova:
     def version(self) -> str:
         """The version of Nova's API at which it is read, "2.96" for example."""
         with self._ready("negotiate the version of Nova's API"):
-            return str(self._reader.api_version.get_string())
+            return str(self._reader.version.get_string())
 
     def find(self) -> None:
         """Sign in, see which region's Nova is meant, and negotiate; nothing where that is done.
@@ -97,39 +108,48 @@ class Nova:
 
     def services(self) -> list[ComputeService]:
         """All nova-compute services. The conductors come with the same answer."""
-        with self._ready("list the compute services"):
-            found = _read(lambda: self._reader.services.list())
-        self._conductor_up = any(s.binary == "nova-conductor" and s.state == "up" for s in found)
-        return [_service(s) for s in found if s.binary == "nova-compute"]
+        what = "list the compute services"
+        with self._ready(what):
+            body = _read(lambda: self._reader.get(what, "/os-services"))
+            found, self._conductor_up = reader.services(what, body)
+        return found
 
     def instances_on(self, host: str) -> list[Instance]:
         """The instances of all projects that Nova has on `host`."""
-        with self._ready(f"list the instances on {host}"):
-            return self._instances(host=host)
+        what = f"list the instances on {host}"
+        with self._ready(what):
+            return reader.instances(what, self._servers(what, {"host": host}), host)
 
     def instances_changed(self, since: datetime) -> list[Instance]:
         """The instances of all projects that changed at `since` or later, deleted ones too."""
         text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with self._ready(f"list the instances that changed since {text}"):
-            return self._instances(**{"changes-since": text})
+        what = f"list the instances that changed since {text}"
+        with self._ready(what):
+            return reader.instances(what, self._servers(what, {"changes-since": text}))
 
     def instance(self, instance: str) -> Instance | None:
         """One instance, None when Nova has it no more."""
+        what = f"read instance {instance}"
         try:
-            with self._ready(f"read instance {instance}"):
-                return _instance(_read(lambda: self._reader.servers.get(instance)))
+            with self._ready(what):
+                body = _read(lambda: self._reader.get(what, f"/servers/{instance}"))
+                found = reader.instance(what, reader.one(what, body, "server"))
         except RefusedError as error:
             if error.code == 404:
                 return None
             raise
+        if found.id != instance:
+            raise UnknownOutcomeError(what, "Nova answers with another instance")
+        return found
 
     def evacuations_from(self, host: str) -> list[Migration]:
         """Every evacuation away from `host`.
 
         Asked without `changes-since`: rows just accepted fall out of that (docs/facts).
         """
-        with self._ready(f"list the evacuations from {host}"):
-            return self._migrations(host, "evacuation")
+        what = f"list the evacuations from {host}"
+        with self._ready(what):
+            return self._migrations(what, host, "evacuation")
 
     def evacuations_since(self, moment: datetime) -> list[Migration]:
         """Every evacuation of all hosts that was accepted at `moment` or later.
@@ -137,24 +157,31 @@ class Nova:
         Nova lists the newest first, page by page, from 2.59 on; an older one lists all at once.
         By `changes-since`, see `evacuations_from`, it would not show those just accepted.
         """
-        with self._ready(f"list the evacuations since {moment:%Y-%m-%dT%H:%M:%SZ}"):
+        what = f"list the evacuations since {moment:%Y-%m-%dT%H:%M:%SZ}"
+        with self._ready(what):
             search = {"migration_type": "evacuation"}
-            if self._reader.api_version >= _PAGED:
+            if self._reader.version >= _PAGED:
                 search["limit"] = str(self._page)
 
-            def older(page: list[dict[str, Any]]) -> bool:
-                begun = _time(page[-1]["created_at"]) if page else None
+            def older(page: list[reader.Row]) -> bool:
+                begun = reader.moment(page[-1].get("created_at")) if page else None
                 return begun is not None and begun < moment
 
-            rows = self._pages("/os-migrations", "migrations", "uuid", search, enough=older)
-            found = [m for m in self._rows(rows) if m.created is None or m.created >= moment]
+            pages = _read(
+                lambda: self._reader.pages(
+                    what, "/os-migrations", "migrations", "uuid", search, enough=older
+                )
+            )
+            rows = reader.migrations(what, pages)
+        found = [m for m in rows if m.created is None or m.created >= moment]
         self._page = max(_PAGE, len(found) + len(found) // 2)
         return found
 
     def live_migrations_from(self, host: str) -> list[Migration]:
         """The newest live migration of each instance away from `host`, if that has not ended."""
-        with self._ready(f"list the live migrations from {host}"):
-            rows = newest(self._migrations(host, "live-migration"))
+        what = f"list the live migrations from {host}"
+        with self._ready(what):
+            rows = newest(self._migrations(what, host, "live-migration"))
         return [row for row in rows.values() if row.status not in _ENDED]
 
     def conductor_is_up(self) -> bool:
@@ -163,31 +190,39 @@ class Nova:
             self.services()
         return bool(self._conductor_up)
 
-    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
-        """Why the evacuation that was accepted at `since` failed at its destination, "" when
+    def evacuation_fault(self, instance: str, since: datetime | None) -> Fault | None:
+        """Why the evacuation that was accepted at `since` failed at its destination, None when
         Nova's log of actions has that not, or does not show it."""
         if since is None:
-            return ""
-        with self._ready(f"read the actions of {instance}"):
-            actions = _read(lambda: self._reader.instance_action.list(instance))
+            return None
+        what = f"read the actions of {instance}"
+        with self._ready(what):
             near = [
                 (abs(begun - since), action)
-                for action in actions
-                if action.action == "evacuate" and (begun := _time(action.start_time))
+                for action in self._actions(what, instance)
+                if action.get("action") == "evacuate"
+                and (begun := reader.moment(action.get("start_time")))
             ]
-            distance, action = min(near, key=lambda found: found[0], default=(None, None))
+            distance, action = min(near, key=lambda found: found[0], default=(None, {}))
             if distance is None or distance > _SAME_REQUEST:
-                return ""
-            events = self._events(instance, action)
+                return None
+            events = self._events(what, instance, action)
         for event in events:
             if event.get("event") == _TAKEN_UP and event.get("result") == "Error":
                 lines = str(event.get("traceback") or "").strip().splitlines()
-                return str(event.get("details") or (lines[-1] if lines else ""))
-        return ""
+                text = str(event.get("details") or (lines[-1] if lines else ""))
+                return fault(text) if text else None
+        return None
 
-    def _events(self, instance: str, action: Any) -> list[dict[str, Any]]:
-        full = _read(lambda: self._reader.instance_action.get(instance, action.request_id))
-        return getattr(full, "events", None) or []
+    def _actions(self, what: str, instance: str) -> list[reader.Row]:
+        path = f"/servers/{instance}/os-instance-actions"
+        return reader.rows(what, _read(lambda: self._reader.get(what, path)), "instanceActions")
+
+    def _events(self, what: str, instance: str, action: reader.Row) -> list[reader.Row]:
+        path = f"/servers/{instance}/os-instance-actions/{action.get('request_id')}"
+        body = _read(lambda: self._reader.get(what, path))
+        full = reader.one(what, body, "instanceAction")
+        return reader.rows(what, full, "events") if full.get("events") is not None else []
 
     def evacuation_log(self, instance: str, since: datetime | None) -> EvacuationLog:
         """What the instance's log of actions tells of its newest evacuation.
@@ -196,131 +231,100 @@ class Nova:
         an end; or when what is under way is a plain rebuild, which stays on the host and died
         with it.
         """
-        with self._ready(f"read the actions of {instance}"):
-            actions = _read(lambda: self._reader.instance_action.list(instance))
-            rebuilds = [a for a in actions if a.action in ("evacuate", "rebuild")]
-            last = max(rebuilds, key=lambda a: str(a.start_time), default=None)
+        what = f"read the actions of {instance}"
+        with self._ready(what):
+            actions = self._actions(what, instance)
+            rebuilds = [a for a in actions if a.get("action") in ("evacuate", "rebuild")]
+            last = max(rebuilds, key=lambda a: str(a.get("start_time")), default=None)
             if last is None:
                 return EvacuationLog()
-            if last.action == "rebuild":
+            if last.get("action") == "rebuild":
                 return EvacuationLog(over=since is None)
-            begun = _time(last.start_time)
+            begun = reader.moment(last.get("start_time"))
             if since is None or begun is None or abs(begun - since) > _SAME_REQUEST:
                 return EvacuationLog()
-            events = self._events(instance, last)
+            events = self._events(what, instance, last)
         taken: Any = next((e for e in events if e.get("event") == _TAKEN_UP), {})
         failed = any(event.get("result") == "Error" for event in events)
         sent = any(e.get("event") == "rebuild_server" and e.get("result") for e in events)
+        host = taken.get("host")
         return EvacuationLog(
             over=failed or bool(taken.get("finish_time")),
-            destination=taken.get("host"),
+            destination=host if isinstance(host, str) and host else None,
             queued=sent and not failed and not taken,
             untaken=not events,
         )
 
     def last_deleted(self) -> str:
         """The id of the instance that was deleted last, "" if Nova remembers none."""
-        with self._ready("look for deleted instances"):
-            found = _read(
-                lambda: self._reader.servers.list(
-                    detailed=False,
-                    search_opts={"all_tenants": 1, "deleted": True},
-                    limit=1,
-                    sort_keys=["updated_at"],
-                    sort_dirs=["desc"],
-                )
-            )
-        return str(found[0].id) if found else ""
+        what = "look for deleted instances"
+        search = {"all_tenants": "1", "deleted": "True", "limit": "1"}
+        search |= {"sort_key": "updated_at", "sort_dir": "desc"}
+        with self._ready(what):
+            body = _read(lambda: self._reader.get(what, "/servers", search))
+            found = reader.rows(what, body, "servers")
+        return str(found[0].get("id") or "") if found else ""
 
     def act(self, instance: str, action: Action) -> None:
         """Ask Nova for `action`; returns when Nova has accepted."""
-        with self._ready(f"{action} {instance}"):
-            servers = self._reader.servers
-            match action:
-                case Action.STOP:
-                    servers.stop(instance)
-                case Action.PAUSE:
-                    servers.pause(instance)
-                case Action.SUSPEND:
-                    servers.suspend(instance)
-                case Action.RESET:
-                    servers.reset_state(instance, "error")
-                case Action.CONFIRM_RESIZE:
-                    servers.confirm_resize(instance)
-                case Action.HARD_REBOOT:
-                    servers.reboot(instance, "HARD")
+        what = f"{action} {instance}"
+        with self._ready(what):
+            self._reader.post(what, f"/servers/{instance}/action", _ACTIONS[action])
 
     def evacuate(self, instance: str, target: str | None = None) -> None:
         """Ask Nova to bring `instance` up on another host; returns when Nova has accepted.
 
         target: the only host to be used; the scheduler still checks it.
         """
-        with self._ready(f"evacuate {instance}"):
+        what = f"evacuate {instance}"
+        with self._ready(what):
             # A token and an endpoint first: their absence then cannot be taken for a lost answer.
             with _nothing_sent():
                 self._mover.client.get_endpoint()
                 self._session.get_token()
-            self._mover.servers.evacuate(instance, **({"host": target} if target else {}))
+            body = {"evacuate": {"host": target} if target else {}}
+            self._mover.post(what, f"/servers/{instance}/action", body)
 
     def set_forced_down(self, service: ComputeService, forced_down: bool) -> None:
         """Tell Nova whether the service is down for certain; returns once Nova says so."""
         what = f"set forced_down of {service.host} to {forced_down}"
-        with self._ready(what):
-            answer = self._reader.services.force_down(service.id, forced_down)
-        if getattr(answer, "forced_down", None) is not forced_down:
+        answer = self._update(what, service, {"forced_down": forced_down})
+        if answer.get("forced_down") is not forced_down:
             raise UnknownOutcomeError(what, "Nova's answer does not say that it is so")
 
     def disable(self, service: ComputeService, reason: str) -> None:
         """Keep Nova from scheduling to the service's host."""
-        with self._ready(f"disable {service.host}"):
-            self._reader.services.disable_log_reason(service.id, reason)
+        body = {"status": "disabled", "disabled_reason": reason}
+        self._update(f"disable {service.host}", service, body)
 
     def enable(self, service: ComputeService) -> None:
         """Let Nova schedule to the service's host."""
-        with self._ready(f"enable {service.host}"):
-            self._reader.services.enable(service.id)
+        self._update(f"enable {service.host}", service, {"status": "enabled"})
 
-    def _instances(self, **search: str) -> list[Instance]:
-        resource = self._reader.servers.resource_class
-        rows = self._pages("/servers/detail", "servers", "id", {"all_tenants": "1", **search})
-        return [_instance(resource(self._reader.servers, row, loaded=True)) for row in rows]
+    def _update(
+        self, what: str, service: ComputeService, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if service.problem or not service.id:
+            raise NotSentError(what, service.problem or "Nova does not tell its id")
+        with self._ready(what):
+            shown = self._reader.put(what, f"/os-services/{service.id}", body)
+            return reader.one(what, shown, "service")
 
-    def _migrations(self, host: str, kind: str) -> list[Migration]:
+    def _servers(self, what: str, search: Mapping[str, str]) -> list[reader.Row]:
+        query = {"all_tenants": "1", **search}
+        return _read(lambda: self._reader.pages(what, "/servers/detail", "servers", "id", query))
+
+    def _migrations(self, what: str, host: str, kind: str) -> list[Migration]:
         search = {"source_compute": host, "migration_type": kind}
-        return self._rows(self._pages("/os-migrations", "migrations", "uuid", search))
-
-    def _rows(self, rows: list[dict[str, Any]]) -> list[Migration]:
-        resource = self._reader.migrations.resource_class
-        return [_migration(resource(self._reader.migrations, row, loaded=True)) for row in rows]
-
-    def _pages(
-        self,
-        path: str,
-        key: str,
-        marker: str,
-        search: dict[str, str],
-        enough: Callable[[list[dict[str, Any]]], bool] = lambda page: False,
-    ) -> list[dict[str, Any]]:
-        """Every page of a list, up to the first that is `enough`.
-
-        Nova says whether there is another one, and how long a page is: novaclient asks for servers
-        until a page is empty, which doubles the requests, and for one page of migrations only.
-        """
-        query = dict(search)
-        found: list[dict[str, Any]] = []
-        while True:
-            url = f"{path}?{urlencode(sorted(query.items()))}"
-            _, page = _read(functools.partial(self._reader.client.get, url))
-            found += page[key]
-            more = any(link["rel"] == "next" for link in page.get(f"{key}_links", ()))
-            if not more or enough(page[key]):
-                return found
-            query["marker"] = found[-1][marker]
+        rows = _read(
+            lambda: self._reader.pages(what, "/os-migrations", "migrations", "uuid", search)
+        )
+        return reader.migrations(what, rows, host)
 
     @contextmanager
     def _ready(self, what: str) -> Iterator[None]:
         """Negotiate once, and translate what goes wrong."""
-        with translated(what):
+        with contained(what):
             with self._negotiating:
                 if self._reader is None:
                     self._negotiate()
@@ -333,10 +337,7 @@ class Nova:
                 self._session, self._options["endpoint_type"], self._options["region_name"]
             )
             self._options["region_name"] = region
-            current = client.Client("2.1", **self._options).versions.get_current()
-        if current is None or not getattr(current, "version", ""):
-            raise NotSentError("negotiate the version of Nova's API", "Nova tells no microversions")
-        offered = api_versions.APIVersion(current.version)
+            offered, url = find(self._session, self._options)
         version = min(offered, novaclient.API_MAX_VERSION, _NEWEST)
         if version < _OLDEST:
             raise NotSentError(
@@ -351,8 +352,8 @@ class Nova:
             version.get_string(),
             mover.get_string(),
         )
-        self._mover = client.Client(mover, **self._options)
-        self._reader = client.Client(version, **self._options)
+        self._mover = Api(self._session, mover, self._options, url)
+        self._reader = Api(self._session, version, self._options, url)
 
 
 @contextmanager
@@ -387,43 +388,3 @@ def _worth_another_try(error: BaseException) -> bool:
         return True
     except BaseException:
         return False
-
-
-def _service(service: Any) -> ComputeService:
-    return ComputeService(
-        id=str(service.id),
-        host=service.host,
-        up=service.state == "up",
-        forced_down=bool(service.forced_down),
-        enabled=service.status == "enabled",
-        disabled_reason=service.disabled_reason or "",
-        last_seen=_time(service.updated_at),
-    )
-
-
-def _instance(server: Any) -> Instance:
-    return Instance(
-        id=server.id,
-        name=server.name,
-        host=getattr(server, "OS-EXT-SRV-ATTR:host", None) or "",
-        vm_state=getattr(server, "OS-EXT-STS:vm_state", None) or "",
-        task_state=getattr(server, "OS-EXT-STS:task_state", None),
-        power_state=getattr(server, "OS-EXT-STS:power_state", None) or 0,
-        fault=(getattr(server, "fault", None) or {}).get("message", ""),
-    )
-
-
-def _migration(row: Any) -> Migration:
-    return Migration(
-        id=int(row.id),
-        instance=row.instance_uuid,
-        source=row.source_compute,
-        destination=row.dest_compute or None,
-        status=row.status,
-        created=_time(row.created_at),
-        updated=_time(getattr(row, "updated_at", None)),
-    )
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from keystoneauth1 import exceptions as keystone
 from novaclient import exceptions as nova
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from novaha.core.errors import ComputeApiError, NotSentError, RefusedError, UnknownOutcomeError
+from novaha.core.errors import (
+    ComputeApiError,
+    NotSentError,
+    NovahaError,
+    RefusedError,
+    UnknownOutcomeError,
+)
+from novaha.core.text import line
+from novaha.nova.causes import is_final
+
+LOG = logging.getLogger(__name__)
 
 _TURNED_AWAY = frozenset({401, 413, 429})
 """Answers that are given before the request is looked at."""
+
+_NO_CA = re.compile(r"suitable TLS CA certificate bundle, invalid path: (\S+)")
+_NO_FILE = re.compile(r"Could not find the TLS (certificate|key) file, invalid path: (\S+)")
 
 
 @contextmanager
@@ -24,9 +40,11 @@ def translated(what: str) -> Iterator[None]:
     except ComputeApiError:
         raise
     except nova.ClientException as error:
-        raise _by_code(what, int(error.code or 0), str(error.message or error)) from error
+        raise by_code(what, int(error.code or 0), str(error.message or error)) from error
     except keystone.HttpError as error:
-        raise _by_code(what, int(error.http_status or 0), str(error.message or error)) from error
+        raise by_code(what, int(error.http_status or 0), str(error.message or error)) from error
+    except keystone.SSLError as error:
+        raise _tls(what, str(error)) from error
     except (keystone.ConnectFailure, keystone.ConnectTimeout, keystone.UnknownConnectionError) as e:
         kind = NotSentError if _never_connected(e) else UnknownOutcomeError
         raise kind(what, _first_line(e)) from e
@@ -34,15 +52,70 @@ def translated(what: str) -> Iterator[None]:
         # No endpoint, no such region, no such plugin: nothing went out.
         raise NotSentError(what, _first_line(error)) from error
     except (nova.UnsupportedVersion, nova.VersionNotFoundForAPIMethod) as error:
-        raise NotSentError(what, str(error)) from error
+        raise NotSentError(what, line(error)) from error
+    except (OSError, ValueError) as error:
+        # What requests and urllib3 raise of their own: keystoneauth1 lets it through.
+        raise _by_text(what, error) from error
 
 
-def _by_code(what: str, code: int, message: str) -> ComputeApiError:
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """The same for everything that there is: only NovahaError leaves this adapter."""
+    try:
+        with translated(what):
+            yield
+    except NovahaError:
+        raise
+    except Exception as error:
+        LOG.exception("%s", what)
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+        problem = f"internal error ({type(error).__name__} at {place}), see the log"
+        raise UnknownOutcomeError(what, problem) from error
+
+
+def by_code(what: str, code: int, message: str) -> ComputeApiError:
+    """The error that an HTTP answer stands for."""
+    message = line(message)
     if code in _TURNED_AWAY:
         return NotSentError(what, f"{message} (HTTP {code})")
     if 400 <= code < 500:
-        return RefusedError(what, code, message)
+        return RefusedError(what, code, message, final=is_final(code, message))
     return UnknownOutcomeError(what, f"{message} (HTTP {code})")
+
+
+def _tls(what: str, text: str) -> ComputeApiError:
+    where = re.search(r"https://[^\s/:]+(:\d+)?", text)
+    url = where[0] if where else "the server"
+    if re.search(r"certificate.verify.failed", text, re.IGNORECASE):
+        reason = re.search(r"verify failed: ([^()\"']+)", text)
+        why = f" ({line(reason[1])})" if reason else ""
+        return NotSentError(
+            what,
+            f"the certificate of {url} cannot be verified{why}: set cafile in the section "
+            "[keystone] to the file of the CA that signed it",
+        )
+    detail = line(text.strip().splitlines()[0] if text.strip() else "TLS failed")
+    handshake = re.search(r"WRONG_VERSION_NUMBER|HANDSHAKE|UNKNOWN_CA|ALERT|hostname", text)
+    # A connection that breaks later may have brought the request through.
+    return (NotSentError if handshake else UnknownOutcomeError)(what, detail)
+
+
+def _by_text(what: str, error: Exception) -> ComputeApiError:
+    text = str(error)
+    if found := _NO_CA.search(text):
+        return NotSentError(
+            what,
+            f"the CA bundle {line(found[1])} does not exist: set cafile in the section "
+            "[keystone] right, or put the file there",
+        )
+    if found := _NO_FILE.search(text):
+        return NotSentError(
+            what,
+            f"the file {line(found[2])} of the client's TLS {found[1]} does not exist: set "
+            "certfile and keyfile in the section [keystone] right",
+        )
+    return UnknownOutcomeError(what, line(text) or type(error).__name__)
 
 
 def _never_connected(error: BaseException) -> bool:
@@ -69,5 +142,5 @@ def _first_line(error: BaseException) -> str:
         r"\[Errno -?\d+\] ([^\"')\]]+)|(timed? ?out)|(Remote end closed[^\"')]*)", rest
     )
     if not separator or reason is None:
-        return text
-    return f"{head}: {next(group for group in reason.groups() if group)}"
+        return line(text)
+    return line(f"{head}: {next(group for group in reason.groups() if group)}")

@@ -153,7 +153,8 @@ class LabNova:
     def fault(self, instance: str) -> str:
         rows = [row for row in self._product.evacuations_from(SOURCE) if row.instance == instance]
         newest = max(rows, key=lambda row: row.id)
-        return self._product.evacuation_fault(instance, newest.created)
+        found = self._product.evacuation_fault(instance, newest.created)
+        return found.text if found else ""
 
     def guests(self, instance: str) -> set[str]:
         found = layout.GUESTS.glob(f"*/{instance}")

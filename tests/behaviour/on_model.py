@@ -69,7 +69,13 @@ class ModelNova:
         found = self._nova.instance(instance)
         if found is None:
             return None
-        return Seen(found.vm_state, found.task_state, found.host, found.power_state, found.fault)
+        return Seen(
+            found.vm_state,
+            found.task_state,
+            found.host,
+            found.power_state,
+            found.fault.text if found.fault else "",
+        )
 
     def evacuations(self, instance: str) -> list[Evacuation]:
         rows = [m for m in self._nova.migrations if m.instance == instance]
@@ -85,7 +91,8 @@ class ModelNova:
 
     def fault(self, instance: str) -> str:
         rows = [m for m in self._nova.migrations if m.instance == instance]
-        return self._nova.evacuation_fault(instance, rows[-1].created)
+        found = self._nova.evacuation_fault(instance, rows[-1].created)
+        return found.text if found else ""
 
     def guests(self, instance: str) -> set[str]:
         return set(self._nova.guests[instance])

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from novaha.core import faults
 from novaha.core.errors import ComputeApiError, NovahaError, RefusedError
 from novaha.core.model import EVACUABLE, ComputeService, EvacuationLog, Instance, Migration
+from novaha.nova import causes
 from tests.fakes import faults as fault_kinds
 from tests.fakes.cloud import EPOCH, QUICK, Cloud
 from tests.fakes.faults import Empty, Fault, Late, Lost, Past, Slow
@@ -22,6 +24,11 @@ __all__ = ["EPOCH", "FakeNova"]
 
 REBOOTABLE = ("active", "stopped", "paused", "suspended", "error")
 REBOOTING = (None, "rebooting", "rebooting_hard", "pausing", "suspending")
+
+
+def _refused(what: str, code: int, text: str) -> RefusedError:
+    """As the adapter has it."""
+    return RefusedError(what, code, text, final=causes.is_final(code, text))
 
 
 @dataclass
@@ -117,10 +124,11 @@ class FakeNova(Cloud):
         flight = self.flights.get(newest.id)
         return EvacuationLog(over=False, destination=flight.destination if flight else None)
 
-    def evacuation_fault(self, instance: str, since: datetime | None) -> str:
+    def evacuation_fault(self, instance: str, since: datetime | None) -> faults.Fault | None:
         self._meet("evacuation_fault")
         rows = [m for m in self.migrations if m.instance == instance and m.created == since]
-        return self.reasons.get(rows[-1].id, "") if rows else ""
+        text = self.reasons.get(rows[-1].id, "") if rows else ""
+        return causes.fault(text) if text else None
 
     def last_deleted(self) -> str:
         self._meet("last_deleted")
@@ -178,22 +186,22 @@ class FakeNova(Cloud):
     def _accept(self, instance: str, host: str | None) -> None:
         found = self._found("evacuate", instance)
         if found.vm_state == "shelved_offloaded":
-            raise RefusedError("evacuate", 400, "it has no host")
+            raise _refused("evacuate", 400, "it has no host")
         if found.vm_state not in EVACUABLE:
             state = f"vm_state {found.vm_state}"
             text = f"Cannot 'evacuate' instance {instance} while it is in {state}"
-            raise RefusedError("evacuate", 409, text)
+            raise _refused("evacuate", 409, text)
         if not found.launched:
             text = f"Instance {instance} is in an invalid state for 'evacuate'"
-            raise RefusedError("evacuate", 409, text)
+            raise _refused("evacuate", 409, text)
         if host is not None and host not in self.hosts:
-            raise RefusedError("evacuate", 404, f"Compute host {host} not found.")
+            raise _refused("evacuate", 404, f"Compute host {host} not found.")
         if host == found.host:
-            raise RefusedError("evacuate", 400, "The target host can't be the same one.")
+            raise _refused("evacuate", 400, "The target host can't be the same one.")
         if self.up(self.hosts[found.host]):
-            raise RefusedError("evacuate", 400, f"Compute service of {found.host} is still in use.")
+            raise _refused("evacuate", 400, f"Compute service of {found.host} is still in use.")
         if self.microversion >= (2, 95) and not any(map(self.up, self.hosts.values())):
-            raise RefusedError("evacuate", 400, "no compute host is up")
+            raise _refused("evacuate", 400, "no compute host is up")
         stops = self.microversion >= (2, 95)
         was_error = found.vm_state == "error"
         self.begin(
@@ -223,7 +231,7 @@ class FakeNova(Cloud):
     def _hard_reboot(self, instance: str) -> None:
         found = self._found("reboot", instance)
         if found.vm_state not in REBOOTABLE or found.task_state not in REBOOTING:
-            raise RefusedError("reboot", 409, f"not while it is {found.vm_state}")
+            raise _refused("reboot", 409, f"not while it is {found.vm_state}")
         self.set(instance, task_state="rebooting_hard")
         host = self.hosts[found.host]
 
@@ -241,13 +249,13 @@ class FakeNova(Cloud):
         allowed = ("active", "error") if vm_state == "stopped" else ("active",)
         if found.vm_state not in allowed or found.task_state is not None:
             state = found.task_state or found.vm_state
-            raise RefusedError(task, 409, f"not while it is in state {state}")
+            raise _refused(task, 409, f"not while it is in state {state}")
         self.change(instance, task, vm_state, power_state)
 
     def _force(self, host: str, forced_down: bool) -> None:
         unfinished = any(m.source == host and m.status == "done" for m in self.migrations)
         if not forced_down and unfinished:
-            raise RefusedError("force", 400, "`done` evacuation migration records remain")
+            raise _refused("force", 400, "`done` evacuation migration records remain")
         self.hosts[host].forced_down = forced_down
         self.hosts[host].updated = self.now
 
@@ -261,7 +269,7 @@ class FakeNova(Cloud):
     def _found(self, what: str, instance: str) -> Server:
         found = self.instances.get(instance)
         if found is None:
-            raise RefusedError(what, 404, "Instance could not be found.")
+            raise _refused(what, 404, "Instance could not be found.")
         return found
 
     # The way to Nova and back

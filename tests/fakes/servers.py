@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from novaha.core.model import Instance
+from novaha.nova import causes
 
 UNKNOWN_POWER, RUNNING, PAUSED, SHUTDOWN = 0, 1, 3, 4
 
@@ -36,7 +37,7 @@ class Server:
             vm_state=self.vm_state,
             task_state=self.task_state,
             power_state=self.power_state,
-            fault=self.fault,
+            fault=causes.fault(self.fault) if self.fault else None,
         )
 
 
