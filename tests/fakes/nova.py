@@ -15,6 +15,7 @@ from novaha.core import faults
 from novaha.core.errors import ComputeApiError, NovahaError, RefusedError
 from novaha.core.model import EVACUABLE, ComputeService, EvacuationLog, Instance, Migration
 from novaha.nova import causes
+from novaha.nova.reader import CELL_SILENT as SILENT
 from tests.fakes import faults as fault_kinds
 from tests.fakes.cloud import EPOCH, QUICK, Cloud
 from tests.fakes.faults import Empty, Fault, Late, Lost, Past, Slow
@@ -43,6 +44,8 @@ class FakeNova(Cloud):
     failed_actions: instances in whose log of actions the newest evacuation has failed.
     on_request: told of every evacuate just before Nova looks at it.
     conductor_up: what Nova says of its conductors.
+    silent_cells: hosts whose cell does not answer: Nova shows only that they exist.
+    unreadable: instances of which Nova shows nothing but the id.
     late: how many requests are still on their way though their caller has given up.
     """
 
@@ -54,6 +57,8 @@ class FakeNova(Cloud):
     calls: list[str] = field(default_factory=list)
     on_request: Callable[[str, str | None], None] = field(default=lambda instance, target: None)
     conductor_up: bool = True
+    silent_cells: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     late: int = 0
     _past: Past = field(default_factory=Past)
 
@@ -62,7 +67,9 @@ class FakeNova(Cloud):
     def services(self) -> list[ComputeService]:
         self._meet("services")
         return [
-            ComputeService(
+            ComputeService("", h.name, up=False, forced_down=False, enabled=False, problem=SILENT)
+            if h.name in self.silent_cells
+            else ComputeService(
                 id=f"service-{h.name}",
                 host=h.name,
                 up=self.up(h),
@@ -77,7 +84,11 @@ class FakeNova(Cloud):
     def instances_on(self, host: str) -> list[Instance]:
         if self._meet("instances_on"):
             return []
-        return [i for i in self._lists()[0] if i.host == host]
+        shown = [i for i in self._lists()[0] if i.host == host]
+        hidden = self.unreadable | {i.id for i in shown if host in self.silent_cells}
+        return [
+            Instance(i.id, "", host, "", problem=SILENT) if i.id in hidden else i for i in shown
+        ]
 
     def instances_changed(self, since: datetime) -> list[Instance]:
         if self._meet("instances_changed"):
@@ -94,12 +105,17 @@ class FakeNova(Cloud):
     def evacuations_from(self, host: str) -> list[Migration]:
         if self._meet("evacuations_from"):
             return []
-        return [m for m in self._lists()[1] if m.source == host]
+        # A cell that does not answer is left out of this list, without a word.
+        return [m for m in self._lists()[1] if m.source == host and host not in self.silent_cells]
 
     def evacuations_since(self, moment: datetime) -> list[Migration]:
         if self._meet("evacuations_since"):
             return []
-        return [m for m in self._lists()[1] if m.created is None or m.created >= moment]
+        return [
+            m
+            for m in self._lists()[1]
+            if (m.created is None or m.created >= moment) and m.source not in self.silent_cells
+        ]
 
     def live_migrations_from(self, host: str) -> list[Migration]:
         self._meet("live_migrations_from")

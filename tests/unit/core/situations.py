@@ -10,6 +10,7 @@ from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Overview, Policy
+from novaha.nova.causes import fault
 
 NOW = 1000.0
 FENCED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +27,9 @@ SERVICE = ComputeService("s1", DEAD, up=False, forced_down=True, enabled=False)
 
 
 def instance(name: str = "a", **changes: Any) -> Instance:
-    """One that ran on the dead host, and that Nova still shows there."""
+    """One that ran on the dead host, and that Nova still shows there. fault: Nova's words."""
+    if isinstance(changes.get("fault"), str):
+        changes["fault"] = fault(changes["fault"])
     return replace(Instance(name, f"name-{name}", DEAD, "active", None, 1), **changes)
 
 

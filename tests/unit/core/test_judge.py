@@ -10,6 +10,7 @@ from novaha.core.instances import Judge, Judgement, belongs, state_before
 from novaha.core.model import FAILED, IN_FLIGHT, REBUILDING, RESETTABLE, Action, EvacuationLog
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 from novaha.core.steps import Act, Evacuate, Progress
+from novaha.nova.causes import fault
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -175,7 +176,7 @@ def faults(*texts: str, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
     """Evacuations that failed one after the other with these texts, oldest first."""
     where = hosts or (ALIVE,) * len(texts)
     rows = tuple(row(n, "error", h) for n, h in enumerate(where, 1))
-    return {"migrations": rows, "faults": dict(enumerate(texts, 1))}
+    return {"migrations": rows, "faults": dict(enumerate(map(fault, texts), 1))}
 
 
 @table(
@@ -197,7 +198,7 @@ def faults(*texts: str, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
     Case("elsewhere plainly afterwards", To(ALIVE), {}, faults(BOOTED, BROKEN, hosts=(ALIVE, OTHER))),
     Case("left on the newer of two", To(OTHER), {}, faults(BOOTED, BOOTED, hosts=(ALIVE, OTHER))),
     Case("the newer of two died", To(ALIVE), {}, faults(BOOTED, BOOTED, hosts=(ALIVE, OTHER)), {"dead": {DEAD, OTHER}}),
-    Case("in an earlier recovery", To(), {}, {"migrations": (row(-301, "error"),), "faults": {-301: BOOTED}}),
+    Case("in an earlier recovery", To(), {}, {"migrations": (row(-301, "error"),), "faults": {-301: fault(BOOTED)}}),
     Case("left there before a live migration elsewhere", To(ALIVE), {}, faults(BOOTED) | {"receivers": {"a": OTHER}}),
     Case("nothing left, a live migration", To(OTHER), {}, faults(BROKEN) | {"receivers": {"a": OTHER}}),
 )  # fmt: skip
@@ -224,7 +225,7 @@ def test_after_evacuations_that_failed(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fault", "known", "room_since", "blocked"),
+    ("name", "text", "known", "room_since", "blocked"),
     [
         ("no room", NO_ROOM, failed(1, 5), -1.0, True),
         ("another reason, few tries", "x", failed(4, 5), -1.0, False),
@@ -235,10 +236,10 @@ def test_after_evacuations_that_failed(case: Case) -> None:
     ],
 )
 def test_what_may_be_released(
-    name: str, fault: str, known: dict[str, Any], room_since: float, blocked: bool
+    name: str, text: str, known: dict[str, Any], room_since: float, blocked: bool
 ) -> None:
     found = judge(Case(name, W, {}, known, {"room_since": room_since})).on_host(
-        instance(fault=fault)
+        instance(fault=text)
     )
     assert found.blocked is blocked
 
