@@ -119,6 +119,10 @@ class UnknownOutcomeError(ComputeApiError):
     """Time-out, lost connection or 5xx: it may have been done. Read before trying again."""
 
 
+class UnreadableError(UnknownOutcomeError):
+    """A list of Nova's has a row of which it cannot be told whom it concerns."""
+
+
 class RefusedError(ComputeApiError):
     """Nova answered 4xx: it understood the request and did nothing.
 

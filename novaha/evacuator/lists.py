@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from novaha.core.errors import UnreadableError
 from novaha.core.model import DELETED, DONE, GOING_AWAY, OPEN, Instance, Migration, newest
 from novaha.core.ports import Compute
 from novaha.core.record import Record
@@ -146,7 +147,7 @@ class Lists:
             future.exception()
         changes.exception()
         # After all of them, see `listed`.
-        rows = self._pool.submit(self._newest, whole.values())
+        rows = self._pool.submit(self._newest, {wanted[node]: w for node, w in whole.items()})
 
         def tell(node: str) -> Listed:
             if node in alone:
@@ -158,9 +159,7 @@ class Lists:
                 known.instances = _changed(known.instances, changed, wanted[node])
             if node not in later:
                 known.moment = moment
-            mine = [
-                m for m in rows.result() if m.source == wanted[node] and m.id not in known.ended
-            ]
+            mine = [m for m in rows.result()(wanted[node]) if m.id not in known.ended]
             every = [*known.ended.values(), *mine]
             return Listed(known.instances, every, aged=node not in instances, changed=changed)
 
@@ -187,9 +186,20 @@ class Lists:
         self.note(record, found, at, moment)
         return found
 
-    def _newest(self, whole: Iterable[_Whole]) -> list[Migration]:
-        since = min((w.since for w in whole), default=None)
-        return self._compute.evacuations_since(since) if since else []
+    def _newest(self, whole: Mapping[str, _Whole]) -> Callable[[str], list[Migration]]:
+        """The evacuations from each of these hosts; by host, what was read of it.
+
+        One row of the list of all hosts may be of nobody. It then concerns nobody but that one,
+        so each host is asked for by itself.
+        """
+        since = min((w.since for w in whole.values()), default=None)
+        if since is None:
+            return lambda host: []
+        try:
+            found = self._compute.evacuations_since(since)
+        except UnreadableError:
+            return self._compute.evacuations_from
+        return lambda host: [m for m in found if m.source == host]
 
 
 def _before(migration: Migration, moment: datetime) -> bool:

@@ -12,7 +12,7 @@ from keystoneauth1.session import Session
 from novaha.core.errors import ComputeApiError
 from novaha.core.model import ComputeService
 from novaha.nova.compute import Nova
-from novaha.nova.failures import translated
+from novaha.nova.failures import contained
 
 _REPORT_INTERVAL = 10.0
 """Nova's default, in seconds."""
@@ -54,7 +54,7 @@ def examine(
     nova = Nova(session, interface=interface, region_name=region_name)
     say("signing in")
     try:
-        with translated("sign in"):
+        with contained("sign in"):
             session.get_token()
             # A token that was given instead of a login tells nothing of its user.
             access = getattr(session.auth, "get_access", None)
@@ -101,12 +101,12 @@ def _by_signs_of_life(services: Iterable[ComputeService]) -> float | None:
 def _ahead(session: Session, interface: str, region_name: str | None) -> float | None:
     where = {"service_type": "compute", "interface": interface, "region_name": region_name}
     begun = time.time()
-    with translated("ask Nova for the time"):
+    with contained("ask Nova for the time"):
         answer = session.get("/", endpoint_filter=where, raise_exc=False)
-    ended = time.time()
-    date = answer.headers.get("Date")
-    if not date:  # uWSGI by itself sends none
-        return None
-    told = parsedate_to_datetime(date).timestamp()
+        ended = time.time()
+        date = answer.headers.get("Date")
+        if not date:  # uWSGI by itself sends none
+            return None
+        told = parsedate_to_datetime(date).timestamp()
     # The header has whole seconds, and was written at some time in between.
     return told - begun if told < begun else max(0.0, told - ended)

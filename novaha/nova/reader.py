@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from novaha.core.errors import UnknownOutcomeError
+from novaha.core.errors import UnknownOutcomeError, UnreadableError
 from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.text import line
 from novaha.nova.causes import fault
@@ -160,12 +160,12 @@ def _migration(what: str, row: Row, source: str) -> Migration:
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):
-        raise UnknownOutcomeError(what, "Nova's list has an evacuation without a number")
+        raise UnreadableError(what, "Nova's list has an evacuation without a number")
     if not isinstance(about, str) or not about:
-        raise UnknownOutcomeError(what, f"evacuation {number} in Nova's list names no instance")
-    begun = row.get("source_compute")
+        raise UnreadableError(what, f"evacuation {number} in Nova's list names no instance")
+    begun = row.get("source_compute") or source
     if not isinstance(begun, str) or not begun:
-        raise UnknownOutcomeError(
+        raise UnreadableError(
             what,
             f"evacuation {number} in Nova's list names no source: may the user see hosts "
             "(policy os_compute_api:os-migrations:index:host)?",

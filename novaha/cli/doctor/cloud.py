@@ -83,6 +83,8 @@ def sign_in(outlook: Outlook) -> Iterator[Trouble]:
 
 
 def _sign_in_remedy(failed: str, credentials: str) -> str:
+    if "[keystone]" in failed:
+        return f"mend {credentials} as it says"
     if "HTTP 401" in failed:
         return f"set user and password, or the application credential, right in {credentials}"
     if "HTTP" in failed:
@@ -219,6 +221,15 @@ def services(outlook: Outlook) -> Iterator[Trouble]:
     hosts = {host: node for node, host in outlook.by_node().items() if isinstance(host, str)}
     for service in outlook.services:
         node = hosts.get(service.host)
+        if service.problem:
+            yield warning(
+                service.host,
+                f"{service.problem}: what is left over there cannot be seen, and a recovery of "
+                "it waits",
+                f"openstack compute service list --host {q(service.host)}; nova-manage cell_v2 "
+                "list_cells",
+            )
+            continue
         if node in outlook.flagged:
             continue
         set_it = "openstack compute service set"
