@@ -8,8 +8,9 @@ from collections.abc import Callable
 from novaha.agents.cluster import Cluster
 from novaha.agents.runtime import ActionError
 from novaha.contract.ocf import ExitCode, Row
-from novaha.core.errors import NovahaError
+from novaha.core.errors import NovahaError, UnknownNodeError
 from novaha.core.record import Record
+from novaha.core.text import line
 
 HOLD_WAIT = 5.0
 """Most seconds that a start waits for the end of a recovery: while it waits, Pacemaker can fence
@@ -31,12 +32,20 @@ def wait_until_free(
     When the record cannot be read, nobody knows whether the host is free: so it is not, and the
     cluster's NovahaError is raised.
     """
-    node = cluster.local_node()
+    node = _this_node(cluster)
     give_up = monotonic() + min(HOLD_WAIT, seconds - 5)
     while (record := cluster.record(node)) is not None and record.hold:
         if monotonic() >= give_up:
             raise ActionError(ExitCode.ERR_GENERIC, held(record))
         sleep(_POLL)
+
+
+def _this_node(cluster: Cluster) -> str:
+    """This node's name, when it is one: a host by another name would always be free."""
+    node, known = cluster.local_node(), cluster.known_nodes()
+    if node not in known:
+        raise UnknownNodeError(line(node), known)
+    return node
 
 
 def record_row(cluster: Cluster) -> Row:

@@ -148,7 +148,10 @@ def _check_nothing_moves(host: str, status: dict[str, Any]) -> None:
 
 def _decide(host: str, event: Event, store: RecordStore) -> None:
     """One step of the recovery by compare-and-swap, so that nobody's news is lost."""
-    record = store.read(host)
+    try:
+        record = store.read(host)
+    except RecordError:
+        record = store.flag_fenced(host)  # nonsense is written anew
     if record is None:
         nodes = known_nodes()
         raise NoRecordError(host) if host in nodes else UnknownNodeError(host, nodes)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from novaha.core.errors import RecordError
 from novaha.core.recovery import Event, RecoveryState, holds, step
+from novaha.core.text import line
 
 STATE = "novaha-recovery"
 HOLD = "novaha-hold"
@@ -32,6 +33,9 @@ _SUFFIX = {
     BEFORE: "before",
 }
 
+NAMES = tuple(_SUFFIX)
+"""The attributes of a record."""
+
 FORCED = "forced"
 """Mark: the force-down of the host's nova-compute is ours to undo."""
 
@@ -43,6 +47,11 @@ ADOPTED = "adopted"
 
 DOUBTED = "doubted"
 """Mark: the host has lived since the fencing that its record told of; it is fenced again first."""
+
+_NAME = re.compile(r"""[^\s'"<>&\x00-\x1f\x7f]{1,300}""")
+"""A fence id or an owner."""
+
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -108,6 +117,19 @@ class Record:
         """
         state = step(self.state, Event.FENCE)
         return Record(self.node, state, fence_id, now, marks=frozenset({DOUBTED}))
+
+    def salvage(self, attributes: Mapping[str, str]) -> Record:
+        """This record of a fencing, with what can be kept of one that cannot be read.
+
+        A force-down that is ours is undone in the end, whatever else is lost. States before the
+        failure are worth nothing without it: they were noted when the host was forced down.
+        """
+        marks = frozenset(attributes.get(MARKS, "").split()) & {FORCED, ADOPTED}
+        try:
+            before = _unpack(attributes[BEFORE]) if FORCED in marks else None
+        except (KeyError, ValueError):
+            before = None
+        return replace(self, marks=self.marks | marks, before=before)
 
     def fence_again(self, fence_id: str, fenced: datetime, *, unproven: bool = False) -> Record:
         """The record after another fencing.
@@ -189,23 +211,35 @@ def from_attributes(node: str, attributes: Mapping[str, str]) -> Record:
     try:
         state = RecoveryState(attributes[STATE])
         fenced = datetime.strptime(attributes[FENCED], _TIME).replace(tzinfo=UTC)
-        fence_id = attributes[FENCE_ID]
+        fence_id = _name(FENCE_ID, attributes[FENCE_ID])
+        owner = _name(OWNER, attributes[OWNER]) if OWNER in attributes else ""
         before = _unpack(attributes[BEFORE]) if BEFORE in attributes else None
     except KeyError as error:
         raise RecordError(node, f"attribute {error.args[0]} is missing") from None
     except ValueError as error:
-        raise RecordError(node, str(error)) from None
+        raise RecordError(node, line(error)) from None
     if state is RecoveryState.ABSENT:
         raise RecordError(node, "state 'absent' is never written")
+    if not _FIRST_YEAR <= fenced.year < _LAST_YEAR:
+        raise RecordError(node, f"the year of {FENCED} cannot be")
+    if attributes.get(HOLD, str(holds(state)).lower()) != str(holds(state)).lower():
+        raise RecordError(node, f"{HOLD} does not fit the state '{state}'")
     return Record(
         node=node,
         state=state,
         fence_id=fence_id,
         fenced=fenced,
-        owner=attributes.get(OWNER, ""),
+        owner=owner,
         marks=frozenset(attributes.get(MARKS, "").split()),
         before=before,
     )
+
+
+def _name(attribute: str, value: str) -> str:
+    """A name that can be compared in the CIB. Raises ValueError for what nobody has written."""
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{attribute} is empty, too long, or has characters that it cannot have")
+    return value
 
 
 def _pack(before: Mapping[str, str]) -> str:
@@ -220,7 +254,7 @@ def _unpack(text: str) -> dict[str, str]:
     before: dict[str, str] = {}
     for token in text.split():
         state, separator, instances = token.partition("=")
-        if not separator:
+        if not separator or not state or not all(instances.split(",")):
             raise ValueError(f"'{token}' in {BEFORE} is not STATE=ID,ID")
         for instance in instances.split(","):
             before[instance] = state

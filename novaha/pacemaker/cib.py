@@ -18,6 +18,7 @@ from lxml import etree
 from novaha.core.errors import NovahaError, RecordConflictError, RecordError, UnknownNodeError
 from novaha.core.record import (
     FENCE_ID,
+    NAMES,
     OWNER,
     STATE,
     Record,
@@ -88,8 +89,8 @@ class RecordStore:
                 # Nonsense in the CIB never keeps a host from being flagged.
                 if old is None or isinstance(old, RecordError):
                     new = first_record(node, fence_id, now, unproven=unproven)
-                    new = new.adopt() if adopted else new
-                    self._write_node(node, entry, _attribute_set(new))
+                    new = new.salvage(_attributes(node, entry)) if entry is not None else new
+                    self._write_anew(new.adopt() if adopted else new, entry)
                 else:
                     new = old.fence_again(fence_id, now, unproven=unproven)
                     self.swap(old, new.adopt() if adopted else new)
@@ -110,18 +111,7 @@ class RecordStore:
 
         Raises RecordConflictError when the CIB holds something else by now.
         """
-        result = self._run(
-            [
-                "cibadmin",
-                "--replace",
-                "--xpath",
-                _swap_path(old),
-                "--xml-text",
-                _text(_attribute_set(new)),
-            ],
-            accept=_OK_OR_ABSENT,
-        )
-        if result.returncode == _NO_SUCH_OBJECT:
+        if not self._replace(_swap_path(old), _attribute_set(new)):
             raise RecordConflictError(old.node)
 
     def drop(self, old: Record) -> None:
@@ -152,21 +142,36 @@ class RecordStore:
         entries = list(self._query(f"//nodes/node[@uname={quoted(node)}]"))
         return dict(self._records(iter(entries))).get(node), entries[0] if entries else None
 
+    def _write_anew(self, new: Record, entry: etree._Element | None) -> None:
+        """Write a record where there is none, or none that can be read: nothing of that stays."""
+        path = f"{_node_path(new.node)}/instance_attributes[@id={quoted(set_id(new.node))}]"
+        if entry is None or not self._replace(path, _attribute_set(new)):
+            self._write_node(new.node, entry, _attribute_set(new))
+        for owner, pair in _strays(new.node, entry) if entry is not None else ():
+            path = f"{_node_path(new.node)}/instance_attributes[@id={quoted(owner)}]"
+            self._run(
+                ["cibadmin", "--delete", "--xpath", f"{path}/nvpair[@id={quoted(pair)}]"],
+                accept=_OK_OR_ABSENT,
+            )
+
+    def _replace(self, path: str, attributes: etree._Element) -> bool:
+        """Replace what is at `path`; False when there is nothing."""
+        result = self._run(
+            ["cibadmin", "--replace", "--xpath", path, "--xml-pipe"],
+            accept=_OK_OR_ABSENT,
+            stdin=_text(attributes),
+        )
+        return result.returncode != _NO_SUCH_OBJECT
+
     def _write_node(
         self, name: str, entry: etree._Element | None, attributes: etree._Element
     ) -> None:
         node = self._node_element(name, entry)
         node.append(attributes)
+        # Over standard input: an argument has an end, and every user of the machine sees it.
         self._run(
-            [
-                "cibadmin",
-                "--modify",
-                "--allow-create",
-                "--scope",
-                "nodes",
-                "--xml-text",
-                _text(node),
-            ]
+            ["cibadmin", "--modify", "--allow-create", "--scope", "nodes", "--xml-pipe"],
+            stdin=_text(node),
         )
 
     def _node_element(self, node: str, entry: etree._Element | None) -> etree._Element:
@@ -187,13 +192,16 @@ class RecordStore:
     ) -> Iterator[tuple[str, Record | RecordError]]:
         for element in elements:
             node = str(element.get("uname"))
-            attributes = {
-                str(pair.get("name")): str(pair.get("value"))
-                for pair in element.findall(f"instance_attributes[@id='{set_id(node)}']/nvpair")
-            }
-            if not attributes:
+            if element.tag != "node":
+                raise NovahaError(f"cibadmin answered with <{element.tag}>, asked for nodes")
+            attributes, strays = _attributes(node, element), _strays(node, element)
+            if not attributes and not strays:
                 continue
             try:
+                if strays:
+                    raise RecordError(node, _stray_problem(node, strays))
+                if len(element.findall(_pairs(node))) != len(attributes):
+                    raise RecordError(node, "an attribute stands there twice")
                 yield node, from_attributes(node, attributes)
             except RecordError as error:
                 yield node, error
@@ -202,7 +210,7 @@ class RecordStore:
 def query(run: Runner, path: str) -> Iterator[etree._Element]:
     """The elements of the CIB at `path` that carry attributes, in document order."""
     result = run(["cibadmin", "--query", "--xpath", path], accept=_OK_OR_ABSENT)
-    if result.returncode == _NO_SUCH_OBJECT or not result.stdout.strip():
+    if result.returncode == _NO_SUCH_OBJECT:
         return
     root = parse(result.stdout)
     if root.tag == "xpath-query":
@@ -255,7 +263,39 @@ def local_node(run: Runner | None = None) -> str:
 
 
 def _own_set() -> str:
-    return f"instance_attributes/nvpair[@name='{STATE}']"
+    """Whatever attribute of a record a node has: the hold alone holds the host, too."""
+    names = " or ".join(f"@name='{name}'" for name in NAMES)
+    return f"instance_attributes/nvpair[{names}]"
+
+
+def _node_path(node: str) -> str:
+    return f"//nodes/node[@uname={quoted(node)}]"
+
+
+def _pairs(node: str) -> str:
+    return f"instance_attributes[@id='{set_id(node)}']/nvpair"
+
+
+def _attributes(node: str, entry: etree._Element) -> dict[str, str]:
+    """What stands in the node's own set."""
+    pairs = entry.findall(_pairs(node))
+    return {str(pair.get("name")): str(pair.get("value")) for pair in pairs}
+
+
+def _strays(node: str, entry: etree._Element) -> list[tuple[str, str]]:
+    """A record's attributes outside of the node's own set, by set and id: they count as well."""
+    return [
+        (str(owner.get("id")), str(pair.get("id")))
+        for owner in entry.findall("instance_attributes")
+        if owner.get("id") != set_id(node)
+        for pair in owner.findall("nvpair")
+        if pair.get("name") in NAMES
+    ]
+
+
+def _stray_problem(node: str, strays: list[tuple[str, str]]) -> str:
+    sets = ", ".join(sorted({owner for owner, _ in strays}))
+    return f"attributes of it stand outside of the set {set_id(node)}, in {sets}"
 
 
 def _swap_path(old: Record) -> str:
@@ -295,5 +335,5 @@ def is_called(node: str) -> str:
     return f"translate(@uname, '{upper}', '{lower}')={quoted(node.lower())}"
 
 
-def _text(element: etree._Element) -> str:
-    return etree.tostring(element, encoding="unicode")
+def _text(element: etree._Element) -> bytes:
+    return etree.tostring(element)
