@@ -7,6 +7,7 @@ and from remote nodes alike. See docs/design.md, "The recovery record".
 
 from __future__ import annotations
 
+import re
 import string
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from uuid import uuid4
 from lxml import etree
 
 from novaha.core.errors import NovahaError, RecordConflictError, RecordError, UnknownNodeError
+from novaha.core.naming import node_named
 from novaha.core.record import (
     FENCE_ID,
     NAMES,
@@ -28,6 +30,7 @@ from novaha.core.record import (
     set_id,
     to_attributes,
 )
+from novaha.core.text import line
 from novaha.pacemaker.runner import Runner
 
 _SEEN = "novaha-seen-confirmation"
@@ -140,6 +143,8 @@ class RecordStore:
     def _look(self, node: str) -> tuple[Record | RecordError | None, etree._Element | None]:
         """The record of `node`, and the node's entry, which a remote node may not have yet."""
         entries = list(self._query(f"//nodes/node[@uname={quoted(node)}]"))
+        if any(entry.get("uname") != node for entry in entries):
+            raise NovahaError(f"cibadmin printed another node, asked for {node}")
         return dict(self._records(iter(entries))).get(node), entries[0] if entries else None
 
     def _write_anew(self, new: Record, entry: etree._Element | None) -> None:
@@ -208,24 +213,55 @@ class RecordStore:
 
 
 def query(run: Runner, path: str) -> Iterator[etree._Element]:
-    """The elements of the CIB at `path` that carry attributes, in document order."""
+    """The elements of the CIB at `path` that carry attributes, in document order.
+
+    Raises ClusterToolError, and NovahaError for anything but such elements: who took nonsense for
+    "nothing there" would take a host for free (law 4).
+    """
     result = run(["cibadmin", "--query", "--xpath", path], accept=_OK_OR_ABSENT)
     if result.returncode == _NO_SUCH_OBJECT:
         return
     root = parse(result.stdout)
-    if root.tag == "xpath-query":
-        yield from root
-    else:
-        yield root
+    wanted = _asked_for(path)
+    for element in root if root.tag == "xpath-query" else (root,):
+        if element.tag not in wanted:
+            names = " or ".join(f"<{name}>" for name in sorted(wanted))
+            raise NovahaError(line(f"cibadmin printed <{element.tag}>, asked for {names}"))
+        yield element
+
+
+def _asked_for(path: str) -> frozenset[str]:
+    """The names of the elements that an XPath ends in."""
+    path = re.sub(r"'[^']*'|\"[^\"]*\"", "", path)
+    while path != (less := re.sub(r"\[[^\[\]]*\]", "", path)):
+        path = less
+    return frozenset(part.strip().rpartition("/")[2] for part in path.split("|"))
 
 
 def parse(document: bytes) -> etree._Element:
-    """Parse what a cluster tool printed; entities and network are never followed."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    """Parse what a cluster tool printed: no document type, no entities, nothing from outside.
+
+    Raises NovahaError when that is no XML, or more than XML of Pacemaker's.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,  # what nests without end, or is one text of 10 MB, is no answer
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
-        return etree.fromstring(document, parser)
-    except etree.XMLSyntaxError as error:
-        raise NovahaError(f"the cluster's tools printed XML that cannot be read: {error}") from None
+        if b"<!DOCTYPE" in document:
+            raise ValueError("it has a document type")
+        root = etree.fromstring(document, parser)
+        if root.getroottree().docinfo.internalDTD is not None:  # in another encoding
+            raise ValueError("it has a document type")
+    except (etree.LxmlError, ValueError, LookupError) as error:
+        raise NovahaError(
+            f"the cluster's tools printed XML that cannot be read: {line(error, longest=200)}"
+        ) from None
+    return root
 
 
 def known_nodes(run: Runner | None = None) -> dict[str, str]:
@@ -257,9 +293,17 @@ def compute_nodes(run: Runner | None = None) -> frozenset[str]:
 
 
 def local_node(run: Runner | None = None) -> str:
-    """Pacemaker's name of the node that this runs on."""
-    result = (run or Runner())(["crm_node", "--name"])
-    return result.stdout.decode().strip()
+    """Pacemaker's name of the node that this runs on, as the CIB spells it.
+
+    Raises UnknownNodeError, and NovahaError when crm_node prints no name: a host under a wrong one
+    would be free, whatever is recorded about it (law 4).
+    """
+    run = run or Runner()
+    shown = run(["crm_node", "--name"]).stdout.decode("utf-8", "replace")
+    if len(shown.split()) != 1 or not shown.strip().isprintable():
+        said = line(repr(shown), longest=80)
+        raise NovahaError(f"crm_node does not tell the name of this node, it printed {said}")
+    return node_named(shown.strip(), known_nodes(run))
 
 
 def _own_set() -> str:

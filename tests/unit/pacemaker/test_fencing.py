@@ -14,7 +14,9 @@ from novaha.pacemaker.runner import Result, Runner
 
 
 class Printed(Runner):
-    """A tool that prints this."""
+    """A fencer that prints this, and a CIB with these levels."""
+
+    levels = "<xpath-query/>"
 
     def __init__(self, *events: str) -> None:
         self.text = f"<pacemaker-result><list>{''.join(events)}</list></pacemaker-result>"
@@ -22,7 +24,8 @@ class Printed(Runner):
 
     def __call__(self, argv: Sequence[str], **options: object) -> Result:
         self.ran.append(argv)
-        return Result(tuple(argv), 0, self.text.encode(), "")
+        text = self.levels if argv[0] == "cibadmin" else self.text
+        return Result(tuple(argv), 0, text.encode(), "")
 
 
 def event(action: str, status: str, completed: str = "", delegate: str = "controller-1") -> str:
@@ -59,6 +62,30 @@ def test_law_1_the_history_of_all_nodes_confirms_only_the_one_that_was_fenced() 
     history = FenceHistory(Printed(event("off", "success", "2026-11-21 00:11:13Z"))).history()
     assert history.confirmed_since("Compute-1", FENCED)
     assert not history.confirmed_since("compute-10", FENCED)
+
+
+def test_law_1_under_another_spelling_another_level_may_have_been_taken() -> None:
+    """Pacemaker compares patterns of levels with case: for COMPUTE-1 there is no level here."""
+    run = Printed(event("off", "success", "2026-11-21 00:11:13Z").replace("compute", "COMPUTE"))
+    devices = (
+        '<primitive id="ipmi" class="stonith" type="fence_ipmilan"/>'
+        '<primitive id="fence-nova" class="stonith" type="fence_compute"/>'
+    )
+    level = '<fencing-level id="l" devices="ipmi,fence-nova" {}/>'.format
+    own = level("target-pattern='compute'")
+    run.levels = f"<xpath-query>{devices}{own}</xpath-query>"
+    assert not FenceHistory(run).history().confirmed_since("compute-1", FENCED)
+    own = level("target='compute-1'")
+    run.levels = f"<xpath-query>{devices}{own}</xpath-query>"
+    assert FenceHistory(run).history().confirmed_since("compute-1", FENCED)
+
+
+def test_what_was_typed_in_another_case_is_found() -> None:
+    """Asked for one node, Pacemaker would leave such an entry out."""
+    run = Printed(event("off", "success", "2026-11-21 00:11:13Z").replace("compute", "COMPUTE"))
+    assert FenceHistory(run).anything_since("compute-1", FENCED)
+    assert not FenceHistory(run).anything_since("compute-2", FENCED)
+    assert "*" in run.ran[-1]
 
 
 def test_a_fencing_under_way_is_something() -> None:
