@@ -82,6 +82,7 @@ def _bounded(kind: Any, seconds: float) -> Any:
             plain = vars(self)["sock"]
             self.sock = _Socket(self, plain)
 
+    Bounded.__name__ = kind.__name__  # what its errors say is read by people
     return Bounded
 
 
@@ -93,12 +94,12 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         plain = type(
-            "_Pool",
+            HTTPConnectionPool.__name__,
             (HTTPConnectionPool,),
             {"ConnectionCls": _bounded(HTTPConnection, self._seconds)},
         )
         tls = type(
-            "_TlsPool",
+            HTTPSConnectionPool.__name__,
             (HTTPSConnectionPool,),
             {"ConnectionCls": _bounded(HTTPSConnection, self._seconds)},
         )
