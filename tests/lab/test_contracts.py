@@ -30,7 +30,7 @@ def settled(site: Site, *command: str) -> None:
 
 def pid(site: Site) -> str:
     """The evacuator's process."""
-    return site.on(site.evacuator(), "cat", "/run/novaha/evacuator.pid").strip()
+    return site.on(site.evacuator(), "cat", "/run/novaha/evacuator.pid").split()[0]
 
 
 def asked(site: Site, action: str) -> int:
