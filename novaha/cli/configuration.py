@@ -30,22 +30,27 @@ _ACTION_TIMEOUT = "20s"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A stonith resource. meta: its meta attributes, the cluster's defaults included."""
+    """A stonith resource. meta: its meta attributes, the cluster's defaults included.
+
+    nodes: the cluster's, by whose spelling the hosts are told: Pacemaker compares without case.
+    """
 
     id: str
     agent: str
     attributes: Mapping[str, str]
     meta: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> frozenset[str]:
         """The nodes that it is told to fence, by pcmk_host_list and pcmk_host_map."""
         listed = re.split(r"[\s,;]+", self.attributes.get("pcmk_host_list", ""))
         mapped = [
-            entry.partition(":")[0]
+            re.split(r"[:=]", entry, maxsplit=1)[0].replace("\\", "")
             for entry in re.split(r"[\s;]+", self.attributes.get("pcmk_host_map", ""))
         ]
-        return frozenset(filter(None, [*listed, *mapped]))
+        spelled = {node.lower(): node for node in self.nodes}
+        return frozenset(spelled.get(n.lower(), n) for n in (*listed, *mapped) if n)
 
     @property
     def names_hosts(self) -> bool:
@@ -190,7 +195,8 @@ class Configuration:
 
     def levels_of(self, node: str) -> list[Level]:
         """The node's levels, in the order in which they are tried."""
-        return sorted((v for v in self.levels if v.target == node), key=lambda v: v.index)
+        own = (level for level in self.levels if level.target.lower() == node.lower())
+        return sorted(own, key=lambda level: level.index)
 
     def power_devices(self, node: str) -> list[str]:
         """The devices that cut the node's power: those told to, else those called after it."""
@@ -213,7 +219,9 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
         nodes={n: kind for n, kind in nodes.items() if re.sub(r"-\d+$", "", n) not in bundles},
         roles={node: given[ROLE] for node, given in attributes.items() if ROLE in given},
         devices=tuple(
-            Device(str(e.get("id")), str(e.get("type")), _instance_attributes(e), meta(e))
+            Device(
+                str(e.get("id")), str(e.get("type")), _instance_attributes(e), meta(e), tuple(nodes)
+            )
             for e in root.iterfind(".//resources//primitive[@class='stonith']")
         ),
         levels=tuple(

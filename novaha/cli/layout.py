@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from novaha.cli import evacuator_place
+from novaha.cli import evacuator_place, proving
 from novaha.cli.configuration import NO_POWER, Configuration, Connection, Level, LocationRule
 from novaha.contract.names import (
     ALERT,
@@ -138,6 +138,12 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
                 f"ipmi-{node} fence_ipmilan ip=ADDRESS username=USER password_script=FILE "
                 f"pcmk_host_list={node}'"
             )
+        for index, devices in power_levels(now, node) if node in now.nodes else ():
+            if why := proving.powerless(now, node, devices):
+                yield (
+                    f"level {index} of {node} cuts no power: {why}. Add a device that does: a "
+                    "success of that level would prove nothing, and its instances could run twice"
+                )
     yield from evacuator_place.problems(now, computes, EVACUATE_ID)
     ours = {
         FENCE_ID: now.flag_device(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shlex import quote as q
 from typing import TYPE_CHECKING
 
-from novaha.cli import layout, prerequisites
+from novaha.cli import layout, prerequisites, proving
 from novaha.cli.configuration import Configuration, Level, Resource, meta, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
@@ -84,6 +84,8 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
                 f"pcs stonith create ipmi-{q(node)} fence_ipmilan ip=ADDRESS username=USER "
                 f"password_script=FILE pcmk_host_list={q(node)}\n{SETUP}",
             )
+        elif now.levels_of(node) and (why := proving.without_proof(now, node)):
+            yield error(node, f"its fencing proves nothing: {why}", "pcs stonith level config")
     for device in now.devices:
         if device.agent != FENCE_AGENT and is_stopped(device.meta):
             yield error(

@@ -365,3 +365,33 @@ def test_a_remote_node_that_is_no_compute_node_keeps_its_monitor() -> None:
     told = [c for c in commands(now, Wanted(computes=("compute-2",))) if "monitor" in c]
     assert "resource update compute-2 op monitor interval=1s timeout=2s" in told
     assert not [c for c in told if "compute-1" in c and c.startswith("resource update")]
+
+
+@pytest.mark.parametrize("agent", ["fence_scsi", "fence_dummy", "fence_heuristics_ping"])
+def test_law_1_setup_refuses_a_level_that_cuts_no_power(agent: str) -> None:
+    powerless = device("scsi", agent, pcmk_host_list="compute-1")
+    for levels in ("", level(1, "scsi")):
+        with pytest.raises(LayoutError, match=rf"compute-1 cuts no power: scsi \({agent}\)"):
+            layout.plan(cluster(powerless + IPMI.partition("</primitive>")[2], levels), Wanted())
+
+
+def test_an_agent_that_is_not_known_can_be_declared_once_our_device_is_there() -> None:
+    own = device("own", "fence_site_own", pcmk_host_list="compute-1")
+    now = cluster(own + IPMI.partition("</primitive>")[2])
+    assert levels_of(now, "compute-1") == ["stonith level add 1 compute-1 own fence-nova"]
+
+
+def test_a_gate_stays_in_front_of_the_power_device() -> None:
+    gate = device("gate", "fence_heuristics_ping", pcmk_host_list="compute-1")
+    now = cluster(IPMI + gate, level(1, "gate,ipmi-1"))
+    assert levels_of(now, "compute-1")[-1] == (
+        "stonith level add 1 compute-1 gate ipmi-1 fence-nova"
+    )
+
+
+def test_names_of_hosts_are_compared_without_case() -> None:
+    loud = device("ipmi-1", pcmk_host_list="COMPUTE-1") + device(
+        "ipmi-2", pcmk_host_map="COMPUTE-2:7"
+    )
+    assert levels_of(cluster(loud), "compute-1") == levels_of(cluster(), "compute-1")
+    assert levels_of(cluster(loud), "compute-2") == levels_of(cluster(), "compute-2")

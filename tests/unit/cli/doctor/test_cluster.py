@@ -281,3 +281,44 @@ def test_times(text: str, value: float) -> None:
 )
 def test_scores(text: str, value: float) -> None:
     assert score(text) == value
+
+
+IPMI_1 = '<primitive id="ipmi-1" class="stonith" type="fence_ipmilan">'
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["fence_scsi", "fence_mpath", "fence_dummy", "fence_heuristics_ping", "fence_sbd",
+     "fence_kdump", "fence_ifmib", "fence_site_own"],
+)  # fmt: skip
+def test_law_1_a_level_without_power_is_no_ok(agent: str) -> None:
+    changed = cluster((IPMI_1, IPMI_1.replace("fence_ipmilan", agent)))
+    found = only(checks.power_devices(changed))
+    assert found.subject == "compute-1"
+    assert f"ipmi-1 ({agent})" in found.detail
+
+
+def test_law_1_a_gate_beside_a_power_device_is_fine() -> None:
+    gate = '<primitive id="gate" class="stonith" type="fence_heuristics_ping"/>'
+    changed = cluster(
+        ("</resources>", f"{gate}</resources>"), (LEVEL, 'devices="gate,ipmi-1,flag"')
+    )
+    assert list(checks.power_devices(changed)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["COMPUTE-1", "Compute-1,other", "other;compute-1", "other\tCOMPUTE-1", " compute-1 "],
+)
+def test_a_host_list_is_read_as_pacemaker_reads_it(text: str) -> None:
+    changed = cluster(
+        ('value="compute-1"/>\n    <nvpair id="i12"', f'value="{text}"/>\n    <nvpair id="i12"')
+    )
+    assert list(checks.power_devices(changed)) == []
+
+
+@pytest.mark.parametrize("text", ["COMPUTE-1:7", "other:1;Compute-1:7,8", "compute-1=7"])
+def test_a_host_map_is_read_as_pacemaker_reads_it(text: str) -> None:
+    listed = 'name="pcmk_host_list" value="compute-1"/>\n    <nvpair id="i12"'
+    mapped = f'name="pcmk_host_map" value="{text}"/>\n    <nvpair id="i12"'
+    assert list(checks.power_devices(cluster((listed, mapped)))) == []
