@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from keystoneauth1 import loading
-from oslo_config import cfg, iniparser
+from oslo_config import cfg
 
+from novaha.conf.file import Parsed, Sections, parse
 from novaha.conf.options import EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.core.errors import ConfigError
 
-Sections = dict[str, dict[str, list[str]]]
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*|DEFAULT")
+"""What is shown of names that mean nothing: any other may be part of a secret."""
 
 
 def sections(path: str) -> Sections:
@@ -18,15 +21,14 @@ def sections(path: str) -> Sections:
 
     Raises ConfigError when it cannot be read.
     """
-    found: Sections = {}
+    return _parsed(path).sections
+
+
+def _parsed(path: str) -> Parsed:
     try:
-        cfg.ConfigParser(path, found).parse()
-    except iniparser.ParseError as error:
-        # Without the line itself, which may hold a secret (law 9).
-        raise ConfigError(f"{path}: line {error.lineno}: {error.msg}") from None
-    except (cfg.Error, OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return found
+        return parse(path)
+    except FileNotFoundError:
+        raise ConfigError(f"configuration file {path} does not exist") from None
 
 
 def unknown_options(path: str) -> list[str]:
@@ -34,7 +36,8 @@ def unknown_options(path: str) -> list[str]:
 
     Raises ConfigError when it cannot be read.
     """
-    given = sections(path)
+    parsed = _parsed(path)
+    given = parsed.sections
     known = _known(given)
     unknown = []
     for section, options in given.items():
@@ -44,10 +47,16 @@ def unknown_options(path: str) -> list[str]:
                 continue
             near = difflib.get_close_matches(name, sorted(known.get(section, ())), n=1)
             hint = f" (is {near[0]} meant?)" if near else ""
-            unknown.append(f"[{section}] {option}{hint}")
+            line = parsed.lines[section, option.replace("-", "_")]
+            shown = option if _NAME.fullmatch(option) else f"line {line}"
+            unknown.append(f"{_bracket(section)} {shown}{hint}".lstrip())
         if section not in known and not options:
-            unknown.append(f"[{section}]")
+            unknown.append(_bracket(section) or f"line {parsed.lines[section, '']}")
     return unknown
+
+
+def _bracket(section: str) -> str:
+    return f"[{section}]" if _NAME.fullmatch(section) else ""
 
 
 def _known(given: Sections) -> dict[str, frozenset[str]]:
@@ -62,8 +71,8 @@ def _known(given: Sections) -> dict[str, frozenset[str]]:
     if auth_type:
         try:
             options = loading.get_auth_plugin_conf_options(auth_type)
-        except Exception as error:  # of keystoneauth1 or of stevedore, by what is installed
-            raise ConfigError(f"[{place}] auth_type = {auth_type}: {error}") from error
+        except Exception:  # of keystoneauth1 or of stevedore, by what is installed
+            raise ConfigError("auth_type names no plugin that is installed") from None
         for option in options:
             login |= {option.dest, *(old.name for old in option.deprecated_opts)}
     return {s: frozenset(n.replace("-", "_") for n in names) for s, names in known.items()}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 
 from oslo_config import cfg
 
-from novaha.conf.options import DEFAULT_FILE, KEYSTONE, NOVA, register_opts
+from novaha.conf import clouds
+from novaha.conf.file import Parsed, Verbatim, parse
+from novaha.conf.options import DEFAULT_FILE, EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _PASSWORD_LOGIN = {
     "username": "username",
     "login": "username",
@@ -37,22 +41,23 @@ def load(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
     """
     given = {k: v for k, v in (parameters or {}).items() if v != ""}
     path = given.get("config", DEFAULT_FILE)
-    if not os.path.exists(path):
-        if "config" in given:
-            raise ConfigError(f"configuration file {path} does not exist")
-        files = []
-    else:
-        files = [path]
-    conf = cfg.ConfigOpts()
+    conf = Verbatim()
     register_opts(conf)
+    # Neither the environment nor another file: one place, and no error that quotes it.
+    conf(args=[], project="novaha", default_config_files=[], default_config_dirs=[], use_env=False)
     try:
-        conf(args=[], project="novaha", default_config_files=files, default_config_dirs=[])
-        _check_values(conf)
-    except (cfg.Error, OSError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if files:
+        parsed = parse(path)
+    except FileNotFoundError:
+        if "config" in given:
+            raise ConfigError(f"configuration file {path} does not exist") from None
+    else:
+        conf._namespace._add_parsed_config_file(path, parsed.sections, parsed.sections)
+        _check_lines(parsed)
+        _check_values(conf, parsed)
         _check_mode(path)
     _overlay(conf, given)
+    if conf[KEYSTONE].cloud:
+        clouds.check(conf[KEYSTONE].clouds_file)
     return conf
 
 
@@ -65,11 +70,30 @@ def _check_mode(path: str) -> None:
         )
 
 
-def _check_values(conf: cfg.ConfigOpts) -> None:
+def _check_lines(parsed: Parsed) -> None:
+    """A slip that oslo.config takes: `password Part=Other`, an indented line after a password."""
+    for (section, name), line in parsed.lines.items():
+        if name and not _NAME.fullmatch(name):
+            raise ConfigError(f"line {line} of {parsed.path} has no name of an option before its =")
+        values = parsed.sections[section].get(name, [])
+        if section == KEYSTONE and any("\n" in value for value in values):
+            raise ConfigError(
+                f"the value in line {line} of {parsed.path} goes on in the next line, which begins "
+                "with a blank"
+            )
+
+
+def _check_values(conf: cfg.ConfigOpts, parsed: Parsed) -> None:
     """oslo.config looks at a value only when asked for it: ask now, not in the night."""
-    for group in ("nova", "evacuator"):
+    for group in (KEYSTONE, NOVA, EVACUATOR):
         for name in conf[group]:
-            getattr(conf[group], name)
+            try:
+                conf[group][name]
+            except (cfg.Error, ValueError):
+                line = parsed.lines.get((group, name), 0)
+                raise ConfigError(
+                    f"line {line} of {parsed.path}: the value of {name} is none that it takes"
+                ) from None
 
 
 def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:
@@ -82,6 +106,11 @@ def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:
         # The plugin's own options are known to oslo.config only once they are registered.
         options = loading.get_auth_plugin_conf_options("password")
         conf.register_opts(options, group=KEYSTONE)
+        # One source gives address and credentials: nothing of the file's login is left.
+        for option in options:
+            if not option.dest.startswith(("project", "tenant")):
+                override(option.dest, None)
+        override("auth_section", None)
         override("auth_type", "password")
         override("cloud", None)
         override("auth_url", given.get("auth_url") or given.get("auth-url"))
@@ -90,7 +119,7 @@ def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:
         for parameter, option in _PASSWORD_LOGIN.items():
             if parameter in given:
                 override(option, given[parameter])
-        for parameter in ("username", "password"):
+        for parameter in ("username", "password"):  # of the file's, none is left: see above
             if not conf[KEYSTONE][parameter]:
                 raise ConfigError(
                     f"auth_url is given on the resource, but no {parameter}: give both there, "

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from keystoneauth1 import loading
 from oslo_config import cfg, types
 
 from novaha.core import truth
+
+# It logs the value of an auth_type that it does not find; ours is an error without it (law 9).
+logging.getLogger("stevedore").setLevel(logging.CRITICAL)
 
 DEFAULT_FILE = "/etc/novaha/novaha.conf"
 
@@ -26,6 +31,12 @@ class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
 
 _KEYSTONE = [
     cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
+    cfg.StrOpt(
+        "clouds_file",
+        default="/etc/openstack/clouds.yaml",
+        help="The clouds.yaml that has `cloud`; a secure.yaml beside it is read, too, and no "
+        "other file.",
+    ),
     cfg.StrOpt("interface", default="internal", help="Which of Nova's endpoints to use."),
     cfg.StrOpt("region_name", help="Region of the Nova to use."),
 ]

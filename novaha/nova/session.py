@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone
@@ -24,40 +25,51 @@ def from_conf(conf: cfg.ConfigOpts) -> tuple[Session, str, str | None]:
     """
     group = conf[GROUP]
     if group.cloud:
-        return _from_clouds_yaml(group.cloud, group.interface, group.region_name, group.timeout)
+        return _from_clouds_yaml(group)
     try:
         auth = loading.load_auth_from_conf_options(conf, GROUP)
         session = loading.load_session_from_conf_options(conf, GROUP, auth=auth)
-    except (keystone.ClientException, cfg.Error) as error:
-        raise ConfigError(f"[{GROUP}]: {error}") from error
+    except keystone.MissingRequiredOptions as error:
+        names = ", ".join(option.dest for option in error.options)
+        raise ConfigError(f"[{GROUP}] lacks what auth_type needs: {names}") from None
+    except keystone.NoMatchingPlugin:
+        raise ConfigError("auth_type names no plugin that is installed") from None
+    except Exception as error:  # of keystoneauth1, oslo.config or a plugin; it may quote a value
+        raise ConfigError(f"[{GROUP}] cannot be used to sign in ({type(error).__name__})") from None
     if auth is None:
         raise ConfigError(
             f"[{GROUP}] names no way to sign in: set auth_type and its options, or cloud; "
             "or give auth_url, username, password and tenant_name to the resource"
         )
+    session.session.trust_env = False
     return session, group.interface, group.region_name
 
 
-def _from_clouds_yaml(
-    cloud: str, interface: str, region_name: str | None, timeout: int | None
-) -> tuple[Session, str, str | None]:
+def _from_clouds_yaml(group: Any) -> tuple[Session, str, str | None]:
     try:
         from openstack import config
-        from openstack import exceptions as openstack
     except ImportError:
         raise ConfigError(
-            f"[{GROUP}] cloud = {cloud} needs openstacksdk: "
+            f"[{GROUP}] cloud needs openstacksdk: "
             "apt install python3-openstacksdk, or pip install 'novaha[clouds]'"
         ) from None
+    path = group.clouds_file
+    secure = os.path.join(os.path.dirname(path), "secure.yaml")
+    chosen = {"region_name": group.region_name} if group.region_name else {}
     try:
-        region: Any = config.OpenStackConfig(load_envvars=False).get_one(
-            cloud=cloud, **({"region_name": region_name} if region_name else {})
-        )
+        region: Any = config.OpenStackConfig(
+            config_files=[path], secure_files=[secure], vendor_files=[], load_envvars=False
+        ).get_one(cloud=group.cloud, **chosen)
         session = region.get_session()
-    except (openstack.SDKException, keystone.ClientException) as error:
-        raise ConfigError(f"[{GROUP}] cloud = {cloud}: {error}") from error
-    session.timeout = timeout
-    return session, region.get_interface("compute") or interface, region.get_region_name() or None
+    except Exception as error:  # of openstacksdk, keystoneauth1 or Python; it may quote a value
+        raise ConfigError(
+            f"the entry of {path} that [{GROUP}] cloud names is not there or cannot be used "
+            f"({type(error).__name__})"
+        ) from None
+    session.timeout = group.timeout
+    session.session.trust_env = False
+    interface = region.get_interface("compute") or group.interface
+    return session, interface, region.get_region_name() or None
 
 
 _SECRET = ("password", "secret", "token", "passcode", "access_key")

@@ -60,18 +60,14 @@ def test_the_resource_wins_over_the_file(file: Path) -> None:
     assert interface == "public"
 
 
-def test_a_cloud_of_clouds_yaml_needs_openstacksdk_or_says_so(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file.write_text("[keystone]\ncloud = mine\n")
+def test_a_cloud_of_clouds_yaml_needs_openstacksdk_or_says_so(file: Path, tmp_path: Path) -> None:
     clouds = tmp_path / "clouds.yaml"
+    file.write_text(f"[keystone]\ncloud = mine\nclouds_file = {clouds}\n")
     clouds.write_text(
         "clouds:\n  mine:\n    region_name: East\n    auth:\n"
         "      {auth_url: 'http://127.0.0.1:1/v3', username: u, password: p, project_name: x,\n"
         "       user_domain_name: Default, project_domain_name: Default}\n"
     )
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
-    monkeypatch.chdir(tmp_path)
     try:
         import openstack  # noqa: F401
     except ImportError:
