@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from novaha.conf.file import read
@@ -11,7 +12,7 @@ from novaha.core.errors import ConfigError
 def check(path: str) -> None:
     """Raise ConfigError where `path`, or secure.yaml beside it, cannot be used."""
     try:
-        import yaml  # noqa: F401
+        importlib.import_module("yaml")
     except ImportError:
         return  # comes with openstacksdk, and that is asked for later
     _check_yaml(path)
@@ -22,7 +23,7 @@ def check(path: str) -> None:
 
 def _check_yaml(path: str) -> None:
     """openstacksdk passes over a broken file, and logs the line. Raises ConfigError."""
-    import yaml
+    yaml = importlib.import_module("yaml")  # it has no types
 
     try:
         text = read(path)
