@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from oslo_config import cfg
 
 from novaha.conf import clouds
-from novaha.conf.file import Parsed, Verbatim, parse
+from novaha.conf.file import Parsed, Sections, Verbatim, parse
 from novaha.conf.options import DEFAULT_FILE, EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
@@ -51,7 +51,7 @@ def load(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
         if "config" in given:
             raise ConfigError(f"configuration file {path} does not exist") from None
     else:
-        conf._namespace._add_parsed_config_file(path, parsed.sections, parsed.sections)
+        conf._namespace._add_parsed_config_file(path, parsed.sections, _normalized(parsed))
         _check_lines(parsed)
         _check_values(conf, parsed)
         _check_mode(path)
@@ -70,13 +70,23 @@ def _check_mode(path: str) -> None:
         )
 
 
+def _normalized(parsed: Parsed) -> Sections:
+    """oslo.config takes the names of sections in upper or lower case."""
+    found: Sections = {}
+    for section, options in parsed.sections.items():
+        place = found.setdefault(section if section == "DEFAULT" else section.lower(), {})
+        for name, values in options.items():
+            place.setdefault(name, []).extend(values)
+    return found
+
+
 def _check_lines(parsed: Parsed) -> None:
     """A slip that oslo.config takes: `password Part=Other`, an indented line after a password."""
     for (section, name), line in parsed.lines.items():
         if name and not _NAME.fullmatch(name):
             raise ConfigError(f"line {line} of {parsed.path} has no name of an option before its =")
         values = parsed.sections[section].get(name, [])
-        if section == KEYSTONE and any("\n" in value for value in values):
+        if section.lower() == KEYSTONE and any("\n" in value for value in values):
             raise ConfigError(
                 f"the value in line {line} of {parsed.path} goes on in the next line, which begins "
                 "with a blank"

@@ -142,6 +142,11 @@ def test_address_and_credentials_are_of_one_source(file: Path, missing: str) -> 
     assert CANARY not in str(failure.value)
 
 
+def test_sections_in_upper_case_are_the_same(file: Path) -> None:
+    file.write_text("[NOVA]\ndomain = a\n[Nova]\ndomain = b.example\n")
+    assert load({"config": str(file)}).nova.domain == "b.example"
+
+
 def test_netrc_of_a_user_changes_nothing(file: Path) -> None:
     file.write_text(f"{LOGIN}password = x\n")
     assert from_conf(load({"config": str(file)}))[0].session.trust_env is False
