@@ -15,6 +15,7 @@ from novaha.agents import fence_runtime
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.fence_parameters import PARAMETERS
 from novaha.agents.fence_runtime import Handler, Log
+from novaha.contract import streams
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.contract.parameters import validate
 from novaha.core import naming
@@ -83,7 +84,7 @@ def _off(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
     node = resolve(request, cluster.known_nodes())
     record = cluster.flag_fenced(node)
     log.debug(f"{node} is flagged for recovery, fence id {record.fence_id}")
-    print("Success: Powered OFF", file=out)
+    streams.tell(out, "Success: Powered OFF\n")  # it is written down, whoever hears of it
     return ExitCode.SUCCESS
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
-from novaha.contract import fence
+from novaha.contract import fence, streams
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.core.errors import NovahaError
 
 Context = TypeVar("Context")
 """What an agent works with."""
+
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
+"""No link is followed, no named pipe waited for."""
 
 
 class Log:
@@ -28,8 +33,7 @@ class Log:
 
     def __call__(self, text: str) -> None:
         if self._stderr is not None:
-            with contextlib.suppress(OSError):
-                print(f"{self._agent}: {text}", file=self._stderr, flush=True)
+            streams.tell(self._stderr, f"{self._agent}: {text}\n")
         self._to_file(text)
 
     def debug(self, text: str) -> None:
@@ -43,10 +47,12 @@ class Log:
         if not self._file:
             return
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._agent}: {text}\n"
-        with contextlib.suppress(OSError):  # a full disk must not keep a host from being fenced
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with open(descriptor, "a", encoding="utf-8") as file:
-                file.write(line)
+        # Whatever is there, a pipe or a full disk, must not keep a host from being fenced.
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = os.open(self._file, _APPEND, 0o600)
+            with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    file.write(line)
 
 
 Handler = Callable[[Request, Context, TextIO, Log], ExitCode]
@@ -67,8 +73,12 @@ def run(
     out, err = stdout or sys.stdout, stderr or sys.stderr
     log = Log(agent.name, err)
     try:
-        request = fence.parse(agent, sys.argv[1:] if argv is None else argv, stdin or sys.stdin)
+        options = sys.argv[1:] if argv is None else argv
+        lines = [] if options else streams.lines(stdin or sys.stdin)
+        request = fence.parse(agent, options, lines)
         log = Log(agent.name, err, request)
+        for warning in request.warnings:
+            log(warning)
         if request.delay and request.action is Action.OFF:
             sleep(request.delay)
         return handlers[request.action](request, context, out, log)

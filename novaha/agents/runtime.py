@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO, TypeVar
 
-from novaha.contract import ocf
+from novaha.contract import ocf, streams
 from novaha.contract.ocf import Agent, ExitCode, Request
 from novaha.contract.parameters import ParameterError, ignored, validate
 from novaha.core.errors import NovahaError
@@ -130,7 +130,7 @@ def _carry_out(request: Request, action: Callable[[], ExitCode], err: TextIO) ->
     except Exception as error:  # an agent that dies of a traceback says nothing to crm_mon
         code, reason = ExitCode.ERR_GENERIC, f"unexpected {type(error).__name__}: {error}"
         for line in traceback.format_exc().splitlines():
-            print(ocf.redact(line, request.secrets), file=err)
+            streams.tell(err, f"{ocf.redact(line, request.secrets)}\n")
     ocf.write_exit_reason(err, reason, request.secrets)
     return code
 
@@ -139,7 +139,10 @@ def _show_steps(request: Request, err: TextIO) -> None:
     """Every tool that is run, and what came of it."""
     from novaha.pacemaker import runner
 
-    runner.trace = lambda step: print(f"DEBUG: {ocf.redact(step, request.secrets)}", file=err)
+    def tell(step: str) -> None:
+        streams.tell(err, f"DEBUG: {ocf.redact(step, request.secrets)}\n")
+
+    runner.trace = tell
 
 
 @contextmanager

@@ -7,6 +7,7 @@ never killed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -125,7 +126,8 @@ class DirectProcess:
             or self._end(identity, signal.SIGKILL, seconds / 2)
         ):
             raise ServiceError(f"{self.argv[0]} (process {identity.pid}) does not end by SIGKILL")
-        self._pidfile.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it names nobody who lives
+            self._pidfile.unlink(missing_ok=True)
 
     def _end(self, identity: Identity, signum: signal.Signals, seconds: float) -> bool:
         """Send the signal; True when the process is gone within `seconds`."""

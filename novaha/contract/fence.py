@@ -7,6 +7,7 @@ fence agent. Either way the result is one `Request`.
 from __future__ import annotations
 
 import getopt
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, unique
@@ -45,6 +46,12 @@ class Action(StrEnum):
     VERSION = "version"
 
 
+LONGEST_DELAY = 3600.0
+"""Seconds; a longer delay is a slip, and would lose the fencing."""
+
+_PEOPLES = ("help", "version")
+"""Flags that only people use: on standard input they would turn an `off` into a success."""
+
 _NOT_DEVICE_ACTIONS = (Action.HELP, Action.VERSION)
 
 
@@ -67,6 +74,7 @@ class Request:
     domain: DNS domain that may be left out of a plug.
     delay: seconds to wait before `off`.
     ignored: given parameters that mean nothing any more.
+    warnings: what was given and is not followed, and why.
     """
 
     action: Action
@@ -79,6 +87,7 @@ class Request:
     quiet: bool = False
     debug_file: str = ""
     ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -86,20 +95,23 @@ def parse(agent: Agent, argv: Sequence[str], lines: Iterable[str]) -> Request:
     """The request in these options (without the program's name), or else in these lines.
 
     As with every fence agent standard input is read only when there are no options.
-    Raises ParameterError for an option, an action or a value that cannot be.
+    Raises ParameterError for an option or an action that cannot be. A value that cannot be is no
+    reason to leave a host unfenced (law 7).
     """
     given = _from_options(agent, argv) if argv else _from_lines(agent, lines)
+    delay, warnings = _delay(given.get("delay") or "0")
     return Request(
         action=_action(given),
         plug=given.get("plug", ""),
         nodename=given.get("nodename", ""),
         domain=(given.get("domain") or given.get("compute_domain", "")).lstrip("."),
-        delay=to_number("delay", given.get("delay") or "0", float),
+        delay=delay,
         separator=given.get("separator") or ",",
         verbose=_flag(given, "verbose"),
         quiet=_flag(given, "quiet"),
         debug_file=given.get("debug_file", ""),
         ignored=ignored(agent.parameters, given),
+        warnings=warnings,
         given=given,
     )
 
@@ -116,6 +128,17 @@ def _action(given: Mapping[str, str]) -> Action:
     return Action(name)
 
 
+def _delay(text: str) -> tuple[float, tuple[str, ...]]:
+    """The delay in seconds, and what is wrong with one that is not followed."""
+    try:
+        seconds = to_number("delay", text, float)
+    except ParameterError:
+        seconds = math.inf
+    if seconds <= LONGEST_DELAY:
+        return seconds, ()
+    return 0.0, (f"the delay is ignored: it is no number from 0 to {LONGEST_DELAY:.0f} seconds",)
+
+
 def _flag(given: Mapping[str, str], name: str) -> bool:
     """A flag; one that cannot be read is no reason to leave a host unfenced."""
     try:
@@ -129,7 +152,7 @@ def _from_lines(agent: Agent, lines: Iterable[str]) -> dict[str, str]:
 
     A key of today wins over its older name, wherever either stands.
     """
-    names = {p.name for p in agent.parameters} | {"nodename"}
+    names = {p.name for p in agent.parameters if p.name not in _PEOPLES} | {"nodename"}
     older = {alias: p.name for p in agent.parameters for alias in p.aliases}
     now: dict[str, str] = {}
     before: dict[str, str] = {}

@@ -11,6 +11,7 @@ from enum import IntEnum, unique
 from pathlib import Path
 from typing import TextIO
 
+from novaha.contract import streams
 from novaha.contract.metadata import document
 from novaha.contract.parameters import Parameter
 from novaha.core.text import line
@@ -22,6 +23,9 @@ DEFAULT_TIMEOUT = 20.0
 """Seconds that an action has when nobody said (Pacemaker's own default)."""
 
 _REASON_LENGTH = 400
+
+_LONGEST = 10**10
+"""Milliseconds, some months: more than that no timer takes."""
 
 Row = tuple[str, str, str]
 """For people: what, its state in a word, and more of it."""
@@ -138,7 +142,7 @@ def _integer(text: str, default: int | None) -> int | None:
 def _milliseconds(environ: Mapping[str, str], name: str, default: float) -> float:
     """A CRM_meta time of the environment, milliseconds there, in seconds."""
     value = _integer(environ.get(f"OCF_RESKEY_CRM_meta_{name}", ""), None)
-    return default if value is None or value < 0 else value / 1000
+    return default if value is None or value < 0 else min(value, _LONGEST) / 1000
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -147,9 +151,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def write_exit_reason(stream: TextIO, text: str, secrets: Iterable[str] = ()) -> None:
-    """Tell Pacemaker, and whoever reads crm_mon, why the action did not simply succeed."""
-    stream.write(f"ocf-exit-reason:{redact(text, secrets)}\n")
-    stream.flush()
+    """Tell Pacemaker, and whoever reads crm_mon, why the action did not simply succeed.
+
+    Nothing is raised: the exit code says the more important part.
+    """
+    streams.tell(stream, f"ocf-exit-reason:{redact(text, secrets)}\n")
 
 
 def table(rows: Iterable[Row], output_format: str) -> str:
