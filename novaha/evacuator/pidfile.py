@@ -9,11 +9,13 @@ opened before it was looked at, so a reused id is never signalled.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +25,8 @@ from novaha.evacuator import places
 from novaha.evacuator.places import EvacuatorError
 
 NAME = "evacuator.pid"
+
+_GUARD = ".evacuator.pid.lock"
 
 _MODULE = b"novaha.evacuator"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -68,22 +72,49 @@ def hold(run_dir: Path) -> IO[bytes]:
 
     Raises EvacuatorError when another evacuator holds it, or something else is in its place.
     """
-    path = run_dir / NAME
     end = time.monotonic() + _HELD
     while True:
-        was_loose = _is_loose(path)
+        with _one_at_a_time(run_dir) as first:
+            file = _attempt(run_dir) if first else None
+        if file is not None:
+            return file
+        if time.monotonic() > end:
+            raise EvacuatorError(f"another evacuator holds {run_dir / NAME}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(run_dir: Path) -> Iterator[bool]:
+    """Whether this is the only process that looks at the pid file to take it.
+
+    By a file that no version ever made readable for others, so that nobody else can lock it.
+    """
+    descriptor = places.open_file(run_dir / _GUARD, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def _attempt(run_dir: Path) -> IO[bytes] | None:
+    """The pid file, locked and written; None while an evacuator has it.
+
+    An earlier version's file could be read by anybody, so anybody may have locked it: one that
+    is locked while there is no evacuator is replaced, whatever its mode is by now.
+    """
+    path = run_dir / NAME
+    while True:
         file = os.fdopen(places.open_file(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            if was_loose and running(run_dir) is None:
-                # Anybody may have opened and locked it while it was an earlier version's.
-                path.unlink(missing_ok=True)
-            elif time.monotonic() > end:
-                raise EvacuatorError(f"another evacuator holds {path}") from None
-            else:
-                time.sleep(0.05)
+            if (running(run_dir) or find(run_dir)) is not None:
+                return None
+            path.unlink(missing_ok=True)
             continue
         if _is_at(path, file):
             break
@@ -96,7 +127,9 @@ def hold(run_dir: Path) -> IO[bytes]:
 def find(run_dir: Path) -> Process | None:
     """The evacuator of this directory by what it has open, for when its pid file is lost."""
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal() or not is_evacuator(int(entry.name)):
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        if not is_evacuator(int(entry.name)):
             continue
         with contextlib.suppress(OSError):
             here = os.stat("/proc/self/ns/pid").st_ino == (entry / "ns/pid").stat().st_ino
@@ -115,6 +148,10 @@ def end(process: Process, patience: float, certainly: float) -> bool:
         descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return True
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", errno.ENOSYS) != errno.ENOSYS:
+            raise
+        return _end_by_id(process, patience, certainly)
     try:
         if not process.is_evacuator():
             return True
@@ -128,6 +165,23 @@ def end(process: Process, patience: float, certainly: float) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _end_by_id(process: Process, patience: float, certainly: float) -> bool:
+    """As `end`, where the kernel has no pidfd: looked at just before each signal."""
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, certainly)):
+        if not process.is_evacuator():
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+        until = time.monotonic() + seconds
+        while process.is_evacuator():
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def is_evacuator(pid: int) -> bool:
@@ -172,13 +226,6 @@ def _boot() -> str:
         return _BOOT_ID.read_text().strip()
     except OSError:
         return "-"
-
-
-def _is_loose(path: Path) -> bool:
-    try:
-        return bool(path.lstat().st_mode & 0o077)
-    except OSError:
-        return False
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:

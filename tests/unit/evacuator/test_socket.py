@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,7 +174,8 @@ def test_an_evacuator_without_pid_file_is_found_by_what_it_has_open(tmp_path: Pa
         assert one.wait(10) == -signal.SIGTERM
 
 
-def test_one_evacuator_holds_the_pid_file(tmp_path: Path) -> None:
+def test_one_evacuator_holds_the_pid_file(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pidfile, "is_evacuator", lambda pid: pid == os.getpid())
     with pidfile.hold(tmp_path) as file:
         assert stat.S_IMODE((tmp_path / client.PID_FILE).stat().st_mode) == 0o600
         assert file.name is not None
@@ -194,6 +197,66 @@ def test_a_lock_of_a_local_user_on_an_earlier_versions_file_keeps_nobody_out(
         fcntl.flock(theirs, fcntl.LOCK_EX)
         pidfile.hold(tmp_path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+@pytest.mark.parametrize("text", ["1\n", "", "nonsense"])
+def test_a_foreign_lock_keeps_nobody_out_after_the_mode_was_repaired(
+    tmp_path: Path, mode: int, text: str
+) -> None:
+    path = tmp_path / client.PID_FILE
+    path.write_text(text)
+    path.chmod(mode)
+    with open(path) as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        assert client.pid(tmp_path) is None  # repairs the mode
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with pidfile.hold(tmp_path) as file:
+            assert os.path.samestat(path.stat(), os.fstat(file.fileno()))
+            assert not os.path.samestat(path.stat(), os.fstat(theirs.fileno()))
+
+
+STARTER = """
+import pathlib, sys, time
+from novaha.evacuator import pidfile
+try:
+    file = pidfile.hold(pathlib.Path(sys.argv[1]))
+except pidfile.EvacuatorError:
+    print("lost", flush=True)
+else:
+    print("won", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_of_starters_that_race_past_a_foreign_lock_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / client.PID_FILE
+    path.write_text("1\n")
+    with open(path) as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        argv = [sys.executable, "-c", STARTER, str(tmp_path), *EVACUATOR]
+        pipe = subprocess.PIPE
+        starters = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+        said = [starter.stdout.readline().strip() for starter in starters]
+        for starter in starters:
+            starter.communicate(timeout=10)
+    assert sorted(said) == ["lost", "lost", "lost", "won"]
+
+
+def test_an_evacuator_is_ended_where_the_kernel_has_no_pidfd(
+    tmp_path: Path, process, monkeypatch
+) -> None:
+    def missing(pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+    one, other = process(*EVACUATOR), process(*EVACUATOR)
+    (tmp_path / client.PID_FILE).write_text(entry(one.pid))
+    threading.Thread(target=one.wait, daemon=True).start()
+    assert client.terminate(tmp_path)
+    assert one.wait(10) == -signal.SIGTERM
+    assert pidfile.end(pidfile.Process(other.pid, 1, pidfile._boot()), 1, 1)
+    assert other.poll() is None
 
 
 def test_directories_are_private_and_repaired(tmp_path: Path) -> None:
