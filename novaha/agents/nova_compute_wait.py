@@ -20,6 +20,7 @@ from novaha.agents.nova_parameters import EVACUATION_DELAY, NO_SHARED_STORAGE, O
 from novaha.agents.runtime import actions, check, checked, run
 from novaha.contract import streams
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, table
+from novaha.core.text import line
 
 AGENT = Agent(
     name="nova-compute-wait",
@@ -84,8 +85,9 @@ def stop(request: Request, context: Context) -> ExitCode:
     """Forget that the host was let through."""
     try:
         state_file(request).unlink(missing_ok=True)
-    except OSError as error:  # a failed stop fences the node; nothing runs because of this one
-        streams.tell(context.stderr, f"WARNING: {state_file(request)}: {error.strerror}\n")
+    except (OSError, ValueError) as error:  # a failed stop fences the node, and this runs nothing
+        said = line(f"the state file cannot be removed: {error}", request.secrets)
+        streams.tell(context.stderr, f"WARNING: {said}\n")
     return ExitCode.SUCCESS
 
 
