@@ -12,20 +12,14 @@ from novaha.pacemaker.devices import FenceDevice
 from novaha.pacemaker.levels import Level, Levels
 
 
-def _devices(now: Configuration) -> list[FenceDevice]:
-    return [FenceDevice(d.id, d.agent, d.attributes) for d in now.devices]
-
-
-def without_proof(now: Configuration, node: str) -> str:
-    """Why a success of one of the node's levels proves nothing, "" if each does."""
-    levels = [Level(v.id, v.devices, target=v.target) for v in now.levels]
-    found = Levels(
-        _devices(now),
-        levels,
+def levels(now: Configuration) -> Levels:
+    """The fencing levels of all nodes, which tell whether a success of them proves anything."""
+    return Levels(
+        [FenceDevice(d.id, d.agent, d.attributes) for d in now.devices],
+        [Level(v.id, v.devices, target=v.target) for v in now.levels],
         members=now.members,
         attributes=lambda name: tuple(now.attributes.get(name, {}).items()),
     )
-    return found.without_power_device(node)
 
 
 def powerless(now: Configuration, node: str, devices: Sequence[str]) -> str:
@@ -35,10 +29,9 @@ def powerless(now: Configuration, node: str, devices: Sequence[str]) -> str:
     """
     member = now.nodes.get(node) == "member"
     said = []
-    for device in _devices(now):
-        if device.id in devices:
-            proof = device.proof(member=member)
-            if proof or proof.declarable:
-                return ""
-            said.append(f"{device.id} ({device.agent}) {proof.why_not}")
+    for device in (d for d in now.devices if d.id in devices):
+        proof = FenceDevice(device.id, device.agent, device.attributes).proof(member=member)
+        if proof or proof.declarable:
+            return ""
+        said.append(f"{device.id} ({device.agent}) {proof.why_not}")
     return "; ".join(said)

@@ -90,7 +90,7 @@ def _service(row: Row, host: str) -> ComputeService:
             forced_down=_flag(row, "forced_down"),
             enabled=_one_of(row, "status", "enabled", "disabled") == "enabled",
             disabled_reason=reason if isinstance(reason, str) else "",
-            last_seen=_moment(row.get("updated_at")),
+            last_seen=moment(row.get("updated_at")),
         )
     except _LackingError as error:
         return _unreadable_service(host, f"Nova's row of its service cannot be read: {error}")
@@ -177,8 +177,8 @@ def _migration(what: str, row: Row, source: str) -> Migration:
             source=begun,
             destination=_optional(row, "dest_compute") or None,
             status=_text(row, "status"),
-            created=_moment(row.get("created_at")),
-            updated=_moment(row.get("updated_at")),
+            created=moment(row.get("created_at")),
+            updated=moment(row.get("updated_at")),
         )
     except _LackingError as error:
         problem = f"Nova's row of evacuation {number} lacks: {error}"
@@ -213,7 +213,7 @@ def _flag(row: Row, key: str) -> bool:
     return value
 
 
-def _moment(text: object) -> datetime | None:
+def moment(text: object) -> datetime | None:
     """A time of Nova's, None where there is none, or none that can be read."""
     if not isinstance(text, str) or not text:
         return None
@@ -222,6 +222,3 @@ def _moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-moment = _moment

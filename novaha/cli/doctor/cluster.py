@@ -76,6 +76,7 @@ def compute_nodes(cluster: Cluster) -> Iterator[Trouble]:
 def power_devices(cluster: Cluster) -> Iterator[Trouble]:
     """Something cuts each compute node's power, and is in use."""
     now = cluster.now
+    proofs = proving.levels(now)
     for node in now.computes():
         if not layout.power_levels(now, node):
             yield error(
@@ -84,7 +85,7 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
                 f"pcs stonith create ipmi-{q(node)} fence_ipmilan ip=ADDRESS username=USER "
                 f"password_script=FILE pcmk_host_list={q(node)}\n{SETUP}",
             )
-        elif now.levels_of(node) and (why := proving.without_proof(now, node)):
+        elif now.levels_of(node) and (why := proofs.without_power_device(node)):
             yield error(node, f"its fencing proves nothing: {why}", "pcs stonith level config")
     for device in now.devices:
         if device.agent != FENCE_AGENT and is_stopped(device.meta):
