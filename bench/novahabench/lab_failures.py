@@ -1,15 +1,21 @@
-"""Single hosts that die, over and over: by novaha with and without its alert, the older way."""
+"""Single hosts that die, over and over: by novaha with and without its alert, the older way, and by
+a bare script that the alert wakes."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from novahabench import lab_nova
+from novahabench import lab_bare, lab_nova
 from novahabench.lab_site import Bench, Story
 from novahabench.mark import BenchError, Say
 
 ALERT, POLL, OLDER = "with the alert", "without the alert", "older way"
+
+BARE = "bare script"
+"""Woken by the same alert: a floor, since whoever recovers a host has to send what it sends."""
 
 OLDER_INTERVAL = 10.0
 """Seconds between two looks of the older agent: its resource's monitor."""
@@ -23,7 +29,7 @@ class Failures:
     def __init__(self) -> None:
         self.bench = Bench()
         self.bench.fresh()
-        self.stories: dict[str, list[Story]] = {ALERT: [], POLL: [], OLDER: []}
+        self.stories: dict[str, list[Story]] = {kind: [] for kind in (ALERT, POLL, OLDER, BARE)}
         self._instances: dict[str, str] = {}
 
     def more(self, kind: str, share: float = 0.5) -> Story:
@@ -34,6 +40,8 @@ class Failures:
         host, instances = self._victim()
         if kind == OLDER:
             story = self._older(host, instances, share * OLDER_INTERVAL)
+        elif kind == BARE:
+            story = self._bare(host, instances)
         else:
             self.bench.alerts(kind == ALERT)
             story = self.bench.recovered(instances, host)
@@ -59,10 +67,26 @@ class Failures:
             first = lab_nova.older_way(
                 lambda: self.bench.site.state(host) == "pending", host, OLDER_INTERVAL, wait
             )
-            story.entries = [
-                {"event": "requested", "outcome": "accepted", "node": host, "at": first}
-            ]
+            story.entries = _accepted(host, [first])
         return story
+
+    def _bare(self, host: str, instances: dict[str, str]) -> Story:
+        controller = self.bench.site.evacuator()
+        with (
+            self.bench.without_novaha(host),
+            self.bench.watched(instances, [host]) as story,
+            lab_bare.waiting(controller, host, list(instances)) as script,
+        ):
+            story.crashed = self.bench.crash(host)
+            story.fencings = {host: self.bench.fencing(host, story.crashed)}
+            story.entries = _accepted(host, script.answered())
+        return story
+
+
+def _accepted(host: str, moments: Sequence[float]) -> list[dict[str, Any]]:
+    """As novaha's journal has it."""
+    entry = {"event": "requested", "outcome": "accepted", "node": host}
+    return [{**entry, "at": at} for at in moments]
 
 
 @functools.cache

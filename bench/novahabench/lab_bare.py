@@ -1,0 +1,86 @@
+"""The bare script on a controller of the lab (bare.py): started before a host dies, read after."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from novahalab import layout
+from novahalab.cloud import settings
+from novahalab.cloud.client import Client
+from novahalab.process import Process, tail
+from novahalab.sandbox import Sandbox
+
+from novaha.evacuator.address import BELL, RUN_DIR
+from novahabench import bare
+from novahabench.lab_nova import RUNS_AGAIN
+from novahabench.mark import BenchError
+
+_READY = 20.0
+_ANSWERED = 120.0
+
+
+class Script:
+    """It waits for its host's fencing, in the evacuator's place."""
+
+    def __init__(self, process: Process, log: Path, instances: int) -> None:
+        self._process = process
+        self._log = log
+        self._instances = instances
+
+    def answered(self) -> list[float]:
+        """When each evacuation was accepted, seconds of time.time(). Raises BenchError."""
+        end = time.monotonic() + _ANSWERED
+        while True:
+            over = not self._process.alive or time.monotonic() > end
+            found = moments(self._log.read_text())
+            if len(found) == self._instances:
+                return found
+            if over:
+                raise BenchError(
+                    f"the bare script asked for {len(found)} of {self._instances} evacuations; "
+                    f"{self._log} ends:\n{tail(self._log)}"
+                )
+            time.sleep(0.2)
+
+
+def moments(said: str) -> list[float]:
+    """The moments in what the script has said so far; what it says of an error is none."""
+    lines = said.splitlines()
+    return [float(line) for line in lines[1:] if line.replace(".", "", 1).isdigit()]
+
+
+@contextmanager
+def waiting(controller: str, host: str, instances: Sequence[str]) -> Iterator[Script]:
+    """Meanwhile the script waits on this controller, signed in. The evacuator must not run there.
+
+    Raises BenchError when it does not start.
+    """
+    nova, sandbox, bell = Client(), Sandbox(controller), f"{RUN_DIR}/{BELL}"
+    wanted = {
+        "bell": bell,
+        "node": host,
+        "address": settings.ADDRESS,
+        "port": settings.PORTS["nova-api"],
+        "token": nova.token(),
+        "service": nova.service(host)["id"],
+        "instances": list(instances),
+        "microversion": RUNS_AGAIN,
+    }
+    log = layout.LOGS / controller / "bare.log"
+    log.unlink(missing_ok=True)
+    argv = ["/usr/bin/python3", "-I", "-c", Path(bare.__file__).read_text()]
+    process = sandbox.popen(argv, log=log, env={bare.WANTED: json.dumps(wanted)})
+    try:
+        end = time.monotonic() + _READY
+        while "ready" not in log.read_text():
+            if not process.alive or time.monotonic() > end:
+                raise BenchError(f"the bare script does not start; {log} ends:\n{tail(log)}")
+            time.sleep(0.1)
+        yield Script(process, log, len(instances))
+    finally:
+        process.signal(9)
+        sandbox.exec(["rm", "-f", bell])
