@@ -114,6 +114,15 @@ class Nova:
             found, self._conductor_up = reader.services(what, body)
         return found
 
+    def bare_metal_hosts(self) -> frozenset[str]:
+        """The hosts of Ironic's nova-computes, as far as they have any node."""
+        what, path = "list the hypervisors", "/os-hypervisors/detail"
+        with self._ready(what):
+            # From 2.88 on Nova asks each of these hosts for its uptime, and waits for the dead.
+            lister = Api(self._session, _OLDEST, self._options, self._url)
+            rows = _read(lambda: lister.pages(what, path, "hypervisors", "id", {}))
+        return reader.bare_metal(rows)
+
     def instances_on(self, host: str) -> list[Instance]:
         """The instances of all projects that Nova has on `host`."""
         what = f"list the instances on {host}"
@@ -338,6 +347,7 @@ class Nova:
             )
             self._options["region_name"] = region
             offered, url = find(self._session, self._options)
+        self._url = url
         version = min(offered, novaclient.API_MAX_VERSION, _NEWEST)
         if version < _OLDEST:
             raise NotSentError(

@@ -29,6 +29,8 @@ class Cloud:
         sign in.
     roles: of the user in its project, None when Keystone does not tell.
     version: of Nova's API, that is spoken.
+    bare_metal: hosts of Ironic's nova-computes, which no cluster recovers.
+    unlisted: why these are not known, "" if they are.
     refused: what the user may not do, and what Nova said.
     ahead: seconds by which Nova's clock is ahead of this machine's; to a second or two if its web
         server tells the time, else by the last sign of life of a compute service, to some ten
@@ -40,6 +42,8 @@ class Cloud:
     roles: frozenset[str] | None = None
     version: str = ""
     services: tuple[ComputeService, ...] = ()
+    bare_metal: frozenset[str] = frozenset()
+    unlisted: str = ""
     refused: tuple[tuple[str, str], ...] = ()
     ahead: float | None = None
 
@@ -86,6 +90,11 @@ def examine(
             ask()
         except ComputeApiError as error:
             refused.append((what, str(error)))
+    say("looking for Ironic's hosts")
+    try:
+        cloud = replace(cloud, bare_metal=nova.bare_metal_hosts())
+    except ComputeApiError as error:  # nothing that the evacuator reads
+        cloud = replace(cloud, unlisted=str(error))
     return replace(cloud, refused=tuple(refused))
 
 

@@ -20,6 +20,9 @@ CELL_SILENT = "its cell does not answer"
 
 COMPUTE = "nova-compute"
 
+_IRONIC = "ironic"
+"""What Nova's Ironic driver calls its hypervisors (nova/virt/ironic/driver.py, since Juno)."""
+
 _HOST = "OS-EXT-SRV-ATTR:host"
 _VM_STATE = "OS-EXT-STS:vm_state"
 _TASK_STATE = "OS-EXT-STS:task_state"
@@ -66,6 +69,20 @@ def services(what: str, body: object) -> tuple[list[ComputeService], bool]:
         known = by_host.get(host)
         by_host[host] = service if known is None else _both(known, service)
     return list(by_host.values()), conductor
+
+
+def bare_metal(found: Iterable[Row]) -> frozenset[str]:
+    """The hosts whose nova-compute drives Ironic: all of its hypervisors are of that type.
+
+    A row that cannot be read makes no host one of them.
+    """
+    types: dict[str, set[str]] = {}
+    for row in found:
+        service = row.get("service")
+        host = service.get("host") if isinstance(service, Mapping) else None
+        if isinstance(host, str) and host:
+            types.setdefault(host, set()).add(str(row.get("hypervisor_type")).lower())
+    return frozenset(host for host, seen in types.items() if seen == {_IRONIC})
 
 
 def _both(first: ComputeService, second: ComputeService) -> ComputeService:

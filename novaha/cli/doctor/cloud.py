@@ -178,7 +178,10 @@ def names(outlook: Outlook) -> Iterator[Trouble]:
             )
         else:
             yield error(node, str(host))
+    bare_metal = outlook.cloud.bare_metal if outlook.cloud else frozenset()
     for service in outlook.services:
+        if service.host in bare_metal:
+            continue  # a machine that a tenant has rented: nobody else can run its instance
         twin = next((node for node in outlook.computes if alike(node, service.host)), "")
         if service.host not in taken and twin:
             yield warning(
@@ -191,10 +194,17 @@ def names(outlook: Outlook) -> Iterator[Trouble]:
         elif service.host not in taken:
             yield warning(
                 service.host,
-                "Nova has this compute host, Pacemaker has not: its instances are not protected",
+                "Nova has this compute host, Pacemaker has not: its instances are not protected"
+                + _unless_bare_metal(outlook),
                 "pcs cluster node add-remote NODE reconnect_interval=60s op start timeout=20s; "
                 "novaha setup --apply",
             )
+
+
+def _unless_bare_metal(outlook: Outlook) -> str:
+    """Where Nova did not tell which hosts are Ironic's."""
+    unlisted = outlook.cloud.unlisted if outlook.cloud else ""
+    return f", unless it is one of Ironic's, which is not known: {unlisted}" if unlisted else ""
 
 
 def _name_remedy(node: str, problem: NovahaError, credentials: str) -> str:

@@ -32,6 +32,7 @@ class Api(ThreadingHTTPServer):
         self.forced: dict[str, Any] = {}
         self.instances: list[str] = []
         self.max_limit = 1000
+        self.hypervisors: list[tuple[str, str]] = []
         self.evacuations: list[dict[str, Any]] = []
         self.evacuate_answers: list[int] = []
         self.actions: list[dict[str, Any]] = []
@@ -102,6 +103,12 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"services": [{**service, **more}, {**more, **conductor}]}
         if path == "/os-services/s":
             return 200, {"service": {"id": "s", "host": "compute-1", **self.server.forced}}
+        if path == "/os-hypervisors/detail":
+            rows = [
+                {"id": f"h-{n}", "hypervisor_type": kind, "service": {"host": host}}
+                for n, (host, kind) in enumerate(self.server.hypervisors)
+            ]
+            return 200, self.page("hypervisors", rows, "id", query)
         if path == "/servers/detail":
             ids = self.server.instances
             rows = [{"id": i, "name": i, "OS-EXT-STS:vm_state": "active"} for i in ids]
@@ -264,6 +271,16 @@ def test_a_service_as_nova_has_it(api: Api, nova: Nova) -> None:
         False,
     )
     assert service.last_seen is not None
+
+
+def test_ironics_hosts_on_all_pages_and_no_compute_host_is_asked_for_its_uptime(
+    api: Api, nova: Nova
+) -> None:
+    api.max_limit = 2
+    api.hypervisors = [("bm", "ironic"), ("kvm", "QEMU"), ("bm", "ironic"), ("late", "ironic")]
+    assert nova.bare_metal_hosts() == {"bm", "late"}
+    versions = {v for _, path, v, _ in api.asked if path.endswith("/os-hypervisors/detail")}
+    assert versions == {"compute 2.53"}  # from 2.88 on Nova asks each of them, the dead, too
 
 
 def test_law_1_forced_down_is_what_nova_says_is_so(api: Api, nova: Nova) -> None:

@@ -96,6 +96,11 @@ class Handler(BaseHTTPRequestHandler):
             "/os-services": {"services": [service]},
             "/os-migrations": {"migrations": []},
             "/servers/detail": {"servers": []},
+            "/os-hypervisors/detail": {
+                "hypervisors": [
+                    {"id": "h", "hypervisor_type": "ironic", "service": {"host": "compute-1"}}
+                ]
+            },
         }
         code = self.server.codes.get(path, 200 if path in found else 404)
         body = found.get(path, {}) if code == 200 else {"error": {"message": "no", "code": code}}
@@ -204,6 +209,16 @@ def test_what_the_user_may_not_do_is_named_one_by_one(api: Api) -> None:
         "list the instances of all projects",
     ]
     assert all("HTTP 403" in answer for _, answer in found.refused)
+
+
+def test_ironics_hosts_are_told_and_a_list_that_is_refused_is_no_missing_right(api: Api) -> None:
+    found = look(api)
+    assert (found.bare_metal, found.unlisted) == ({"compute-1"}, "")
+    api.codes["/os-hypervisors/detail"] = 403
+    found = look(api)
+    assert found.bare_metal == frozenset()
+    assert "HTTP 403" in found.unlisted
+    assert found.refused == ()  # the evacuator never asks for it
 
 
 def test_a_given_token_tells_nothing_of_its_user(api: Api) -> None:

@@ -200,3 +200,30 @@ def test_law_2_an_evacuation_that_lacks_what_decides_may_be_under_way(
 def test_law_2_an_evacuation_of_nobody_makes_its_list_unreadable(field: str, value: Any) -> None:
     with pytest.raises(UnknownOutcomeError, match="evacuation"):
         reader.migrations("x", [ROW, changed(ROW, **{field: value})])
+
+
+def hypervisor(host: Any, kind: Any = "ironic") -> dict[str, Any]:
+    return {"id": "h", "hypervisor_type": kind, "service": {"id": "s", "host": host}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], set()),
+        ([hypervisor("bm")], {"bm"}),
+        ([hypervisor("bm"), hypervisor("bm"), hypervisor("bm")], {"bm"}),  # a row for each node
+        ([hypervisor("bm"), hypervisor("kvm", "QEMU")], {"bm"}),
+        ([hypervisor("both"), hypervisor("both", "QEMU")], set()),
+        ([hypervisor("bm", "Ironic")], {"bm"}),
+        # What cannot be read makes no host one of Ironic's.
+        ([hypervisor("bm", None)], set()),
+        ([hypervisor("bm"), hypervisor("bm", None)], set()),
+        ([hypervisor("bm"), {"service": {"host": "bm"}}], set()),
+        ([hypervisor(None), hypervisor(""), hypervisor(7), {"hypervisor_type": "ironic"}], set()),
+        ([{"hypervisor_type": "ironic", "service": None}, hypervisor("bm")], {"bm"}),
+    ],
+)
+def test_a_host_is_ironics_when_all_of_its_hypervisors_are(
+    rows: list[dict[str, Any]], expected: set[str]
+) -> None:
+    assert reader.bare_metal(rows) == expected

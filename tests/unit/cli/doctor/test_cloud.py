@@ -114,6 +114,36 @@ def test_a_node_that_nova_does_not_know() -> None:
     assert f"in {FILE}: [nova] host_names = hv-2:NAME_IN_NOVA" in found[0].remedy
 
 
+def test_ironics_hosts_are_not_unprotected_and_others_beside_them_are() -> None:
+    more = (*TWO, service("bare-metal-1"), service("hv-9"))
+    both = outlook(services=more, bare_metal=frozenset({"bare-metal-1"}))
+    found = only(checks.names(both), Verdict.WARNING)
+    assert found.subject == "hv-9"
+    assert found.detail.endswith("its instances are not protected")
+
+
+def test_an_ironic_host_that_is_called_as_a_node_is_no_stale_registration() -> None:
+    names = Names({"compute-2": "hv-2"})
+    more = (service("compute-1"), service("hv-2"), service("compute-2"))
+    given = replace(outlook(services=more), names=names)
+    assert only(checks.names(given), Verdict.WARNING).subject == "compute-2"
+    given = replace(outlook(services=more, bare_metal=frozenset({"compute-2"})), names=names)
+    assert list(checks.names(given)) == []
+
+
+def test_a_node_whose_host_is_ironics_by_mistake_is_still_checked() -> None:
+    found = list(checks.names(outlook(services=TWO[:1], bare_metal=frozenset({"compute-2"}))))
+    assert only(found).subject == "compute-2"
+
+
+def test_where_nova_does_not_tell_which_hosts_are_ironics_that_is_said() -> None:
+    more = (*TWO, service("hv-9"))
+    unknown = outlook(services=more, unlisted="list the hypervisors: no (HTTP 403)")
+    found = only(checks.names(unknown), Verdict.WARNING)
+    assert "unless it is one of Ironic's, which is not known" in found.detail
+    assert "HTTP 403" in found.detail
+
+
 def test_a_node_that_could_be_two_hosts_of_nova() -> None:
     more = (*TWO, service("compute-1.example.net"))
     found = [t for t in checks.names(outlook(services=more)) if t.verdict is Verdict.ERROR]
