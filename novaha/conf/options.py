@@ -29,6 +29,9 @@ class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
     FALSE_VALUES = sorted(truth.FALSE)
 
 
+_USUAL = ("password", "v3password", "v3applicationcredential", "v3token")
+"""Values of auth_type: the plugins that sites use, in every release of keystoneauth1."""
+
 _KEYSTONE = [
     cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
     cfg.StrOpt(
@@ -117,7 +120,7 @@ _EVACUATOR = [
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Every option by its section, for oslo-config-generator and the manual page.
+    """Every option by its section, for the manual page.
 
     Those of keystoneauth1's plugins are not among them: they depend on auth_type.
     """
@@ -126,6 +129,22 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (NOVA, [*_NOVA]),
         (EVACUATOR, [*_EVACUATOR]),
     ]
+
+
+def every_opt() -> list[tuple[str, list[cfg.Opt]]]:
+    """`list_opts` and the options of the usual plugins, for oslo.config's generator and validator.
+
+    The entry point `novaha` of oslo.config.opts.
+    """
+    sections = list_opts()
+    keystone = dict(sections)[KEYSTONE]
+    known = {option.dest for option in keystone}
+    for plugin in _USUAL:
+        for option in loading.get_auth_plugin_conf_options(plugin):
+            if option.dest not in known:
+                known.add(option.dest)
+                keystone.append(option)
+    return sections
 
 
 def _session() -> list[cfg.Opt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from novaha import __version__
+from novaha.conf.options import list_opts
 from novaha.contract.names import ALERT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,3 +160,35 @@ def test_a_package_is_built_for_another_python(wheels, environment, tmp_path) ->
     for name in OURS:
         first = "/bin/sh" if name.endswith(ALERT) else "/usr/bin/python3.99 -I"
         assert (tmp_path / "root" / name).read_text().startswith(f"#!{first}\n")
+
+
+def test_oslo_configs_own_tools_know_every_option(wheels, environment, tmp_path) -> None:
+    """By the entry point `novaha` of oslo.config.opts."""
+    python = environment / "bin/python"
+    command(
+        python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheels[__version__]
+    )
+    sample = command(python, "-m", "oslo_config.generator", "--namespace", "novaha")
+    found = re.findall(r"^#([a-z]\w+) =", sample, re.M)
+    wanted = [option.dest for _, options in list_opts() for option in options]
+    assert set(wanted) <= set(found)
+    assert found.count("auth_url") == 1
+    assert "application_credential_secret" in found
+    for section in ("keystone", "nova", "evacuator"):
+        assert f"\n[{section}]\n" in sample
+
+    file = tmp_path / "novaha.conf"
+    validator = (python, "-m", "oslo_config.validator", "--namespace", "novaha", "--input-file")
+
+    def validate(text: str) -> subprocess.CompletedProcess[str]:
+        file.write_text(text)
+        argv = [*map(str, validator), str(file)]
+        return subprocess.run(argv, cwd="/", capture_output=True, text=True, check=False)
+
+    packaged = (ROOT / "packaging/novaha.conf.sample").read_text()
+    for text in (sample, packaged, re.sub(r"(?m)^#(\w+ =)", r"\1", packaged)):
+        done = validate(text)
+        assert (done.returncode, done.stderr) == (0, "")
+    done = validate(packaged.replace("#max_in_flight", "max_inflight"))
+    assert done.returncode == 1
+    assert "evacuator/max_inflight is not part of the sample config" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def test_the_resource_wins_over_the_file(file: Path) -> None:
     assert interface == "public"
 
 
-def test_a_cloud_of_clouds_yaml_needs_openstacksdk_or_says_so(file: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def with_cloud(file: Path, tmp_path: Path) -> Path:
     clouds = tmp_path / "clouds.yaml"
     file.write_text(f"[keystone]\ncloud = mine\nclouds_file = {clouds}\n")
     clouds.write_text(
@@ -68,15 +70,21 @@ def test_a_cloud_of_clouds_yaml_needs_openstacksdk_or_says_so(file: Path, tmp_pa
         "      {auth_url: 'http://127.0.0.1:1/v3', username: u, password: p, project_name: x,\n"
         "       user_domain_name: Default, project_domain_name: Default}\n"
     )
-    try:
-        import openstack  # noqa: F401
-    except ImportError:
-        with pytest.raises(ConfigError, match="openstacksdk"):
-            from_conf(load({"config": str(file)}))
-        return
-    session, _, region = from_conf(load({"config": str(file)}))
-    assert session.auth is not None
+    return file
+
+
+def test_a_cloud_of_clouds_yaml(with_cloud: Path) -> None:
+    session, _, region = from_conf(load({"config": str(with_cloud)}))
+    assert session.auth._username == "u"
     assert region == "East"
+
+
+def test_without_openstacksdk_a_cloud_is_an_error_that_says_so(
+    with_cloud: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openstack", None)
+    with pytest.raises(ConfigError, match="needs openstacksdk"):
+        from_conf(load({"config": str(with_cloud)}))
 
 
 @pytest.mark.parametrize(
