@@ -1,8 +1,12 @@
-"""`novaha install-agents`: puts the agents where Pacemaker looks for them."""
+"""`novaha install-agents`: puts the agents where Pacemaker looks for them.
+
+And the completion of the command where bash looks for it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
@@ -14,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import novaha
-from novaha.cli import packages
+from novaha.cli import completion, packages
 from novaha.core.errors import NovahaError
 from novaha.pacemaker.runner import Runner
 
@@ -30,6 +34,8 @@ SHELL = b"#!/bin/sh"
 _SHEBANG_LIMIT = 255  # of the kernel: BINPRM_BUF_SIZE
 
 _MODE = 0o755
+
+COMPLETION = Path("/usr/share/bash-completion/completions")
 
 
 class InstallError(NovahaError):
@@ -75,6 +81,18 @@ def add_parser(commands: Any) -> None:
             help=f"{what} (default: %(default)s)",
         )
     command.add_argument(
+        "--completion",
+        type=Path,
+        default=COMPLETION,
+        metavar="DIR",
+        help="where bash looks for the completion of commands (default: %(default)s)",
+    )
+    command.add_argument(
+        "--no-completion",
+        action="store_true",
+        help="leave the completion alone: a package brings it",
+    )
+    command.add_argument(
         "--destdir",
         type=Path,
         metavar="DIR",
@@ -97,23 +115,29 @@ def run(args: argparse.Namespace) -> int:
     wanted = Directories(args.ocf_root, args.sbin, args.alerts)
     here = args.destdir is None
     directories, divert = (wanted, Diversion()) if here else below(wanted, args.destdir)
+    place = args.completion if here else _moved(args.destdir, args.completion)
     if args.uninstall:
-        done = uninstall(directories, divert)
+        done = [uninstall(directories, divert)]
+        extra = uninstall_completion
     else:
-        done = install(directories, sources(), interpreter(args.python, check=here), divert)
-    for line in done:
+        done = [install(directories, sources(), interpreter(args.python, check=here), divert)]
+        extra = install_completion
+    if not args.no_completion:
+        done.append(extra(place / "novaha", divert))
+    for line in itertools.chain.from_iterable(done):
         print(line)
     return 0
 
 
 def below(directories: Directories, destdir: Path) -> tuple[Directories, Diversion]:
     """The same places in another root, where no dpkg of this machine has a say."""
+    every = (directories.ocf_root, directories.sbin, directories.alerts)
+    places = Directories(*(_moved(destdir, path) for path in every))
+    return places, Diversion(_moved(destdir, ASIDE), which=lambda name: None, top=destdir)
 
-    def moved(path: Path) -> Path:
-        return destdir / path.relative_to(path.anchor)
 
-    places = Directories(*map(moved, (directories.ocf_root, directories.sbin, directories.alerts)))
-    return places, Diversion(moved(ASIDE), which=lambda name: None, top=destdir)
+def _moved(destdir: Path, path: Path) -> Path:
+    return destdir / path.relative_to(path.anchor)
 
 
 def sources() -> Path:
@@ -202,6 +226,37 @@ def uninstall(directories: Directories, divert: Diversion | None = None) -> Iter
     divert.tidy()
 
 
+def install_completion(target: Path, divert: Diversion) -> Iterator[str]:
+    """Write the completion, unless somebody else has one there; yields what was done.
+
+    Raises InstallError.
+    """
+    content = completion.script().encode()
+    if divert.of_a_package(target):
+        yield f"{target}: a package's, left alone"
+    elif target.exists() and not _is_ours(target):
+        yield f"{target}: not ours, left alone"
+    elif target.exists() and target.read_bytes() == content and _mode(target) == 0o644:
+        yield f"{target}: as it should be"
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, content, 0o644)
+        yield f"{target}: installed"
+
+
+def uninstall_completion(target: Path, divert: Diversion) -> Iterator[str]:
+    """Remove the completion if it is ours; yields what was done."""
+    if divert.of_a_package(target):
+        yield f"{target}: a package's, left alone"
+        return
+    if target.exists() and not _is_ours(target):
+        yield f"{target}: not ours, left alone"
+        return
+    yield f"{target}: {'removed' if target.exists() else 'not there'}"
+    target.unlink(missing_ok=True)
+    divert.tidy(target.parent)
+
+
 def _not_packaged(target: Path, divert: Diversion) -> None:
     if divert.packaged(target):
         raise InstallError(
@@ -257,6 +312,10 @@ class Diversion:
         """Whether our own package brought the file."""
         return packages.AGENTS in self._owners(target)
 
+    def of_a_package(self, target: Path) -> bool:
+        """Whether any package brought the file."""
+        return bool(self._owners(target))
+
     def tidy(self, directory: Path | None = None) -> None:
         """Remove directories that are empty now, upwards from here, or from what was kept."""
         here = directory or self._aside
@@ -308,7 +367,7 @@ def _mode(target: Path) -> int:
     return target.stat().st_mode & 0o7777
 
 
-def _write(target: Path, content: bytes) -> None:
+def _write(target: Path, content: bytes, mode: int = _MODE) -> None:
     """All of it or nothing: Pacemaker may be running the agent right now."""
     temporary = target.with_name(f".{target.name}.novaha")
     try:
@@ -316,7 +375,7 @@ def _write(target: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(_MODE)
+        temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ OURS = (
     "usr/lib/ocf/resource.d/openstack/nova-compute-wait",
     "usr/share/pacemaker/alerts/novaha_alert",
 )
+COMPLETION = "usr/share/bash-completion/completions/novaha"
 
 
 def command(*argv: str | Path) -> str:
@@ -118,7 +119,7 @@ def test_install_upgrade_and_uninstall_leave_nothing_behind(wheels, environment,
     assert command(novaha, "--version").split() == ["novaha", __version__]
     command(*agents)
     first = tree(root)
-    assert set(OURS) <= set(first)
+    assert {*OURS, COMPLETION} <= set(first)
     for name in OURS:
         interpreter = "/bin/sh\n" if name.endswith(ALERT) else f"{environment}/bin/python"
         assert first[name][1].startswith(f"#!{interpreter}".encode()), name

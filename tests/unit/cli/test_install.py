@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,11 +140,44 @@ def test_others_than_root_may_run_them_whatever_the_umask(directories, monkeypat
     try:
         options = {"ocf-root": "ocf_root", "sbin": "sbin", "alerts": "alerts"}
         where = [f"--{name}={getattr(directories, field)}" for name, field in options.items()]
-        assert main(["install-agents", *where]) == 0
+        completion = directories.sbin.parent / "completions"
+        assert main(["install-agents", *where, f"--completion={completion}"]) == 0
+        assert (completion / "novaha").stat().st_mode & 0o777 == 0o644
     finally:
         os.umask(before)
     places = [directories.alerts, directories.ocf_root, directories.ocf_root / "resource.d"]
     assert {place.stat().st_mode & 0o777 for place in places} == {0o755}
+
+
+def said(step: Iterator[str]) -> str:
+    (line,) = step
+    return line.partition(": ")[2]
+
+
+def test_the_completion_comes_stays_and_goes(tmp_path, diversion) -> None:
+    target = tmp_path / "completions" / "novaha"
+    come, go = install.install_completion, install.uninstall_completion
+    assert said(come(target, diversion)) == "installed"
+    assert said(come(target, diversion)) == "as it should be"
+    ours = target.read_text()
+    target.write_text(ours.replace("COMPREPLY", "OLDER"))
+    assert said(come(target, diversion)) == "installed"
+    assert target.read_text() == ours
+    assert said(go(target, diversion)) == "removed"
+    assert not target.parent.exists()
+    assert said(go(target, diversion)) == "not there"
+
+
+@pytest.mark.parametrize("whose", ["somebody's", "a package's"])
+def test_a_completion_of_others_is_left_alone(tmp_path, diversion, dpkg, whose) -> None:
+    target = tmp_path / "novaha"
+    target.write_text("#!\n# novaha: older\n" if whose == "a package's" else "complete novaha\n")
+    if whose == "a package's":
+        dpkg.owned[str(target)] = "python3-novaha"
+    before = target.read_text()
+    for step in (install.install_completion, install.uninstall_completion):
+        assert said(step(target, diversion)).endswith("left alone")
+        assert target.read_text() == before
 
 
 def test_uninstall_leaves_alone_what_is_not_ours(directories, diversion) -> None:
