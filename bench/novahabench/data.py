@@ -26,9 +26,16 @@ class Outcome:
 
     @property
     def reached(self) -> bool:
-        """Whether it was measured and every case keeps its goal."""
+        """Whether it was measured and every case keeps its goal, as far as that can be judged."""
         judged = [reached(case) for case in self.cases]
-        return bool(judged) and not self.problem and False not in judged
+        if self.problem or not judged or False in judged:
+            return False
+        return self.unjudged == 0 or True in judged
+
+    @property
+    def unjudged(self) -> int:
+        """How many goals could not be judged."""
+        return sum(case.goal is not None and reached(case) is None for case in self.cases)
 
 
 def to_json(outcomes: Iterable[Outcome], about: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +54,7 @@ def _mark(outcome: Outcome) -> dict[str, Any]:
         "mark": mark.mark,
         "lab": mark.lab,
         "reached": outcome.reached,
+        "unjudged": outcome.unjudged,
         "seconds": round(outcome.seconds, 1),
         "problem": outcome.problem,
         "cases": [_case(case) for case in outcome.cases],
@@ -62,9 +70,10 @@ def _case(case: Case) -> dict[str, Any]:
         "goal": None if case.goal is None else asdict(case.goal),
         "reached": reached(case),
         "ratio": {label: ratio(case, label) for label in case.beside},
-        "product": _samples(case.product),
+        "product": _samples(case.product) if case.product else None,
         "beside": {label: _samples(samples) for label, samples in case.beside.items()},
         "details": dict(case.details),
+        "missing": dict(case.missing),
     }
 
 
@@ -88,10 +97,11 @@ def case_from(raw: dict[str, Any]) -> Case:
     return Case(
         name=raw["name"],
         unit=raw["unit"],
-        product=tuple(raw["product"]["samples"]),
+        product=tuple(raw["product"]["samples"]) if raw["product"] else (),
         beside={label: tuple(found["samples"]) for label, found in raw["beside"].items()},
         goal=None if raw["goal"] is None else Goal(**raw["goal"]),
         series=raw["series"],
         size=raw["size"],
         details=raw["details"],
+        missing=raw.get("missing", {}),
     )

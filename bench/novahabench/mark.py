@@ -42,6 +42,8 @@ class Case:
     goal: None for what is only shown.
     size: where the cases of one `series` show a growth: what of (hosts, instances).
     details: whatever else may explain the samples; goes into the raw data.
+    missing: what could not be measured, by its label, and why; NOVAHA for the product's samples. A
+        goal that is about one of them is not judged.
     """
 
     name: str
@@ -52,7 +54,10 @@ class Case:
     series: str = ""
     size: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
+
+NOVAHA = "novaha"
 
 Measure = Callable[[bool, Say], Iterable[Case]]
 

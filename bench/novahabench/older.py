@@ -35,6 +35,9 @@ _SUMS = {
     "NovaEvacuate": "b4f0483e59b54ec48a40463c4de501239597a48787bc3c98a7dce62504672472",
 }
 
+_PATIENCE = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20")
+"""Without network it is to be said soon that there is none."""
+
 _SHIM = """\
 # What Python 3.11 has removed and the older fence_compute calls.
 import inspect
@@ -42,14 +45,36 @@ inspect.getargspec = inspect.getfullargspec
 """
 
 
-class Older:
-    """The older agents in a cache directory. Made by `fetch`."""
+class NotFetchedError(BenchError):
+    """An older agent is not to be had, as without network; everything else can be measured."""
 
-    def __init__(self, root: Path) -> None:
+
+class Older:
+    """The older agents in a cache directory. Made by `fetch`.
+
+    missing: why Debian's packages or the libraries are not there, "" if they are.
+    """
+
+    def __init__(self, root: Path, missing: str = "") -> None:
         self._root = root
+        self._missing = missing
         self.files = root / "files"
-        self.fence_compute = self.files / "usr/sbin/fence_compute"
-        self.gnu_time = self.files / "usr/bin/time"
+
+    def fence_agent(self) -> Path:
+        """The file of the fence agent. Raises NotFetchedError when it cannot be had."""
+        self._need_packages()
+        return self.files / "usr/sbin/fence_compute"
+
+    def gnu_time(self) -> Path:
+        """The program that tells how much memory another one had. Raises NotFetchedError."""
+        for file in (self.files / "usr/bin/time", Path("/usr/bin/time")):
+            if file.exists():
+                return file
+        raise NotFetchedError(f"there is no GNU time ({self._missing})")
+
+    def _need_packages(self) -> None:
+        if self._missing:
+            raise NotFetchedError(self._missing)
 
     def environment(self) -> dict[str, str]:
         """To run them in."""
@@ -65,7 +90,9 @@ class Older:
         }
 
     def resource_agent(self, name: str) -> Path:
-        """The file of a resource agent. Raises BenchError when it cannot be had."""
+        """The file of a resource agent. Raises NotFetchedError when it cannot be had, BenchError
+        when it is another one."""
+        self._need_packages()  # its shell functions are Debian's
         file = self._root / name
         if not file.exists():
             url = f"{_SOURCE}/{name}"
@@ -73,7 +100,7 @@ class Older:
                 with urlopen(url, timeout=30) as answer:  # noqa: S310 (the address is ours)
                     content = answer.read()
             except (URLError, OSError) as error:
-                raise BenchError(
+                raise NotFetchedError(
                     f"the older {name} cannot be fetched ({error}); put {url} into {file}"
                 ) from error
             file.write_bytes(content)
@@ -84,31 +111,43 @@ class Older:
 
 
 def fetch(say: Say) -> Older:
-    """The agents of Debian's packages and the libraries that they want; once."""
+    """The agents of Debian's packages and the libraries that they want; once.
+
+    Where these cannot be fetched each agent says so when it is asked for.
+    """
     root = CACHE / "older"
     if not (root / "ready").exists():
         say("fetching the older agents")
         root.mkdir(parents=True, exist_ok=True)
-        _packages(root / "files")
-        target = root / "lib"
-        shutil.rmtree(target, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
-        run([*pip, *_LIBRARIES], timeout=300)
+        try:
+            _packages(root / "files")
+            _libraries(root / "lib")
+        except BenchError as error:
+            reason = str(error).strip().splitlines()[-1]
+            return Older(root, f"the older agents cannot be fetched: {reason}")
         (root / "shim").mkdir(exist_ok=True)
         (root / "shim/sitecustomize.py").write_text(_SHIM)
         (root / "ready").touch()
     return Older(root)
 
 
+def _libraries(target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "20"]
+    run([*pip, "--target", str(target), *_LIBRARIES], timeout=300)
+
+
 def _packages(target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     with tempfile.TemporaryDirectory(prefix="novaha-bench-") as directory:
-        get = ["sh", "-c", 'cd "$1" && shift && apt-get --quiet download "$@"', "sh", directory]
+        download = f'cd "$1" && shift && apt-get --quiet {" ".join(_PATIENCE)} download "$@"'
+        get = ["sh", "-c", download, "sh", directory]
         try:
             run([*get, *_PACKAGES], timeout=300)
         except BenchError:  # the lists may be missing or old
-            run(["apt-get", "-o", "DPkg::Lock::Timeout=300", "--quiet", "update"], timeout=300)
+            lock = ("-o", "DPkg::Lock::Timeout=300")
+            run(["apt-get", *lock, *_PATIENCE, "--quiet", "update"], timeout=300)
             run([*get, *_PACKAGES], timeout=300)
         for package in Path(directory).glob("*.deb"):
             run(["dpkg", "-x", str(package), str(target)])

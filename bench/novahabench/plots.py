@@ -31,12 +31,13 @@ def draw(mark: dict[str, Any], directory: Path) -> list[str]:
     cases = [data.case_from(raw) for raw in mark["cases"]]
     names: list[str] = []
     with mpl.rc_context(_STYLE):
-        compared = [c for c in cases if c.beside and not c.series]
+        compared = [c for c in cases if c.beside and c.product and not c.series]
         for unit in dict.fromkeys(c.unit for c in compared):
             bars = [c for c in compared if c.unit == unit]
             names.append(_save(_bars(bars, unit), directory, f"{mark['name']}-{_slug(unit)}"))
-        for series in dict.fromkeys(c.series for c in cases if c.series):
-            grown = [c for c in cases if c.series == series]
+        measured = [c for c in cases if c.product]
+        for series in dict.fromkeys(c.series for c in measured if c.series):
+            grown = [c for c in measured if c.series == series]
             figure = _growth(grown, series)
             names.append(_save(figure, directory, f"{mark['name']}-{_slug(series)}"))
     return names

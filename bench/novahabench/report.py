@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from novahabench import data
-from novahabench.mark import Case
+from novahabench.mark import NOVAHA, Case
 from novahabench.stats import Summary, ratio, reached, summary
 
 _SCALES = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))}
+
+NOT_MEASURED = "not measured"
 
 _HEAD = """\
 # Benchmarks
@@ -43,7 +45,12 @@ def _document(
     marks: Sequence[tuple[dict[str, Any], dict[str, Any]]], drawn: Mapping[str, Sequence[str]]
 ) -> str:
     rows = [
-        (str(m["id"]), f"[{m['title']}](#{_anchor(m)})", m["mark"], judgement(m["reached"]))
+        (
+            str(m["id"]),
+            f"[{m['title']}](#{_anchor(m)})",
+            m["mark"],
+            whole(m["reached"], m.get("unjudged", 0)),
+        )
         for _, m in marks
     ]
     parts = [_HEAD, table(("mark", "", "to reach", "reached"), rows)]
@@ -52,7 +59,9 @@ def _document(
         if mark["problem"]:
             parts.append(f"**Not measured whole:** {mark['problem']}\n")
         cases = [data.case_from(raw) for raw in mark["cases"]]
-        parts += [_cases(cases), f"{_measured_on(run)}\n"]
+        parts.append(_cases(cases))
+        parts += [f"Not measured, {label}: {why}\n" for label, why in _missing(cases)]
+        parts.append(f"{_measured_on(run)}\n")
         parts += [f"![{name}](benchmarks/{name})\n" for name in drawn[mark["name"]]]
     return "\n".join(parts)
 
@@ -70,27 +79,40 @@ def _anchor(mark: dict[str, Any]) -> str:
 def _cases(cases: Iterable[Case]) -> str:
     rows: list[tuple[str, ...]] = []
     for case in cases:
-        product = shown(summary(case.product), case.unit)
         goal = "" if case.goal is None else _goal(case)
-        verdict = judgement(reached(case))
-        rows += [(case.name, product, "", "", goal, verdict)]
-        if case.beside:
-            rows.pop()
-        for number, (label, samples) in enumerate(case.beside.items()):
-            about = case.goal is not None and case.goal.of == label
-            last = number == 0 and case.goal is not None and not case.goal.of
-            found = ratio(case, label)
+        labels = [*case.beside, *(label for label in case.missing if label != NOVAHA)]
+        labels = labels or [""]
+        # A goal about the median itself stands in the first line.
+        about = case.goal.of if case.goal is not None and case.goal.of in labels else labels[0]
+        for number, label in enumerate(labels):
+            judged = label == about
             rows.append(
                 (
                     case.name if number == 0 else "",
-                    product if number == 0 else "",
-                    f"{label}: {shown(summary(samples), case.unit)}",
-                    "" if found is None else f"{found:.2f}",
-                    goal if about or last else "",
-                    verdict if about or last else "",
+                    samples_of(case) if number == 0 else "",
+                    _beside(case, label) if label else "",
+                    _ratio(case, label),
+                    goal if judged else "",
+                    verdict(case) if judged else "",
                 )
             )
     return table(("", "novaha", "beside", "ratio", "to reach", "reached"), rows)
+
+
+def _beside(case: Case, label: str) -> str:
+    if label not in case.beside:
+        return f"{label}: {NOT_MEASURED}"
+    return f"{label}: {shown(summary(case.beside[label]), case.unit)}"
+
+
+def _ratio(case: Case, label: str) -> str:
+    found = ratio(case, label) if label in case.beside else None
+    return "" if found is None else f"{found:.2f}"
+
+
+def _missing(cases: Iterable[Case]) -> list[tuple[str, str]]:
+    """What was not measured and why, each once."""
+    return list(dict.fromkeys(item for case in cases for item in case.missing.items()))
 
 
 def _goal(case: Case) -> str:
@@ -140,6 +162,22 @@ def bare(case: Case) -> str:
         found = ratio(case, case.goal.of)
         return f"{case.name}: {'-' if found is None else format(found, '.2f')}"
     return f"{case.name}: {value(summary(case.product).median, case.unit)}"
+
+
+def samples_of(case: Case) -> str:
+    """The product's."""
+    return shown(summary(case.product), case.unit) if case.product else NOT_MEASURED
+
+
+def verdict(case: Case) -> str:
+    """Whether the case keeps its goal, "" without one."""
+    kept = reached(case)
+    return judgement(kept) if kept is not None or case.goal is None else NOT_MEASURED
+
+
+def whole(kept: bool, unjudged: int) -> str:
+    """Whether a mark was reached, and how many of its goals nobody could judge."""
+    return judgement(kept) + (f" ({unjudged} {NOT_MEASURED})" if unjudged else "")
 
 
 def judgement(kept: bool | None) -> str:

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from novahabench import data, lab, machine, marks
 from novahabench.data import Outcome
-from novahabench.mark import BenchError, Case, Mark
+from novahabench.mark import NOVAHA, BenchError, Case, Mark
 from novahabench.progress import Progress, console
-from novahabench.report import bare, judgement, shown
+from novahabench.report import NOT_MEASURED, bare, samples_of, shown, verdict, whole
 from novahabench.stats import ratio, reached, summary
 
 
@@ -73,12 +73,13 @@ def _measure(name: str, mark: Mark, *, quick: bool, progress: Progress) -> Outco
 
 def line(case: Case) -> str:
     """The case in a line."""
-    parts = [f"{case.name}: {shown(summary(case.product), case.unit)}"]
+    parts = [f"{case.name}: {samples_of(case)}"]
     for label, samples in case.beside.items():
         found = ratio(case, label)
         times = "" if found is None else f", ratio {found:.2f}"
         parts.append(f"{label} {shown(summary(samples), case.unit)}{times}")
-    return "; ".join([*parts, judgement(reached(case))] if case.goal else parts)
+    parts += [f"{label} {NOT_MEASURED}" for label in case.missing if label != NOVAHA]
+    return "; ".join([*parts, verdict(case)] if case.goal else parts)
 
 
 def show(outcomes: Iterable[Outcome]) -> None:
@@ -94,7 +95,7 @@ def show(outcomes: Iterable[Outcome]) -> None:
             outcome.mark.title,
             escape(outcome.problem or (bare(worst) if worst else "")),
             outcome.mark.mark,
-            judgement(outcome.reached),
+            whole(outcome.reached, outcome.unjudged),
         )
     console.file.flush()
     console.__class__(highlight=False).print(table)
@@ -108,7 +109,7 @@ def _worst(cases: Iterable[Case]) -> Case | None:
         value = ratio(case, case.goal.of) if case.goal.of else summary(case.product).median
         return (value or 0.0) / case.goal.limit if case.goal.limit else (value or 0.0)
 
-    return max((case for case in cases if case.goal is not None), key=used, default=None)
+    return max((case for case in cases if reached(case) is not None), key=used, default=None)
 
 
 def _write(path: Path, text: str) -> None:

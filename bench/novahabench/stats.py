@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from novahabench.mark import BenchError, Case
+from novahabench.mark import NOVAHA, BenchError, Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,20 @@ def summary(samples: Sequence[float]) -> Summary:
 
 
 def ratio(case: Case, label: str) -> float | None:
-    """The product's median to that of what stands beside; None where that is zero."""
+    """The product's median to that of what stands beside; None where that is zero, or the product
+    was not measured."""
+    if not case.product:
+        return None
     beside = summary(case.beside[label]).median
     return summary(case.product).median / beside if beside else None
 
 
 def reached(case: Case) -> bool | None:
-    """Whether the case keeps its goal; None without one.
+    """Whether the case keeps its goal; None without one, and where it could not be measured.
 
     Raises BenchError when the goal cannot be judged.
     """
-    if case.goal is None:
+    if case.goal is None or {NOVAHA, case.goal.of} & case.missing.keys():
         return None
     if not case.goal.of:
         return summary(case.product).median <= case.goal.limit

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from novahabench import data, marks, run
+from novahabench.data import Outcome
 from novahabench.mark import BenchError, Case, Goal, Mark, Say
 from novahabench.stats import Summary, ratio, reached, summary
 
@@ -55,6 +56,48 @@ def test_the_ratio_is_one_of_medians() -> None:
 )
 def test_a_goal_is_kept_up_to_its_limit(measured: Case, expected: bool | None) -> None:
     assert reached(measured) is expected
+
+
+NO_NETWORK = {"older": "no network"}
+
+
+@pytest.mark.parametrize(
+    "unmeasured",
+    [
+        Case("off", "s", (1.0,), goal=Goal(1.0, "older"), missing=NO_NETWORK),
+        Case("off", "MB", (), goal=Goal(1.0, "older"), missing={"novaha": "no GNU time"}),
+        Case("off", "MB", (), goal=Goal(1.0), missing={"novaha": "no GNU time"}),
+    ],
+)
+def test_what_could_not_be_measured_is_not_judged_and_fails_no_mark(unmeasured: Case) -> None:
+    assert reached(unmeasured) is None
+    assert Outcome("cost", mark(), [unmeasured, case(1.0, goal=Goal(2.0))]).reached
+    assert not Outcome("cost", mark(), [unmeasured, case(3.0, goal=Goal(2.0))]).reached
+    # Where no goal at all could be judged, nothing was reached.
+    assert not Outcome("cost", mark(), [unmeasured, case(1.0)]).reached
+    assert (
+        data.case_from(
+            data.to_json([Outcome("c", mark(), [unmeasured])], {})["marks"][0]["cases"][0]
+        )
+        == unmeasured
+    )
+
+
+def test_another_label_that_is_missing_leaves_the_goal_as_it_is() -> None:
+    beside = Case("off", "s", (1.2,), {"bare": (1.0,)}, Goal(1.1, "bare"), missing=NO_NETWORK)
+    assert reached(beside) is False
+
+
+def test_a_run_without_network_says_what_it_did_not_measure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = Case("monitor", "s", (1.0,), goal=Goal(1.0, "older"), missing=NO_NETWORK)
+    code, written = measured(monkeypatch, tmp_path, mark(missing, case(1.0, goal=Goal(2.0))))
+    assert code == 0
+    (only,) = written["marks"]
+    assert (only["reached"], only["unjudged"]) == (True, 1)
+    assert only["cases"][0]["missing"] == NO_NETWORK
+    assert "1 not measured" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_goal_beside_nothing_cannot_be_judged() -> None:

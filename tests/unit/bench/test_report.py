@@ -69,6 +69,34 @@ def test_the_document_shows_every_case_and_its_judgement(tmp_path: Path) -> None
     assert "2026-01-01T00:00:00Z, commit 0123456789ab; 2 cores (a processor)" in text
 
 
+def test_what_was_not_measured_is_said_and_why(tmp_path: Path) -> None:
+    why = "the older agents cannot be fetched: no network"
+    cost = Outcome(
+        "cost",
+        mark(4, "Cost of a turn"),
+        [
+            Case("a", "s", (0.05,), goal=Goal(1.0, "older"), missing={"older": why}),
+            Case("b", "MB", (), goal=Goal(1.0, "older"), missing={"novaha": "no GNU time"}),
+            Case("c", "s", (0.2,), {"bare": (0.1,)}, Goal(3.0, "bare"), missing={"older": why}),
+        ],
+    )
+    text = rendered(tmp_path, written(tmp_path / "a.json", cost))
+    assert "| yes (2 not measured) |" in text
+    rows = {
+        name: [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in text.splitlines()
+            if line.startswith(f"| {name} ")
+        ]
+        for name in "abc"
+    }
+    assert rows["a"] == [["a", "50 ms n=1", "older: not measured", "", "≤ 1", "not measured"]]
+    assert rows["b"] == [["b", "not measured", "", "", "≤ 1", "not measured"]]
+    assert rows["c"] == [["c", "200 ms n=1", "bare: 100 ms n=1", "2.00", "≤ 3", "yes"]]
+    assert f"Not measured, older: {why}\n" in text
+    assert "Not measured, novaha: no GNU time\n" in text
+
+
 def test_every_plot_is_shown_and_is_the_same_for_the_same_data(tmp_path: Path) -> None:
     file = written(tmp_path / "a.json", COST)
     text = rendered(tmp_path, file)

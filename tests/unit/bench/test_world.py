@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from novahabench import older, usage
 from novahabench.mark import BenchError
-from novahabench.older import Older
+from novahabench.marks.cost import Pair, cases, pair
+from novahabench.older import NotFetchedError, Older
+from novahabench.stats import reached
 from novahabench.usage import Command
 from novahabench.world import cib, host
 
@@ -62,3 +64,71 @@ def test_an_older_agent_is_the_one_that_it_should_be(
     (tmp_path / "NovaEvacuate").unlink()
     with pytest.raises(BenchError, match=r"put file://.*/NovaEvacuate into"):
         Older(tmp_path).resource_agent("NovaEvacuate")
+
+
+def test_without_network_the_older_agents_are_not_fetched_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(argv: list[str], **more: object) -> None:
+        raise BenchError(f"{argv[0]}: exit code 100: Could not resolve 'deb.example.org'")
+
+    monkeypatch.setattr(older, "CACHE", tmp_path)
+    monkeypatch.setattr(older, "run", no_network)
+    agents = older.fetch(lambda text: None)
+    for ask in (agents.fence_agent, lambda: agents.resource_agent("NovaCompute")):
+        with pytest.raises(NotFetchedError, match=r"deb\.example\.org"):
+            ask()
+    # The next run, with network, tries again.
+    fetched: list[str] = []
+    monkeypatch.setattr(older, "_packages", lambda target: fetched.append("packages"))
+    monkeypatch.setattr(older, "_libraries", lambda target: fetched.append("libraries"))
+    assert older.fetch(lambda text: None).fence_agent().name == "fence_compute"
+    older.fetch(lambda text: None)  # not a third time
+    assert fetched == ["packages", "libraries"]
+
+
+def test_an_action_of_an_older_agent_that_is_not_there_is_not_measured(tmp_path: Path) -> None:
+    agents = Older(tmp_path, "no network")
+    ours = Command(("/bin/true",), {})
+
+    def theirs(name: str) -> Pair:
+        return pair(ours, lambda: Command((str(agents.resource_agent(name)),), {}))
+
+    found = theirs("NovaCompute")
+    assert (found.ours, found.theirs, found.missing) == (ours, None, "no network")
+    measured = list(cases("NovaCompute monitor", found, agents, 2))
+    assert [case.name.partition(", ")[2] for case in measured] == [
+        "CPU time",
+        "wall time",
+        "memory",
+    ]
+    for case in measured[:2]:
+        assert len(case.product) == 2
+        assert case.beside == {}
+        assert case.missing == {"older": "no network"}
+        assert case.goal is not None
+        assert reached(case) is None
+
+
+def test_an_older_agent_that_fails_is_still_an_error(tmp_path: Path) -> None:
+    found = pair(Command(("/bin/true",), {}), lambda: Command(("/bin/false",), {}))
+    assert found.missing == ""
+    with pytest.raises(BenchError, match="exit code 1"):
+        list(cases("NovaCompute monitor", found, Older(tmp_path), 1))
+
+
+def test_without_gnu_time_only_the_memory_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = Older(tmp_path)
+
+    def none() -> Path:
+        raise NotFetchedError("there is no GNU time")
+
+    monkeypatch.setattr(agents, "gnu_time", none)
+    both = Pair(Command(("/bin/true",), {}), Command(("/bin/true",), {}))
+    *times, memory = cases("NovaCompute monitor", both, agents, 2)
+    assert all(case.product and case.beside and not case.missing for case in times)
+    assert (memory.product, dict(memory.beside)) == ((), {})
+    assert memory.missing.keys() == {"novaha", "older"}
+    assert reached(memory) is None
