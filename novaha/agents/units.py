@@ -9,6 +9,7 @@ from pathlib import Path
 from novaha.agents.processes import family, kill
 from novaha.agents.service import ServiceError
 from novaha.core.errors import ClusterToolError
+from novaha.core.text import word
 from novaha.pacemaker.runner import Runner
 
 SYSTEMD = Path("/run/systemd/system")
@@ -49,8 +50,8 @@ class SystemdUnit:
                     "(unit=…), or the program (binary=…)"
                 )
             case "masked":
-                return f"{self._unit} is masked on this node: systemctl unmask {self._unit}"
-        return f"systemd cannot load {self._unit} ({load}): systemctl status {self._unit}"
+                return f"{self._unit} is masked on this node: systemctl unmask {word(self._unit)}"
+        return f"systemd cannot load {self._unit} ({load}): systemctl status {word(self._unit)}"
 
     def running(self) -> bool:
         active = self._show()["ActiveState"]
@@ -110,7 +111,7 @@ class SystemdUnit:
             self._sleep(_POLL)
 
     def _journal(self) -> str:
-        return f"journalctl --unit {self._unit}"
+        return f"journalctl --unit {word(self._unit)}"
 
     def _show(self) -> dict[str, str]:
         shown = self._run(["systemctl", "show", f"--property={_SHOWN}", self._unit])

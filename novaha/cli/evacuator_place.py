@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from shlex import quote as q
 
 from novaha.cli.configuration import Configuration, LocationRule
 from novaha.cli.placement import KIND, Answer, Location, score
 from novaha.contract.names import COMPUTE, CONTROLLER, EVACUATE_AGENT, ROLE
+from novaha.core.text import word as q
 
 
 def rule(name: str) -> LocationRule:
@@ -67,22 +67,24 @@ def problems(now: Configuration, computes: Sequence[str], name: str) -> Iterator
     names = {name, resource.clone if resource else ""} - {""}
     answers = {node: then.may_run(names, node, left) for node in now.members()}
     if answers and not any(answer.allowed or answer.unclear for answer in answers.values()):
-        why, remedy = nowhere(name, answers)
-        yield f"{why}: {remedy}"
+        why, what, command = nowhere(name, answers)
+        yield f"{why}: {what} '{command}'" if what else f"{why}: {command}"
 
 
-def nowhere(name: str, answers: dict[str, Answer]) -> tuple[str, str]:
-    """Why the evacuator can run on none of these nodes, and what to do about it."""
+def nowhere(name: str, answers: dict[str, Answer]) -> tuple[str, str, str]:
+    """Why the evacuator can run on none of these nodes, what to do about it, and the command."""
     because = list(dict.fromkeys(c for answer in answers.values() for c in answer.because))
     where = ", ".join(answers)
     if because:
         return (
             f"{name} can run on no cluster node ({where}), by the location constraints "
             f"{', '.join(because)}",
-            f"remove what keeps it away: 'pcs constraint delete {q(because[0])}'",
+            "remove what keeps it away:",
+            f"pcs constraint delete {q(because[0])}",
         )
     return (
         f"{name} can run on no cluster node ({where}): symmetric-cluster=false, and no location "
         "constraint lets it run there",
+        "",
         "novaha setup --apply",
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 import novaha
 from novaha.cli import completion, packages
+from novaha.cli.terminal import say
 from novaha.core.errors import NovahaError
 from novaha.pacemaker.runner import Runner
 
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_completion:
         done.append(extra(place / "novaha", divert))
     for line in itertools.chain.from_iterable(done):
-        print(line)
+        say(line)
     return 0
 
 

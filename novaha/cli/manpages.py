@@ -7,7 +7,6 @@ agents, the command line, the options of novaha.conf, the commands of `novaha se
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from novaha.cli.configuration import Configuration, Device
 from novaha.contract import manpage, ocf
 from novaha.contract.manpage import Section, bold, escape, example, italic, item, paragraph
 from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT, FENCE_AGENT, PROVIDER
+from novaha.core.text import words
 
 OCF_AGENTS: tuple[ocf.Agent, ...] = (
     nova_compute.AGENT,
@@ -122,7 +122,7 @@ def _commands(agent: str) -> list[str]:
         FENCE_AGENT: (layout.FENCE_ID,),
     }[agent]
     steps = layout.plan(now, layout.Wanted(computes=(node,)))
-    return [shlex.join(["pcs", *step.argv]) for step in steps if {*ours} & {*step.argv}]
+    return [words(["pcs", *step.argv]) for step in steps if {*ours} & {*step.argv}]
 
 
 def _command_page(see_also: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable
-from shlex import quote as q
 from typing import Any
 
+from novaha.cli.terminal import say
 from novaha.core import naming
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.steps import Progress
+from novaha.core.text import word as q
 from novaha.evacuator import client, confirmations, inspect
 from novaha.pacemaker.cib import RecordStore, known_nodes
 from novaha.pacemaker.fencing import FenceHistory
@@ -91,7 +92,7 @@ def release(
     if not args.force:
         _check_nothing_moves(args.host, look())
     _decide(args.host, Event.RELEASE, store or RecordStore())
-    print(f"{args.host}: what is left there counts as settled; it may return to service")
+    say(f"{args.host}: what is left there counts as settled; it may return to service")
     return 0
 
 
@@ -111,7 +112,7 @@ def retry(args: argparse.Namespace, store: RecordStore | None = None) -> int:
         else:
             _decide(args.host, Event.RETRY, store)
     _ring()
-    print(f"{args.host}: will be recovered again from the beginning")
+    say(f"{args.host}: will be recovered again from the beginning")
     return 0
 
 
@@ -133,7 +134,7 @@ def recover(
     store.flag_fenced(args.host, fenced=moment)
     store.note_confirmation(args.host, confirmations.text(moment))
     _ring()
-    print(f"{args.host}: its instances will be recovered; see `novaha status`")
+    say(f"{args.host}: its instances will be recovered; see `novaha status`")
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +9,9 @@ from typing import TYPE_CHECKING
 from novaha.cli import remove, setup
 from novaha.cli.configuration import Configuration
 from novaha.cli.remove import Removal
+from novaha.cli.terminal import say, warn
 from novaha.core.errors import NovahaError
+from novaha.core.text import word
 from novaha.pacemaker import live
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.runner import Runner
@@ -37,13 +37,13 @@ def run(root: _Element, now: Configuration, run_tool: Runner, *, apply: bool) ->
     """Print or do it. Raises NovahaError when something is in the way."""
     removal = remove.plan(root, now, RecordStore(run_tool).read_all())
     if not removal.first and not removal.last:
-        print("nothing of novaha is configured in this cluster: nothing to remove")
+        say("nothing of novaha is configured in this cluster: nothing to remove")
     elif apply:
         carry_out(removal, run_tool)
-        print(_AFTERWARDS)
+        say(_AFTERWARDS)
     else:
-        print("\n".join(script(removal)))
-        print("\n".join(f"# {line}" for line in _AFTERWARDS.splitlines()))
+        say(*script(removal))
+        say(*(f"# {line}" for line in _AFTERWARDS.splitlines()))
     return 0
 
 
@@ -52,7 +52,7 @@ def script(removal: Removal) -> list[str]:
     lines = setup.private()
     if removal.first:
         lines += setup.pushed(removal.first)
-    for name in map(shlex.quote, removal.forgotten):
+    for name in map(word, removal.forgotten):
         lines += [
             f"runs() {{ crm_resource --locate --resource {name} 2>&1 | grep -q 'running on: '; }}",
             f"if runs; then crm_resource --refresh --resource {name}; fi",
@@ -85,7 +85,7 @@ def _forget(
     name: str, run_tool: Runner, sleep: Callable[[float], None], clock: Callable[[], float]
 ) -> None:
     """Make Pacemaker forget that a resource runs: what it knows to run it stops on deletion."""
-    print(f"{name}: Pacemaker forgets that it runs", flush=True)
+    say(f"{name}: Pacemaker forgets that it runs")
     seen = live.look(run_tool)
     if not seen.running.get(name):
         return
@@ -97,5 +97,5 @@ def _forget(
                 f"Pacemaker still knows that {name} runs on {', '.join(sorted(on))}, and would "
                 "stop it there: see 'crm_mon -1r', then 'novaha setup --remove --apply' again"
             )
-        print(f"{name}: waiting for {', '.join(sorted(on))}", file=sys.stderr)
+        warn(f"{name}: waiting for {', '.join(sorted(on))}")
         sleep(1.0)

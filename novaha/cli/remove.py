@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli.configuration import WAIT_AGENT, Configuration, Resource
@@ -28,6 +27,7 @@ from novaha.contract.names import (
 from novaha.core import truth
 from novaha.core.errors import RecordError
 from novaha.core.record import HOLD, Record
+from novaha.core.text import word as q
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

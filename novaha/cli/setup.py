@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +12,16 @@ from typing import Any
 
 from novaha.cli import configuration, layout, prerequisites, removal
 from novaha.cli.layout import Step, Wanted
+from novaha.cli.terminal import say, warn
 from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import NovahaError
+from novaha.core.text import words
 from novaha.pacemaker.cib import known_nodes, query
 from novaha.pacemaker.runner import Runner
 
 _PCS_TIMEOUT = 60.0
 _FILE = "novaha-setup.xml"
-_SECRET = re.compile(r"pass|pwd|secret|token|credential|(?:^|[_-])(?:api|private)?[_-]?key$", re.I)
+SECRET = re.compile(r"pass|pwd|secret|token|credential|(?:^|[_-])(?:api|private)?[_-]?key$", re.I)
 _LOGIN_IN_URL = re.compile(r"://[^/\s]*@")
 _NEXT = "then see whether all is well, here and on a compute host: novaha doctor"
 
@@ -91,14 +91,14 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     prerequisites.check(roots[0], run_tool, {**now.parameters(EVACUATE_AGENT), **wanted.evacuate})
     steps = layout.plan(now, wanted)
     if not steps:
-        print("everything is set up: nothing to do")
+        say("everything is set up: nothing to do")
         return 0
     if args.apply:
         apply(steps, run_tool)
-        print("done: the cluster has the new configuration")
+        say("done: the cluster has the new configuration")
     else:
-        print(script(steps))
-    print(_NEXT, file=sys.stderr)  # not among the commands, which may be redirected
+        say(script(steps))
+    warn(_NEXT)  # not among the commands, which may be redirected
     return 0
 
 
@@ -112,7 +112,7 @@ def pushed(steps: Sequence[Step]) -> list[str]:
     return [
         f"pcs cluster cib {_FILE}",
         f"cp {_FILE} {_FILE}.orig",
-        *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in steps),
+        *(f"pcs -f {_FILE} {words(step.argv)}" for step in steps),
         f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
     ]
 
@@ -135,10 +135,10 @@ def apply(steps: Sequence[Step], run_tool: Runner) -> None:
         run_tool(["pcs", "cluster", "cib", file], timeout=_PCS_TIMEOUT)
         shutil.copyfile(file, f"{file}.orig")
         for number, step in enumerate(steps, start=1):
-            print(f"[{number}/{len(steps)}] {step.title}", flush=True)
+            say(f"[{number}/{len(steps)}] {step.title}")
             result = run_tool(["pcs", "-f", file, *step.argv], timeout=_PCS_TIMEOUT)
             if result.stderr.strip():
-                print(result.stderr.strip(), file=sys.stderr)
+                warn(result.stderr.strip())
         push = ["pcs", "cluster", "cib-push", file, f"diff-against={file}.orig"]
         run_tool(push, timeout=_PCS_TIMEOUT)
 
@@ -150,7 +150,7 @@ def parameters(pairs: Sequence[str]) -> dict[str, str]:
         name, separator, value = pair.partition("=")
         if not separator or not re.fullmatch(r"[\w.-]+", name):
             raise UsageError(f"option {number} of an agent is not NAME=VALUE")
-        if _SECRET.search(name) or _LOGIN_IN_URL.search(value):
+        if SECRET.search(name) or _LOGIN_IN_URL.search(value):
             raise UsageError(
                 f"{name}: no secrets on a command line, where every user of this machine sees "
                 "them: put them into /etc/novaha/novaha.conf, readable by root alone"

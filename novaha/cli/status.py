@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from novaha.cli.table import columns
+from novaha.cli.terminal import as_json, say, warn
 from novaha.core import text
 from novaha.core.errors import NovahaError
 
@@ -18,6 +18,7 @@ NOT_SET_UP = 3
 """Exit code: a part of novaha without which no host is recovered is not in this cluster."""
 
 _BAR = 20
+_DETAIL = 2000
 
 
 def add_parser(subparsers: Any) -> None:
@@ -55,11 +56,15 @@ def run(args: argparse.Namespace) -> int:
         except NovahaError as error:
             if args.watch is None:
                 raise
-            print(f"novaha: {text.line(error)}", file=sys.stderr)
+            warn(f"novaha: {text.line(error)}")
         else:
-            shown = json.dumps(answer) if args.output == "json" else table(answer)
-            clear = CLEAR if args.watch is not None and sys.stdout.isatty() else ""
-            print(clear + shown, flush=True)
+            if args.watch is not None and sys.stdout.isatty():
+                print(CLEAR, end="")
+            say(
+                as_json(text.tree(answer, longest=_DETAIL))
+                if args.output == "json"
+                else table(answer)
+            )
         if args.watch is None:
             return NOT_SET_UP if answer.get("missing") else 0
         try:
@@ -70,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
 
 def table(answer: Mapping[str, Any]) -> str:
     """The answer as people read it."""
-    parts = [_head(answer), *(f"Notice: {notice}" for notice in answer.get("notices", []))]
+    parts = [
+        _head(answer),
+        *(f"Notice: {text.line(notice, longest=_DETAIL)}" for notice in answer.get("notices", [])),
+    ]
     missing = answer.get("missing", ())
     if missing:
         parts.append(
@@ -86,7 +94,7 @@ def table(answer: Mapping[str, Any]) -> str:
         columns(
             ("HOST", "STATE", "OWNER", "FENCED", "PROGRESS", "DETAIL"),
             (
-                (
+                _row(
                     host["node"],
                     host["state"],
                     host.get("owner") or "-",
@@ -100,11 +108,15 @@ def table(answer: Mapping[str, Any]) -> str:
     )
     for host in hosts:
         if host.get("instances"):
-            parts += ["", f"Instances of {host['node']}:", _instances(host["instances"])]
+            parts += ["", f"Instances of {text.line(host['node'])}:", _instances(host["instances"])]
     return "\n".join(parts)
 
 
 def _head(answer: Mapping[str, Any]) -> str:
+    return "\n".join(text.line(row, longest=_DETAIL) for row in _heads(answer))
+
+
+def _heads(answer: Mapping[str, Any]) -> Iterator[str]:
     evacuator = answer.get("evacuator")
     if evacuator is None:
         where = answer.get("evacuator_on", "")
@@ -114,11 +126,20 @@ def _head(answer: Mapping[str, Any]) -> str:
                 f"Evacuator: on {where}; here as the CIB and Nova have it. What it waits for and "
                 f"what needs you is told there: run 'novaha status' on {where}."
             )
-        return f"{line}\nNo instances shown: {answer['problem']}" if answer["problem"] else line
+        yield line
+        if answer["problem"]:
+            yield f"No instances shown: {answer['problem']}"
+        return
     nova = evacuator["nova"]
     said = {True: "answers", False: f"does not answer: {nova['problem']}", None: "not asked yet"}
-    line = f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {said[nova['ok']]}."
-    return f"{line}\nProblem: {evacuator['problem']}" if evacuator["problem"] else line
+    yield f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {said[nova['ok']]}."
+    if evacuator["problem"]:
+        yield f"Problem: {evacuator['problem']}"
+
+
+def _row(*cells: object) -> list[str]:
+    """Names and details are others' texts: one line each."""
+    return [text.line(cell, longest=_DETAIL) for cell in cells]
 
 
 def _bar(host: Mapping[str, Any]) -> str:
@@ -133,7 +154,7 @@ def _instances(instances: Iterable[Mapping[str, str]]) -> str:
     return columns(
         ("INSTANCE", "NAME", "PROGRESS", "WHERE", "DETAIL"),
         (
-            (i["id"], i["name"] or "-", i["progress"], i["where"] or "-", i["detail"])
+            _row(i["id"], i["name"] or "-", i["progress"], i["where"] or "-", i["detail"])
             for i in instances
         ),
     )

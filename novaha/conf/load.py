@@ -14,6 +14,7 @@ from novaha.conf.file import Parsed, Sections, Verbatim, parse
 from novaha.conf.options import DEFAULT_FILE, EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
+from novaha.core.text import word
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _PASSWORD_LOGIN = {
@@ -66,7 +67,7 @@ def _check_mode(path: str) -> None:
     if os.stat(path).st_mode & stat.S_IROTH:
         raise ConfigError(
             f"{path} can be read by every user of this machine and may hold a secret: "
-            f"chown root:haclient {path}; chmod 640 {path}"
+            f"chown root:haclient {word(path)}; chmod 640 {word(path)}"
         )
 
 

@@ -13,6 +13,7 @@ from novaha.core import truth
 logging.getLogger("stevedore").setLevel(logging.CRITICAL)
 
 DEFAULT_FILE = "/etc/novaha/novaha.conf"
+CLOUDS_FILE = "/etc/openstack/clouds.yaml"
 
 KEYSTONE = "keystone"
 NOVA = "nova"
@@ -36,7 +37,7 @@ _KEYSTONE = [
     cfg.StrOpt("cloud", help="Entry of a clouds.yaml to sign in with, instead of auth_type."),
     cfg.StrOpt(
         "clouds_file",
-        default="/etc/openstack/clouds.yaml",
+        default=CLOUDS_FILE,
         help="The clouds.yaml that has `cloud`; a secure.yaml beside it is read, too, and no "
         "other file.",
     ),

@@ -35,6 +35,7 @@ from novaha.core.steps import (
     Step,
     Unforce,
 )
+from novaha.core.text import word
 
 _Wanted = tuple[bool, Evacuate]
 """A request, and whether its instance did not run: what did goes first."""
@@ -215,7 +216,10 @@ def _pending(
         if view.record.doubted:
             waiting = "it has been in service since its fencing: waiting for another one"
         if view.fenced_on_request:
-            waiting += "; it was fenced once more already: see `stonith_admin --history NODE -V`"
+            waiting += (
+                "; it was fenced once more already: see "
+                f"`stonith_admin --history {word(view.node)} -V`"
+            )
         return HostReport(view.record, None, waiting), []
     if view.service is not None and view.record.untouched:
         return _first(view, judge, policy, steps)

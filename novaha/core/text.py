@@ -55,6 +55,42 @@ def tree(value: Any, secrets: Iterable[str] = (), longest: int = LONGEST) -> Any
     return value
 
 
+def plain(text: object, secrets: Iterable[str] = ()) -> str:
+    """`text` for a terminal: its lines and blanks as they are, and nothing that it obeys.
+
+    Whatever is printed goes through this; `line` is for a message that has to be one line.
+    """
+    rows = _masked(str(text), secrets).split("\n")
+    return "\n".join(_CONTROL.sub(" ", _USER.sub(f"{MASK}@", row)) for row in rows)
+
+
+def word(name: object) -> str:
+    """`name` as one word of a command that is offered for copying into a shell (bash)."""
+    import shlex
+
+    text = str(name)
+    if not _CONTROL.search(text):
+        return shlex.quote(text)
+    return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def words(names: Iterable[object]) -> str:
+    """These as the words of a command that is offered for copying."""
+    return " ".join(map(word, names))
+
+
+def _escaped(char: str) -> str:
+    """A character within $'…'."""
+    if char in "\\'":
+        return f"\\{char}"
+    if not _CONTROL.match(char):
+        return char
+    if char < "\x80":
+        return f"\\x{ord(char):02x}"
+    raw = char.encode("utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "replace")
+    return "".join(f"\\x{byte:02x}" for byte in raw)
+
+
 def _masked(text: str, secrets: Iterable[str]) -> str:
     forms = {form for secret in secrets for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):

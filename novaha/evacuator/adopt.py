@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -13,6 +12,7 @@ from novaha.core.model import ComputeService
 from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
+from novaha.core.text import word
 from novaha.evacuator.journal import Journal
 
 LOG = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Adoption:
             return [
                 f"the older agents flagged {name} ({value}), and it is not clear which node that "
                 "is; if it has to be recovered: pcs stonith fence NODE; in any case: "
-                f"attrd_updater --delete --name evacuate --node {shlex.quote(name)}"
+                f"attrd_updater --delete --name evacuate --node {word(name)}"
             ]
         record = self._records.read_all().get(node)
         if isinstance(record, RecordError):
@@ -154,8 +154,8 @@ class Adoption:
             return [
                 f"{node} was flagged by the older agents ({value}) and has been back since, and "
                 f"its nova-compute does not run; if its instances do not either: pcs stonith "
-                f"fence {shlex.quote(node)}; if they do: attrd_updater --delete --name evacuate "
-                f"--node {shlex.quote(name)}"
+                f"fence {word(node)}; if they do: attrd_updater --delete --name evacuate "
+                f"--node {word(name)}"
             ]
         return []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from novaha.core.faults import UNNAMED, Kind
 from novaha.core.model import Instance
 from novaha.core.situation import HostView
+from novaha.core.text import word
 
 _OFTEN = 3
 """Evacuations of an instance that have to fail before an operator is told."""
@@ -44,7 +45,8 @@ def _of(view: HostView, nova_problem: str) -> list[str]:
     if view.record.doubted and not view.fence_confirmed:
         return [
             f"{view.node} has lived since the fencing of its record, which came back: it is "
-            f"fenced again before anything moves; if it is in order: novaha release {view.node}"
+            f"fenced again before anything moves; if it is in order: "
+            f"novaha release {word(view.node)}"
         ]
     if view.problem:
         return [] if nova_problem else [f"{view.node} cannot be worked on: {view.problem}"]
@@ -109,5 +111,5 @@ def _sentence(node: str, kind: Kind, count: int) -> str:
         return f"{count} instances of {node} {_REMEDIES[kind]}"
     return (
         f"{count} instances of {node} find no place elsewhere: make room, or see why "
-        f"(novaha status) and let them go (novaha release {node})"
+        f"(novaha status) and let them go (novaha release {word(node)})"
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from novaha.core import naming
 from novaha.core.errors import AmbiguousNodeError, NovahaError
 from novaha.core.ports import Fencing, Records
+from novaha.core.text import word
 from novaha.evacuator.journal import Journal
 
 LOG = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Confirmations:
             self._refuted[node] = (
                 f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
                 f"and Nova heard from its nova-compute at {text(seen)}; if it is off, confirm that "
-                f"again: `stonith_admin --confirm {shlex.quote(node)}`"
+                f"again: `stonith_admin --confirm {word(node)}`"
             )
             self._journal.write("confirmation refuted", node=node, seen=text(seen))
         self._note(node, moment)
@@ -112,7 +112,7 @@ class Confirmations:
         return [
             f"{typed} was confirmed by hand to be down at {text(moment)}, and is no node of this "
             f"cluster; if {node} is meant, and is switched off: "
-            f"`stonith_admin --confirm {shlex.quote(node)}`"
+            f"`stonith_admin --confirm {word(node)}`"
             for node in open_ones
         ]
 
@@ -152,5 +152,5 @@ def text(moment: datetime) -> str:
 def _notice(node: str, moment: datetime) -> str:
     return (
         f"{node} was confirmed by hand to be down at {text(moment)}; "
-        f"to recover its instances: novaha recover {shlex.quote(node)}"
+        f"to recover its instances: novaha recover {word(node)}"
     )

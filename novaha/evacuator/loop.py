@@ -26,6 +26,7 @@ from novaha.core.steps import (
     Progress,
     Step,
 )
+from novaha.core.text import word
 from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
@@ -262,7 +263,7 @@ class Loop:
         self._observer.doubts.follow(found, now)
         for node, record in found.items():
             if isinstance(record, RecordError):
-                text = f"{record}; held until it is mended, `novaha retry {node}` rewrites it"
+                text = f"{record}; held until it is mended, `novaha retry {word(node)}` rewrites it"
                 LOG.error("%s", text)
                 self._unreadable.append(text)
                 continue

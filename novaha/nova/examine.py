@@ -11,6 +11,7 @@ from keystoneauth1.session import Session
 
 from novaha.core.errors import ComputeApiError
 from novaha.core.model import ComputeService
+from novaha.nova import exposure
 from novaha.nova.compute import Nova
 from novaha.nova.failures import contained
 
@@ -35,6 +36,7 @@ class Cloud:
     ahead: seconds by which Nova's clock is ahead of this machine's; to a second or two if its web
         server tells the time, else by the last sign of life of a compute service, to some ten
         seconds; None when there is neither.
+    exposed: what somebody in the network could read, or answer himself.
     """
 
     failed: str = ""
@@ -46,6 +48,7 @@ class Cloud:
     unlisted: str = ""
     refused: tuple[tuple[str, str], ...] = ()
     ahead: float | None = None
+    exposed: tuple[str, ...] = ()
 
 
 def examine(
@@ -55,6 +58,7 @@ def examine(
 
     say: told what is being done.
     """
+    exposed = tuple(exposure.sign_in(session))
     nova = Nova(session, interface=interface, region_name=region_name)
     say("signing in")
     try:
@@ -64,11 +68,16 @@ def examine(
             access = getattr(session.auth, "get_access", None)
             roles = frozenset(access(session).role_names or ()) if access else None
     except ComputeApiError as error:
-        return Cloud(failed=str(error), no_login=True)
-    cloud = Cloud(roles=roles)
+        return Cloud(failed=str(error), no_login=True, exposed=exposed)
+    cloud = Cloud(roles=roles, exposed=exposed)
     try:
         say("asking Nova what it speaks")
         cloud = replace(cloud, version=nova.version())
+        with contained("find Nova's endpoint"):
+            url = session.get_endpoint(
+                service_type="compute", interface=interface, region_name=region_name
+            )
+        cloud = replace(cloud, exposed=(*exposed, *exposure.requests(url)))
         say("comparing clocks")
         cloud = replace(cloud, ahead=_ahead(session, interface, region_name))
     except ComputeApiError as error:

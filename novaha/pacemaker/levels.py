@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
 
 from novaha.core.naming import same_name
+from novaha.core.text import word
 from novaha.pacemaker.devices import POWER_AGENTS, Effect, FenceDevice, declared_agents
 
 _SETUP = "put a device that does into it, before the flag, `novaha setup` shows how"
@@ -178,8 +178,8 @@ class Levels:
         flag = next((d.id for d in self._devices.values() if d.effect is Effect.FLAG), None)
         if not agents or flag is None:
             return ""
-        value = shlex.quote(f"{POWER_AGENTS}={' '.join(sorted({*self._declared, *agents}))}")
+        value = word(f"{POWER_AGENTS}={' '.join(sorted({*self._declared, *agents}))}")
         return (
             f"; or, if {' and '.join(agents)} certainly ends what runs on the host: "
-            f"pcs stonith update {shlex.quote(flag)} {value}"
+            f"pcs stonith update {word(flag)} {value}"
         )

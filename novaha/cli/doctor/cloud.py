@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -16,6 +15,7 @@ from novaha.core.errors import (
 )
 from novaha.core.model import ComputeService, disabled_by_us
 from novaha.core.naming import alike
+from novaha.core.text import word as q
 from novaha.evacuator.names import Names
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Outlook:
     computes: Pacemaker's compute nodes; None when the cluster could not be read.
     flagged: nodes that have a recovery record.
     online: nodes of which Pacemaker says so.
-    unverified: why no certificate was verified, "" if one was.
     """
 
     cloud: Cloud | None
@@ -47,7 +46,6 @@ class Outlook:
     computes: tuple[str, ...] | None = ()
     flagged: frozenset[str] = frozenset()
     online: frozenset[str] = frozenset()
-    unverified: str = ""
 
     @property
     def services(self) -> tuple[ComputeService, ...]:
@@ -142,13 +140,21 @@ def rights_to_act(outlook: Outlook) -> Iterator[Trouble]:
 
 
 def certificates(outlook: Outlook) -> Iterator[Trouble]:
-    """Whether what answered is what it says."""
+    """The credentials of an administrator go to Keystone, and a token of theirs to Nova."""
     cloud = outlook.cloud
-    if cloud is None or cloud.no_login:
-        yield not_checked("", "nobody is signed in")
-    elif outlook.unverified:
-        text = f"no certificate was verified: {outlook.unverified}"
-        yield not_checked("", text, f"in {outlook.credentials}: https, cafile, no insecure")
+    if cloud is None or (cloud.no_login and not cloud.exposed):
+        yield not_checked("", _NO_ANSWER)
+        return
+    for text in cloud.exposed:
+        yield warning("", text, _exposed_remedy(text, outlook.credentials))
+
+
+def _exposed_remedy(text: str, credentials: str) -> str:
+    if "endpoint" in text:
+        return "openstack endpoint set --url https://… ID, with a certificate for Nova's API"
+    if "insecure" in text:
+        return f"in {credentials}: no insecure, and cafile = the file of the CA that signed"
+    return f"in {credentials}: auth_url = https://…"
 
 
 def names(outlook: Outlook) -> Iterator[Trouble]:
@@ -285,7 +291,7 @@ CLOUD: tuple[Check[Outlook], ...] = (
     Check("nova-api", lambda o: f"Nova is spoken to in {o.cloud.version if o.cloud else ''}", api),
     Check("rights", "the user may read what the evacuator reads", rights),
     Check("rights-to-act", "the user may do what the evacuator does", rights_to_act),
-    Check("certificates", "Keystone's certificate was verified", certificates),
+    Check("certificates", "Keystone and Nova are reached by TLS, and verified", certificates),
     Check("host-names", "each compute node is exactly one host of Nova", names),
     Check("compute-services", "nothing is left forced down or disabled", services),
     Check("clocks", "Nova's clock is this node's", clocks),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from shlex import quote as q
 from typing import TYPE_CHECKING
 
 from novaha.cli import layout, prerequisites, proving
@@ -13,6 +12,9 @@ from novaha.cli.configuration import Configuration, Level, Resource, meta, secon
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
 from novaha.core import truth
+from novaha.core.text import word as q
+from novaha.core.text import words
+from novaha.pacemaker import patterns
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -164,7 +166,7 @@ def fencing_levels(cluster: Cluster) -> Iterator[Trouble]:
             yield from unknown
             continue
         wrong = [text for level in own if (text := _wrong(level, own, flag.id))]
-        commands = "\n".join(f"pcs {shlex.join(s.argv)}" for s in layout.levels(now, node))
+        commands = "\n".join(f"pcs {words(s.argv)}" for s in layout.levels(now, node))
         if not own and now.unclear_levels:
             yield not_checked(node, "it has no level of its own")
         elif not own:
@@ -173,13 +175,27 @@ def fencing_levels(cluster: Cluster) -> Iterator[Trouble]:
             yield error(node, "; ".join(wrong), commands)
 
 
+def target_patterns(cluster: Cluster) -> Iterator[Trouble]:
+    """A level whose pattern nobody can read is passed over, or keeps its hosts from recovery."""
+    for level in cluster.root.iterfind(".//fencing-topology/fencing-level[@target-pattern]"):
+        pattern = str(level.get("target-pattern"))
+        if why := patterns.problem(pattern):
+            name, index = str(level.get("id")), str(level.get("index"))
+            yield error(
+                name,
+                f"its target-pattern cannot be used: {why}",
+                f"pcs stonith level remove {q(index)} target {q(f'regexp%{pattern}')} stonith "
+                f"{words(re.split('[, ]+', str(level.get('devices'))))}\n{SETUP}",
+            )
+
+
 def _without(level: Level, known: set[str]) -> Trouble:
     missing = ", ".join(d for d in level.devices if d not in known)
     return error(
         level.target,
         f"level {level.index} names {missing}: there is no such device, so the level fails",
         f"pcs stonith level remove {level.index} target {q(level.target)} "
-        f"stonith {shlex.join(level.devices)}\n{SETUP}",
+        f"stonith {words(level.devices)}\n{SETUP}",
     )
 
 
@@ -241,7 +257,7 @@ def concurrent_fencing(cluster: Cluster) -> Iterator[Trouble]:
         )
     else:
         return
-    yield warning("", detail, f"pcs {shlex.join(layout.CONCURRENT_FENCING)}")
+    yield warning("", detail, f"pcs {words(layout.CONCURRENT_FENCING)}")
 
 
 def managed(cluster: Cluster) -> Iterator[Trouble]:
@@ -309,7 +325,7 @@ def silent_deaths(cluster: Cluster) -> Iterator[Trouble]:
         found = now.connections.get(node)
         if found is None:
             continue
-        remedy = f"pcs {shlex.join(layout.monitor_of(found.id))}"
+        remedy = f"pcs {words(layout.monitor_of(found.id))}"
         if not found.interval:
             detail = "its connection has no monitor: when it loses its power, nobody notices"
             yield warning(node, detail, remedy)
@@ -347,6 +363,7 @@ FENCING: tuple[Check[Cluster], ...] = (
     Check("power-devices", "each compute node has a device that cuts its power", power_devices),
     Check("controllers-fencing", "each controller can be fenced", controllers_fencing),
     Check("fence-device", "a device flags every compute node that is fenced", fence_device),
+    Check("target-patterns", "each level's pattern can be read", target_patterns),
     Check("fencing-levels", "in each level power first, the flag last", fencing_levels),
     Check("startup-fencing", "nodes never seen are fenced", startup_fencing),
     Check("concurrent-fencing", "several hosts are fenced at once", concurrent_fencing),

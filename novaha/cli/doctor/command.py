@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import shutil
@@ -23,10 +22,13 @@ from novaha.cli.doctor.live import LIVE
 from novaha.cli.doctor.node import NODE
 from novaha.cli.doctor.records import RECORDS
 from novaha.cli.doctor.resources import RESOURCES
+from novaha.cli.terminal import as_json, say
+from novaha.core import text
 from novaha.pacemaker.runner import Runner
 
 AREAS = ("cluster", "node", "cloud", "recovery")
 
+_LONGEST = 2000
 _NARROWEST = 40
 """Columns: what is said is not broken into shorter lines than that."""
 
@@ -54,12 +56,12 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     findings = list(diagnose(args.only, runner or Runner(), progress))
     progress.done()
     if args.output == "json":
-        print(json.dumps([finding.as_dict() for finding in findings], indent=2))
+        say(as_json([finding.as_dict() for finding in findings], indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-        print(shown(findings, width))
+        say(shown(findings, width))
         if os.geteuid():
-            print("Not run as root: some of this may only look wrong.")
+            say("Not run as root: some of this may only look wrong.")
     return int(any(finding.verdict is Verdict.ERROR for finding in findings))
 
 
@@ -100,21 +102,22 @@ def diagnose(areas: Sequence[str], run_tool: Runner, say: Progress) -> Iterator[
 def shown(findings: Sequence[Finding], width: int = 0) -> str:
     """The findings as people read them. width: of the terminal, 0 for one without end."""
     names = ("CHECK", "VERDICT", "SUBJECT", "WHAT IS SO, AND -> WHAT TO DO")
-    rows = [[f.check, str(f.verdict), f.subject or "-"] for f in findings]
+    rows = [[f.check, str(f.verdict), text.line(f.subject) or "-"] for f in findings]
     used = sum(max(map(len, column)) + 2 for column in zip(names[:3], *rows, strict=True))
     room = max(width - used, _NARROWEST) if width else 0
-    text = table.columns(
+    shown = table.columns(
         names, ([*row, _text(f, room)] for row, f in zip(rows, findings, strict=True))
     )
     counts = Counter(finding.verdict for finding in findings)
     sums = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{text}\n\n{len(findings)} findings: {sums}."
+    return f"{shown}\n\n{len(findings)} findings: {sums}."
 
 
 def _text(finding: Finding, room: int) -> str:
     """The detail, and under it the remedy: its lines are whole, for they are to be copied."""
-    detail = textwrap.wrap(finding.detail, room) if room else [finding.detail]
-    return "\n".join([*detail, *(f"-> {line}" for line in finding.remedy.splitlines())])
+    detail = text.line(finding.detail, longest=_LONGEST)
+    rows = textwrap.wrap(detail, room) if room else [detail]
+    return "\n".join([*rows, *(f"-> {line}" for line in finding.remedy.split("\n") if line)])
 
 
 class Progress:

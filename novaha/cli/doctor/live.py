@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from shlex import quote as q
 
 from novaha.cli.configuration import Configuration, Device, Resource
 from novaha.cli.doctor.cluster import holder, is_stopped
@@ -13,6 +12,7 @@ from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warnin
 from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import RecordError
 from novaha.core.record import Record
+from novaha.core.text import word as q
 from novaha.pacemaker.fencing import FenceEvent
 from novaha.pacemaker.live import Live
 

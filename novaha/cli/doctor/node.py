@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from shlex import quote as q
 
 from novaha import __version__
+from novaha.cli.doctor import secrecy
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.doctor.installed import AgentState, Installed
+from novaha.cli.doctor.secrecy import CoreDumps, SecretFile
 from novaha.cli.packages import AGENTS, LIBRARY, Packages
 from novaha.core import naming
 from novaha.core.errors import UnknownHostError
+from novaha.core.text import word as q
 
 _NO_ROLE = "the cluster does not tell what this node is"
 _LOAD_THRESHOLD = 80
@@ -68,6 +70,7 @@ class Node:
     boot_units: nova-compute's units that systemd starts at boot; None without systemd.
     boot_problem: why systemd did not tell of one of them, "" if it told of all.
     nova_conf: on compute nodes.
+    secret_files: those that are there. core_dumps: None where no evacuator runs.
     load: the last minute's, and the number of cores.
     properties: the cluster's.
     """
@@ -86,6 +89,8 @@ class Node:
     boot_units: tuple[str, ...] | None = ()
     boot_problem: str = ""
     nova_conf: NovaConf | None = None
+    secret_files: tuple[SecretFile, ...] = ()
+    core_dumps: CoreDumps | None = None
     load: float = 0.0
     cores: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +176,18 @@ def conf_file(node: Node) -> Iterator[Trouble]:
         yield warning(conf.path, f"{who} may change how novaha signs in", remedy)
     if conf.problem and not conf.mode & 0o004:
         yield error(conf.path, conf.problem)
+
+
+def secret_files(node: Node) -> Iterator[Trouble]:
+    """The files that novaha.conf leads to hold secrets, too, and a directory is as good as they."""
+    if not node.secret_files:
+        yield not_checked("", "there are no credentials in files on this node")
+    yield from secrecy.secret_files(node.secret_files)
+
+
+def core_dumps(node: Node) -> Iterator[Trouble]:
+    """The memory of a process that crashes holds its password."""
+    yield from secrecy.core_dumps(node.core_dumps)
 
 
 def conf_options(node: Node) -> Iterator[Trouble]:
@@ -269,6 +286,8 @@ NODE: tuple[Check[Node], ...] = (
     Check("python", "the agents find novaha, in this version", pythons),
     Check("alert-file", "Pacemaker may execute the alert", alert_file),
     Check("novaha.conf", "it is as it should be, or not needed here", conf_file),
+    Check("secret-files", "nobody else reads or replaces them", secret_files),
+    Check("core-dumps", "the evacuator leaves none", core_dumps),
     Check("novaha.conf-options", "no option that means nothing", conf_options),
     Check("boot", "systemd does not start nova-compute by itself", boot),
     Check("nova-host", "Nova will know this node by its name", host_name),

@@ -6,7 +6,7 @@ import grp
 import os
 import pwd
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from novaha import wiring
 from novaha.agents.nova_parameters import DEFAULT_CONFIG
 from novaha.agents.units import SystemdUnit
 from novaha.cli import configuration, install, packages
-from novaha.cli.doctor import access
+from novaha.cli.doctor import access, secrecy
 from novaha.cli.doctor.cloud import Outlook
 from novaha.cli.doctor.cluster import Cluster
 from novaha.cli.doctor.installed import Installed, inspect
@@ -25,6 +25,7 @@ from novaha.cli.doctor.live import Running
 from novaha.cli.doctor.node import ConfFile, Node, NovaConf, Python
 from novaha.cli.doctor.records import Recoveries
 from novaha.cli.doctor.resources import SECRET, alert_files
+from novaha.cli.doctor.secrecy import SecretFile
 from novaha.cli.install import Directories, InstallError
 from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
 from novaha.core import truth
@@ -39,7 +40,6 @@ from novaha.pacemaker.runner import Runner
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
-    from oslo_config import cfg
 
 SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 """Where `cibsecret` keeps what the CIB only points to."""
@@ -173,6 +173,8 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         boot_units=boot_units,
         boot_problem=boot_problem,
         nova_conf=_nova_conf(found) if found.compute else None,
+        secret_files=tuple(_secret_files(path, conf)),
+        core_dumps=secrecy.read_core_dumps(_evacuator()),
         load=os.getloadavg()[0],
         cores=os.cpu_count() or 1,
         properties=found.cluster.now.properties if found.cluster else {},
@@ -224,6 +226,56 @@ def _conf(path: str) -> tuple[ConfFile | None, Mapping[str, str]]:
         return file, wiring.conf({"config": path}).nova.host_names
     except ConfigError as error:
         return replace(file, problem=str(error).removeprefix(f"{path}: ")), {}
+
+
+def _secret_files(path: str, conf: ConfFile | None) -> Iterator[SecretFile]:
+    """novaha.conf, and the clouds.yaml and secure.yaml that it names."""
+    if conf is not None:
+        yield SecretFile(path, open_above=secrecy.open_above(path))
+    for name in _clouds(path):
+        try:
+            status = os.stat(name)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            yield SecretFile(name, problem=f"it cannot be looked at: {_why(error)}")
+            continue
+        yield SecretFile(
+            name,
+            _user(status.st_uid),
+            _group(status.st_gid),
+            status.st_mode & 0o7777,
+            secrecy.open_above(name),
+        )
+
+
+def _clouds(path: str) -> tuple[str, ...]:
+    """What a configuration leads to that may be unusable for another reason."""
+    from novaha.conf.file import parse
+    from novaha.conf.options import CLOUDS_FILE
+
+    try:
+        sections = parse(path).sections
+    except (ConfigError, FileNotFoundError):
+        return ()
+    given: dict[str, list[str]] = {}
+    for name, options in sections.items():
+        given |= options if name.lower() == "keystone" else {}
+    if not given.get("cloud", [""])[-1]:
+        return ()
+    clouds = given.get("clouds_file", given.get("clouds-file", [CLOUDS_FILE]))[-1]
+    return clouds, os.path.join(os.path.dirname(clouds), "secure.yaml")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", "") or "that is no path"
+
+
+def _evacuator() -> int | None:
+    try:
+        return client.pid()
+    except (client.EvacuatorError, OSError):
+        return None
 
 
 def _user(uid: int) -> str:
@@ -291,17 +343,9 @@ def outlook(found: Site, say: Callable[[str], None]) -> Outlook:
         conf = wiring.conf(_with_secrets(given, found))
         names = Names(conf.nova.host_names, conf.nova.domain)
         seen = wiring.examine(conf, say)
-        return replace(base, cloud=seen, names=names, unverified=_unverified(conf))
+        return replace(base, cloud=seen, names=names)
     except ConfigError as error:
         return replace(base, problem=str(error))
-
-
-def _unverified(conf: cfg.ConfigOpts) -> str:
-    """Why no certificate of Keystone was verified, "" if one was."""
-    if conf.keystone.insecure:
-        return "insecure is set"
-    url = str(getattr(conf.keystone, "auth_url", None) or "")
-    return "auth_url is plain http" if url.startswith("http://") else ""
 
 
 def _with_secrets(given: Mapping[str, str], found: Site) -> dict[str, str]:

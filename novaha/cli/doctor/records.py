@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from shlex import quote as q
 from typing import Any
 
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
@@ -13,6 +12,7 @@ from novaha.cli.layout import EVACUATE_ID
 from novaha.core.errors import RecordError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
+from novaha.core.text import word as q
 from novaha.evacuator.client import HUNG_AFTER
 
 _CLAIMED = timedelta(minutes=5)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from pathlib import PurePath
-from shlex import quote as q
 
 from novaha.cli import evacuator_place, probes
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource, seconds
@@ -25,6 +24,7 @@ from novaha.contract.names import (
     ROLE,
 )
 from novaha.core.record import HOLD
+from novaha.core.text import word as q
 
 SECRET = "lrm://"  # noqa: S105 (where a secret stands that is not in the CIB, see cibsecret(8))
 
@@ -104,11 +104,11 @@ def evacuate_placement(cluster: Cluster) -> Iterator[Trouble]:
     members = {node: answers[node] for node in now.members()}
     if unclear or any(answer.allowed for answer in members.values()):
         return
-    why, remedy = evacuator_place.nowhere(resource.id, members)
+    why, what, command = evacuator_place.nowhere(resource.id, members)
     yield error(
         resource.id,
         why,
-        SETUP if evacuator_place.earlier_bans(now, ()) else remedy.replace("'", ""),
+        SETUP if evacuator_place.earlier_bans(now, ()) else f"{what} {command}".strip(),
     )
 
 

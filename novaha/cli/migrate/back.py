@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from novaha.cli.setup import SECRET
 from novaha.core.errors import NovahaError
 from novaha.core.record import STATE, set_id
+from novaha.core.text import MASK
 from novaha.pacemaker.cib import parse
 
 if TYPE_CHECKING:
@@ -80,6 +82,22 @@ def target(now: _Element, before: _Element) -> _Element:
     assert wanted is not None
     there.replace(configuration, _without_records(copy.deepcopy(wanted)))
     return there
+
+
+def shown(patch: bytes) -> str:
+    """What crm_diff printed, for people: without the values of parameters that may be secrets."""
+    if not patch.strip():
+        return ""
+    root = parse(patch)
+    for element in root.iter("nvpair"):
+        if SECRET.search(str(element.get("name"))):
+            element.set("value", MASK)
+    for change in root.iter("change"):
+        changed = change.find("change-result/nvpair")
+        if changed is not None and changed.get("value") == MASK:
+            for attribute in change.iterfind("change-list/change-attr[@name='value']"):
+                attribute.set("value", MASK)
+    return etree.tostring(root, encoding="unicode").strip()
 
 
 def _without_records(configuration: _Element) -> _Element:

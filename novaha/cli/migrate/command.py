@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from shlex import quote as q
 from typing import Any
 
 from lxml import etree
@@ -22,8 +18,11 @@ from novaha.cli.layout import Wanted
 from novaha.cli.migrate import back, older, people, plan
 from novaha.cli.migrate.people import ForPeople
 from novaha.cli.migrate.plan import Part
+from novaha.cli.terminal import as_json, say, warn
 from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import NovahaError
+from novaha.core.text import word as q
+from novaha.core.text import words
 from novaha.pacemaker.cib import known_nodes, query
 from novaha.pacemaker.runner import Runner
 
@@ -111,7 +110,7 @@ def run(
     if args.output == "json":
         _print_json(found, parts, by_hand, due if args.apply else [], kept)
     elif not parts:
-        print("everything is migrated: nothing to do")
+        say("everything is migrated: nothing to do")
     elif args.apply:
         _print_done(parts, due, by_hand, kept)
     else:
@@ -143,10 +142,10 @@ def _push(part: Part, run_tool: Runner, *, quiet: bool) -> None:
         shutil.copyfile(file, f"{file}.orig")
         for number, step in enumerate(part.steps, start=1):
             if not quiet:
-                print(f"{part.title} [{number}/{len(part.steps)}] {step.title}", flush=True)
+                say(f"{part.title} [{number}/{len(part.steps)}] {step.title}")
             result = run_tool(["pcs", "-f", file, *step.argv], timeout=_TIMEOUT)
             if result.stderr.strip():
-                print(result.stderr.strip(), file=sys.stderr)
+                warn(result.stderr.strip())
         push = ["pcs", "cluster", "cib-push", file, f"diff-against={file}.orig"]
         run_tool(push, timeout=_TIMEOUT)
 
@@ -155,7 +154,7 @@ def _back(args: argparse.Namespace, root: etree._Element, run_tool: Runner) -> i
     before = back.read(args.back)
     there = back.target(root, before)
     if back.same(root, there):
-        print("the configuration is as it was: nothing to do")
+        say("the configuration is as it was: nothing to do")
         return 0
     with tempfile.TemporaryDirectory(prefix="novaha-migrate-") as directory:
         now, then = Path(directory, "now.xml"), Path(directory, "then.xml")
@@ -165,15 +164,15 @@ def _back(args: argparse.Namespace, root: etree._Element, run_tool: Runner) -> i
         # It exits 1 when there is a difference.
         patch = run_tool(difference, accept=frozenset({0, 1})).stdout
         if not args.apply:
-            print(patch.decode())
-            print(f"to do this: novaha migrate --back {q(str(args.back))} --apply", file=sys.stderr)
+            say(back.shown(patch))
+            warn(f"to do this: novaha migrate --back {q(str(args.back))} --apply")
             return 0
         file = Path(directory, "patch.xml")
         file.write_bytes(patch)
         run_tool(["cibadmin", "--patch", "--xml-file", str(file)], timeout=_TIMEOUT)
-    print("done: the cluster has the configuration that it had")
-    print("now put the older agents back, on every node: novaha install-agents --uninstall")
-    print("or remove the packages")
+    say("done: the cluster has the configuration that it had")
+    say("now put the older agents back, on every node: novaha install-agents --uninstall")
+    say("or remove the packages")
     return 0
 
 
@@ -183,7 +182,7 @@ def _script(part: Part) -> list[str]:
         f"# {part.title}: {part.why}",
         f"pcs cluster cib {_FILE}",
         f"cp {_FILE} {_FILE}.orig",
-        *(f"pcs -f {_FILE} {shlex.join(step.argv)}" for step in part.steps),
+        *(f"pcs -f {_FILE} {words(step.argv)}" for step in part.steps),
         f"pcs cluster cib-push {_FILE} diff-against={_FILE}.orig",
     ]
 
@@ -206,7 +205,7 @@ def _print_plan(parts: Sequence[Part], due: Sequence[Part], by_hand: Sequence[Fo
         if part not in due:
             lines += _comments(_script(part))
     lines += ["", *_comments(_by_hand(by_hand, "after"))]
-    print("\n".join(lines).strip())
+    say("\n".join(lines).strip())
 
 
 def _print_done(
@@ -216,16 +215,16 @@ def _print_done(
     kept: Path | None,
 ) -> None:
     if kept is not None:
-        print(f"done; to go back: novaha migrate --back {q(str(kept))} --apply")
+        say(f"done; to go back: novaha migrate --back {q(str(kept))} --apply")
     finished = len(due) == len(parts)
     for when in ("after",) if finished else ("before", "between", "after"):
         if lines := _by_hand(by_hand, when):
-            print("\n".join(["", *lines]))
+            say("", *lines)
     if finished:
-        print("\nthen see whether all is well, here and on a compute host: novaha doctor")
+        say("\nthen see whether all is well, here and on a compute host: novaha doctor")
     else:
-        print("\nThe rest waits for novaha's agents, which are not on this node yet: do what is to")
-        print("be done between, then run this command again.")
+        say("\nThe rest waits for novaha's agents, which are not on this node yet: do what is to")
+        say("be done between, then run this command again.")
 
 
 def _comments(lines: Sequence[str]) -> list[str]:
@@ -258,4 +257,4 @@ def _print_json(
         ],
         "kept": str(kept) if kept else None,
     }
-    print(json.dumps(document, indent=2))
+    say(as_json(document, indent=2))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from shlex import quote as q
 
 from novaha.cli.configuration import WAIT_AGENT, Configuration, Resource
 from novaha.cli.migrate.older import Older
 from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT
+from novaha.core.text import word as q
 
 INSTALL = "novaha install-agents"
 
@@ -104,7 +104,7 @@ def _after(now: Configuration, wanted: Mapping[str, str]) -> Iterator[ForPeople]
             "after",
             "every compute host",
             "the older nova-compute-wait left the password in the clear there",
-            (f"rm -f {drop_in}", "systemctl daemon-reload"),
+            (f"rm -f {q(drop_in)}", "systemctl daemon-reload"),
         )
     for agent, note in (
         (EVACUATE_AGENT, "put them into /etc/novaha/novaha.conf on every controller first"),

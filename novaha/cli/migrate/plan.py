@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from shlex import quote as q
 
 from novaha.cli import layout
 from novaha.cli.configuration import Configuration
@@ -16,6 +15,7 @@ from novaha.cli.layout import LayoutError, Step, Wanted
 from novaha.cli.migrate.older import Older
 from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError
+from novaha.core.text import word as q
 
 _MONITORS = {("10s", "0"), ("60s", "10")}
 """The evacuator's checks: interval and depth."""

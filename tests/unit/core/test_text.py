@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from urllib.parse import quote
 
 import pytest
 
-from novaha.core.text import line, tree
+from novaha.core.text import line, plain, tree, word, words
 
 SECRETS = ["Sec$ret/Part", "pa ss\twörd", "a'b\"c\\d", "<x&y>z", "  lead", "100%=#;", "€uro\n12"]
 
@@ -31,9 +32,9 @@ SECRETS = ["Sec$ret/Part", "pa ss\twörd", "a'b\"c\\d", "<x&y>z", "  lead", "100
 def test_law_9_a_secret_is_masked_in_every_form(secret: str, shown) -> None:
     text = line(f"no login with {shown(secret)} here", [secret])
     rest = text.replace("no login with", "").replace("here", "")
-    for word in secret.split():
-        assert word not in rest
-        assert quote(word, safe="") not in rest
+    for part in secret.split():
+        assert part not in rest
+        assert quote(part, safe="") not in rest
     assert "***" in text
 
 
@@ -73,3 +74,49 @@ def test_data_keeps_its_form() -> None:
     data = {"pid": 7, "ok": None, "hosts": [{"detail": "a\x1bb s3cret"}], "x": ("y\n",), "f": 0.5}
     shown = {"pid": 7, "ok": None, "hosts": [{"detail": "a b ***"}], "x": ["y"], "f": 0.5}
     assert tree(data, ["s3cret"]) == shown
+
+
+NAMES = [
+    *(
+        "compute-1",
+        "compute 1",
+        "c;reboot",
+        "$(reboot)",
+        "`reboot`",
+        "a'b",
+        'a"b',
+        "a\\b",
+        "*",
+        "~",
+    ),
+    *("", "a\nb", "a\tb", "\x1b[2J", "\u202egnp", "\udcff", "\udcff'", "é", "it's\n\\n", "!x"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_one_word_of_the_shell_and_nothing_else(name: str) -> None:
+    shown = word(name)
+    assert line(f"x {shown} y", longest=1000) == " ".join(f"x {shown} y".split())
+    told = subprocess.run(
+        ["bash", "-c", f"printf '%s.' {shown}"], capture_output=True, check=True
+    ).stdout
+    assert told == name.encode("utf-8", "surrogateescape") + b"."
+
+
+def test_a_command_for_copying() -> None:
+    assert words(["pcs", "resource", "delete", "a b"]) == "pcs resource delete 'a b'"
+    assert words([]) == ""
+
+
+@pytest.mark.parametrize(
+    "sign", [*map(chr, range(32)), "\x7f", "\x9b", "\u202e", "\ufeff", "\udcff"]
+)
+def test_what_a_terminal_obeys_never_gets_to_it(sign: str) -> None:
+    if sign != "\n":
+        assert plain(f"a{sign}b\n  c") == "a b\n  c"
+
+
+def test_lines_and_blanks_of_a_table_stay() -> None:
+    assert plain("A    B\n  c  d\n") == "A    B\n  c  d\n"
+    assert plain("at https://user:pa@ss@keystone/v3 now") == "at https://***@keystone/v3 now"
+    assert plain("it is Secret here", ["Secret"]) == "it is *** here"

@@ -136,6 +136,15 @@ def login(api: Api) -> session.Session:
     return session.Session(auth=auth, timeout=5)
 
 
+def test_what_can_be_read_on_the_way(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("novaha.nova.exposure._is_local", lambda host: False)
+    keystone, nova = look(api).exposed
+    assert keystone.startswith(f"auth_url is plain http ({api.url})")
+    assert nova.startswith(f"Nova's endpoint is plain http ({api.url})")
+    api.codes["/v3/auth/tokens"] = 401
+    assert len(look(api).exposed) == 1
+
+
 def look(api: Api, region: str | None = None) -> Cloud:
     return examine(login(api), "internal", region, lambda text: None)
 

@@ -46,10 +46,20 @@ def test_a_sound_cloud_has_no_trouble(check: Check[Outlook]) -> None:
         assert found == []
 
 
-def test_a_certificate_that_nobody_looked_at_is_not_ok() -> None:
-    for why in ("insecure is set", "auth_url is plain http"):
-        found = only(checks.certificates(replace(SOUND, unverified=why)), Verdict.NOT_CHECKED)
-        assert why in found.detail
+@pytest.mark.parametrize(
+    ("exposed", "remedy"),
+    [
+        ("TLS is off (insecure): whoever answers", "no insecure, and cafile"),
+        ("auth_url is plain http (http://k:5000)", "auth_url = https://"),
+        ("Nova's endpoint is plain http (http://n)", "openstack endpoint set --url https://"),
+    ],
+)
+def test_what_can_be_read_on_the_way_is_told(exposed: str, remedy: str) -> None:
+    found = only(checks.certificates(outlook(exposed=(exposed,))), Verdict.WARNING)
+    assert found.detail == exposed
+    assert remedy in found.remedy
+    silent = Cloud("sign in: no", no_login=True, exposed=(exposed,))
+    only(checks.certificates(replace(SOUND, cloud=silent)), Verdict.WARNING)
 
 
 @pytest.mark.parametrize("check", CLOUD, ids=lambda c: c.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from novaha.cli.doctor import cluster as checks
@@ -322,3 +324,31 @@ def test_a_host_map_is_read_as_pacemaker_reads_it(text: str) -> None:
     listed = 'name="pcmk_host_list" value="compute-1"/>\n    <nvpair id="i12"'
     mapped = f'name="pcmk_host_map" value="{text}"/>\n    <nvpair id="i12"'
     assert list(checks.power_devices(cluster((listed, mapped)))) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("compute-[", "no extended regular expression"),
+        ("(compute", "no extended regular expression"),
+        ("(a)\\1", "refers back"),
+        ("x{30000}", "too large"),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_named_with_its_remedy(pattern: str, why: str) -> None:
+    now = cluster(('target="compute-1"', f'target-pattern="{pattern}"'))
+    found = only(checks.target_patterns(now))
+    assert found.subject == "t1"
+    assert why in found.detail
+    first, then = found.remedy.splitlines()
+    assert shlex.split(first) == [
+        *("pcs", "stonith", "level", "remove", "1", "target", f"regexp%{pattern}"),
+        *("stonith", "ipmi-1", "flag"),
+    ]
+    assert then == "novaha setup --apply"
+
+
+@pytest.mark.parametrize("pattern", ["^compute-[[:digit:]]+$", "compute", "a|b", "x{3}", "["[:0]])
+def test_a_pattern_that_can_be_read_is_none(pattern: str) -> None:
+    now = cluster(('target="compute-1"', f'target-pattern="{pattern}"'))
+    assert list(checks.target_patterns(now)) == []

@@ -12,6 +12,7 @@ from novaha.cli.doctor import node as checks
 from novaha.cli.doctor.finding import Check, Verdict
 from novaha.cli.doctor.installed import AgentState, Installed, inspect
 from novaha.cli.doctor.node import NODE, ConfFile, Node, NovaConf, Python
+from novaha.cli.doctor.secrecy import CoreDumps, SecretFile
 from novaha.cli.packages import LIBRARY, Packages
 from tests.unit.cli.doctor.sites import only
 
@@ -26,11 +27,17 @@ BASE = Node(
     cores=2,
 )
 CONTROLLER = replace(
-    BASE, name="controller-1", controller=True, alerts={"/x/novaha_alert": ""}, conf=CONF
+    BASE,
+    name="controller-1",
+    controller=True,
+    alerts={"/x/novaha_alert": ""},
+    conf=CONF,
+    secret_files=(SecretFile(CONF.path), SecretFile("/etc/openstack/clouds.yaml", mode=0o640)),
+    core_dumps=CoreDumps("core", 0),
 )
 COMPUTE = replace(BASE, name="compute-1", compute=True, nova_conf=NOVA_CONF)
 
-ON_CONTROLLERS = {"alert-file", "load", "novaha.conf-options"}
+ON_CONTROLLERS = {"alert-file", "load", "novaha.conf-options", "secret-files", "core-dumps"}
 ON_COMPUTES = {"boot", "nova-host", "resume-guests"}
 
 
@@ -171,6 +178,50 @@ def test_law_9_who_reads_and_writes_novaha_conf(owner: str, mode: int, verdict: 
     conf = replace(CONF, owner=owner, mode=mode)
     found = only(checks.conf_file(replace(COMPUTE, conf=conf)), verdict)
     assert found.remedy == f"chown root:haclient {CONF.path}; chmod 640 {CONF.path}"
+
+
+CLOUDS = SecretFile("/etc/open stack/clouds.yaml", "root", "haclient", 0o640)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "said", "remedy"),
+    [
+        ({"mode": 0o644}, Verdict.ERROR, "every user", "chmod 640 '/etc/open stack/clouds.yaml'"),
+        ({"mode": 0o641}, Verdict.ERROR, "every user", "chown root:haclient"),
+        ({"mode": 0o660}, Verdict.WARNING, "haclient may change", "chmod 640"),
+        ({"owner": "nova"}, Verdict.WARNING, "nova may change", "chown root:haclient"),
+        ({"open_above": "/srv/all of it"}, Verdict.ERROR, "written by all", "'/srv/all of it'"),
+        ({"problem": "it cannot be looked at"}, Verdict.NOT_CHECKED, "looked at", ""),
+    ],
+)
+def test_law_9_who_gets_at_the_files_that_novaha_conf_leads_to(
+    changes: dict[str, object], verdict: Verdict, said: str, remedy: str
+) -> None:
+    file = replace(CLOUDS, **changes)  # type: ignore[arg-type]
+    found = only(checks.secret_files(replace(CONTROLLER, secret_files=(file,))), verdict)
+    assert found.subject == file.path
+    assert said in found.detail
+    assert remedy in found.remedy
+
+
+def test_novaha_conf_in_a_directory_that_anybody_may_write() -> None:
+    """Its own mode is told by the check of its name, once."""
+    file = SecretFile(CONF.path, mode=0o777, open_above="/etc/novaha")
+    found = only(checks.secret_files(replace(CONTROLLER, secret_files=(file,))))
+    assert found.remedy == "chmod o-w /etc/novaha"
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(None, "of any size"), (1, "of 1 bytes"), (10**9, "of 1000000000 bytes")]
+)
+def test_law_9_a_core_has_the_password_in_it(limit: int | None, size: str) -> None:
+    node = replace(CONTROLLER, core_dumps=CoreDumps("|/usr/lib/systemd/systemd-coredump", limit))
+    found = only(checks.core_dumps(node), Verdict.WARNING)
+    assert size in found.detail
+    assert "systemd-coredump" in found.detail
+    assert found.remedy == "pcs resource restart nova-evacuate"
+    unknown = replace(CONTROLLER, core_dumps=CoreDumps("", limit))
+    assert "wherever" in only(checks.core_dumps(unknown), Verdict.WARNING).detail
 
 
 def test_a_novaha_conf_that_cannot_be_used() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from novaha import __version__
-from novaha.cli.doctor import reading
+from novaha.cli.doctor import reading, records
 from novaha.cli.doctor.installed import AgentState
 from novaha.cli.install import Directories, install, sources
 from novaha.cli.packages import Packages
@@ -257,3 +257,23 @@ def test_law_9_a_secret_comes_from_where_pacemaker_keeps_it(monkeypatch, tmp_pat
     assert found.problem == ""
     assert found.cloud is not None
     assert used == {"password": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        '<nvpair id="novaha-compute-1-hold" name="novaha-hold" value="true"/>',
+        '<nvpair id="h" name="novaha-hold" value="false"/>',
+        '<nvpair id="o" name="novaha-owner" value="controller-1#a"/>',
+    ],
+)
+def test_law_3_a_hold_without_a_record_is_told_with_its_remedy(pairs: str) -> None:
+    entry = '<node id="compute-1" uname="compute-1" type="remote">'
+    own = f'<instance_attributes id="novaha-compute-1">{pairs}</instance_attributes>'
+    tools = Tools(SOUND.replace(entry, entry + own))
+    found = site(tools)
+    assert found.cluster is not None
+    recoveries = reading.recoveries(found, found.cluster, tools)  # type: ignore[arg-type]
+    (trouble,) = records.records(recoveries)
+    assert (trouble.subject, trouble.remedy) == ("compute-1", "novaha retry compute-1")
+    assert "it is held" in trouble.detail
