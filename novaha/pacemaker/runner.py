@@ -35,6 +35,16 @@ _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("CIB_file", "CIB_user", "PCMK_", "OCF_RESKEY_CRM_meta_on_node")
 
 
+def search_path(given: str) -> str:
+    """`given` without its empty and relative entries, then the system's own directories.
+
+    An empty or relative entry means the working directory: whoever has root run a command there
+    would have their own program run as root.
+    """
+    absolute = [entry for entry in given.split(os.pathsep) if entry.startswith("/")]
+    return os.pathsep.join(dict.fromkeys([*absolute, *_PATH.split(os.pathsep)]))
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a tool ended. stderr: as one line that may be shown, without markup."""
@@ -76,7 +86,7 @@ class Runner:
 
     def _ended(self, argv: Sequence[str], timeout: float, stdin: bytes | None) -> Result:
         environment = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
-        environment |= {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", _PATH) + ":" + _PATH}
+        environment |= {"LC_ALL": "C.UTF-8", "PATH": search_path(os.environ.get("PATH", ""))}
         try:
             process = subprocess.Popen(
                 argv,

@@ -197,3 +197,26 @@ def test_this_node_is_called_as_in_the_cib() -> None:
     from novaha.pacemaker.cib import local_node
 
     assert local_node(Prints(KNOWN, b"Compute-1\n")) == "compute-1"
+
+
+@pytest.mark.parametrize("given", ["", ":", ".", "bin", ":/usr/bin", "/usr/bin:", "./x:..:~/bin:"])
+def test_nothing_in_the_working_directory_is_run_for_a_tool(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has root run a command in a directory of theirs gets no program of theirs run."""
+    for place in (tmp_path, tmp_path / "bin", tmp_path / "x"):
+        place.mkdir(exist_ok=True)
+        for name in ("id", "novaha-no-such-tool"):
+            (place / name).write_text("#!/bin/sh\necho trap\n")
+            (place / name).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", given)
+    assert b"uid=" in Runner()(["id"]).stdout
+    with pytest.raises(ClusterToolError, match="No such file"):
+        Runner()(["novaha-no-such-tool"])
+    path = Runner()(shell("echo $PATH")).stdout.decode().strip()
+    assert all(entry.startswith("/") for entry in path.split(":"))
+
+
+def test_a_directory_of_the_administrator_comes_first() -> None:
+    assert runner.search_path("/opt/bin:/usr/bin") == "/opt/bin:/usr/bin:/usr/sbin:/sbin:/bin"
