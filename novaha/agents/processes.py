@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,52 @@ def family(pid: int) -> list[Identity]:
     return found
 
 
-def kill(processes: Sequence[Identity]) -> bool:
+def sessions(
+    fits: Callable[[Path], bool], users: Collection[int] = frozenset({0})
+) -> Iterator[Identity]:
+    """The processes that lead a session of their own, are one of these users', and fit.
+
+    fits: given a process's directory in /proc; its OSError means no. Of other users' processes
+    nothing is believed: they may look like anything. Nor of those in another PID namespace, a
+    container's for one.
+    """
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or (since := started(int(entry.name))) is None:
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = (entry / "stat").read_bytes()
+            leads = stat[stat.rindex(b")") + 2 :].split()[3] == entry.name.encode()
+            if leads and _uid(entry) in users and _is_here(entry) and fits(entry):
+                yield Identity(int(entry.name), since)
+
+
+def of_unit(unit: str) -> list[Identity]:
+    """The processes in the control group of a unit of systemd, without asking systemd."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            groups = (entry / "cgroup").read_text(errors="replace").splitlines()
+            inside = any(unit in group.partition("/")[2].split("/") for group in groups)
+            if inside and (since := started(int(entry.name))) is not None:
+                found.append(Identity(int(entry.name), since))
+    return found
+
+
+def _uid(entry: Path) -> int:
+    rows = (entry / "status").read_text(errors="replace").splitlines()
+    return int(next(row.split()[1] for row in rows if row.startswith("Uid:")))
+
+
+def _is_here(entry: Path) -> bool:
+    return os.stat("/proc/self/ns/pid").st_ino == os.stat(entry / "ns/pid").st_ino
+
+
+def kill(processes: Sequence[Identity], number: signal.Signals = signal.SIGKILL) -> bool:
     """Kill those that live; whether there were any."""
     living = [p for p in processes if p.lives()]
     for process in living:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, number)
     return bool(living)

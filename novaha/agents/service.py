@@ -17,12 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from novaha.agents.processes import Identity, started
+from novaha.agents.processes import Identity, sessions, started
 from novaha.agents.runtime import ActionError
 from novaha.contract.ocf import ExitCode
 from novaha.core.errors import NovahaError
 
 _POLL = 0.1
+_MARK = "NOVAHA_PIDFILE"
+"""In the environment of what is started, and of what that starts in turn."""
+
+_LONGEST = 200
+"""Bytes of a pid file."""
+
 _WATCH = 1.0
 """Seconds a process is watched after its start: most wrong configurations end it at once."""
 
@@ -50,7 +56,8 @@ class Service(Protocol):
         """Start it and see it run; raises NovahaError after `seconds` at the latest."""
 
     def stop(self, seconds: float) -> None:
-        """End it, by force if need be; raises NovahaError when it lives after `seconds`."""
+        """End it, if it is there, by force if need be; raises NovahaError when it lives after
+        `seconds`."""
 
     def starts_by_itself(self) -> bool:
         """Whether something else starts it at boot, past Pacemaker (law 4)."""
@@ -101,14 +108,22 @@ class DirectProcess:
                     start_new_session=True,
                     cwd="/",
                     umask=0o022,
-                    env=_clean_environment(),
+                    env={**_clean_environment(), _MARK: str(self._pidfile)},
                     user=identity.user,
                     group=identity.group,
                     extra_groups=identity.groups,
                 )
             except OSError as error:
                 raise ServiceError(f"{self.argv[0]} cannot be started: {error}") from None
-        self._remember(process.pid)
+        try:
+            self._remember(process.pid)
+        except OSError as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise ServiceError(
+                f"{self._pidfile} cannot be written ({error.strerror}), "
+                f"so {self.argv[0]} was ended again: mend or remove it"
+            ) from None
         try:
             returncode = process.wait(min(_WATCH, seconds))
         except subprocess.TimeoutExpired:
@@ -146,12 +161,45 @@ class DirectProcess:
         return True
 
     def _identity(self) -> Identity | None:
-        """The process in the pid file, if that very process still lives."""
+        """The process in the pid file, if that very process still lives.
+
+        A file that is lost or cannot be read says nothing: the process is then looked for, so that
+        no second one is started beside it (law 4), and `stop` ends it.
+
+        Raises ServiceError where that cannot be told.
+        """
         try:
-            identity = Identity(*(int(word) for word in self._pidfile.read_text().split()))
-        except (OSError, ValueError, TypeError):
+            identity = _parse(self._pidfile)
+        except (FileNotFoundError, NotADirectoryError):
+            return next(sessions(self._is_called_so, self._uids()), None)
+        except (OSError, ValueError) as error:
+            if found := next(sessions(self._is_called_so, self._uids()), None):
+                return found
+            if other := next(sessions(self._is_marked, self._uids()), None):
+                raise ServiceError(
+                    f"{self._pidfile} cannot be read ({error}), and process {other.pid} may be "
+                    f"{self.argv[0]}: see what it is, end it, and remove the file"
+                ) from None
             return None
         return identity if identity.lives() else None
+
+    def _is_called_so(self, process: Path) -> bool:
+        words = (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        argv = [os.fsencode(word) for word in self.argv]
+        return words[-len(argv) :] == argv  # a script's interpreter comes before it
+
+    def _is_marked(self, process: Path) -> bool:
+        """Whether it, or what has started it, was started as this service."""
+        mark = f"{_MARK}={self._pidfile}".encode()
+        return mark in (process / "environ").read_bytes().split(b"\0")
+
+    def _uids(self) -> frozenset[int]:
+        """Whom the process may belong to."""
+        found = {0, os.geteuid()}
+        with contextlib.suppress(ActionError):
+            if (uid := _user(self._user).user) is not None:
+                found.add(uid)
+        return frozenset(found)
 
     def _remember(self, pid: int) -> None:
         self._pidfile.parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +212,16 @@ class DirectProcess:
             log.seek(max(offset, os.fstat(log.fileno()).st_size - 4096))
             lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines()]
         return next((line for line in reversed(lines) if line), "(nothing)")
+
+
+def _parse(pidfile: Path) -> Identity:
+    """Who stands in the file. Raises OSError, and ValueError where that makes no sense."""
+    descriptor = os.open(pidfile, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a named pipe
+    with open(descriptor, "rb") as file:
+        words = file.read(_LONGEST).split()
+    if len(words) != 2:
+        raise ValueError("it names no process")
+    return Identity(int(words[0]), int(words[1]))
 
 
 def _clean_environment() -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from novaha.agents.processes import family, kill
+from novaha.agents.processes import family, kill, of_unit
 from novaha.agents.service import ServiceError
 from novaha.core.errors import ClusterToolError
 from novaha.core.text import word
@@ -94,6 +95,33 @@ class SystemdUnit:
             self._sleep(_POLL)
 
     def stop(self, seconds: float) -> None:
+        try:
+            self._stop(seconds)
+        except ClusterToolError as error:
+            self._stop_unasked(seconds, error)
+
+    def _stop_unasked(self, seconds: float, why: ClusterToolError) -> None:
+        """systemctl is missing, or systemd does not answer: what does not run needs neither.
+
+        Raises ServiceError when something of the unit lives; what a socket's daemon started for
+        others cannot be told from the daemon here, so that is not killed.
+        """
+        began = killed_at = self._monotonic()
+        living = ended = of_unit(self._unit)
+        while living or (ended and self._monotonic() < killed_at + seconds / 3):
+            if living and (self._ALONE or self._monotonic() >= began + 2 * seconds / 3):
+                raise ServiceError(
+                    f"{self._unit} runs (process {living[0].pid}) and cannot be stopped: {why}"
+                ) from None
+            late = self._monotonic() >= began + seconds / 3
+            if kill(living, signal.SIGKILL if late else signal.SIGTERM):
+                killed_at = self._monotonic()
+            self._sleep(_POLL)
+            living = of_unit(self._unit)  # systemd may start it again
+
+    def _stop(self, seconds: float) -> None:
+        if self.missing() and not self.running():
+            return
         end = self._monotonic() + seconds
         ours = () if self._ALONE else family(int(self._show()["MainPID"] or 0))
         self._run(["systemctl", "--no-block", "stop", self._unit], timeout=seconds)
@@ -105,8 +133,9 @@ class SystemdUnit:
                 )
             if not killed and self._monotonic() >= end - seconds / 3:
                 whom = ["--kill-who=main"] if self._ALONE else []
-                signal = ["systemctl", "kill", *whom, "--signal=SIGKILL", self._unit]
-                self._run(signal, timeout=seconds)
+                self._run(
+                    ["systemctl", "kill", *whom, "--signal=SIGKILL", self._unit], timeout=seconds
+                )
                 killed = True
             self._sleep(_POLL)
 
@@ -143,10 +172,10 @@ class ActivatedUnit(SystemdUnit):
             return False
         return any(socket.running() for socket in map(self._other, self._sockets()))
 
-    def stop(self, seconds: float) -> None:
+    def _stop(self, seconds: float) -> None:
         if sockets := self._sockets():  # first, or they start it again
             self._run(["systemctl", "--no-block", "stop", *sockets], timeout=seconds)
-        super().stop(seconds)
+        super()._stop(seconds)
 
     def _sockets(self) -> list[str]:
         return self._show()["TriggeredBy"].split()
@@ -163,6 +192,8 @@ def find_unit(units: Sequence[str], run: Runner | None = None) -> str | None:
         try:
             shown = (run or Runner())(["systemctl", "show", "--property=LoadState", unit])
         except ClusterToolError:
+            if of_unit(unit):
+                return unit  # systemd does not answer, and that one runs
             continue
         if shown.stdout.strip() != b"LoadState=not-found":
             return unit

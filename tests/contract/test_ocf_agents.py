@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from novaha.agents.processes import started
 
 COMPUTE = "ocf/NovaCompute"
 EVACUATE = "ocf/NovaEvacuate"
@@ -126,6 +130,98 @@ def test_a_pid_that_was_used_again_is_neither_trusted_nor_killed(direct, tmp_pat
     finally:
         other.kill()
         other.wait()
+
+
+DAMAGES = {
+    "lost": lambda pidfile: None,
+    "empty": lambda pidfile: pidfile.write_text(""),
+    "nonsense": lambda pidfile: pidfile.write_bytes(b"\xff\0 once"),
+    "one word": lambda pidfile: pidfile.write_text("1\n"),
+    "a directory": lambda pidfile: pidfile.mkdir(),
+    "a named pipe": lambda pidfile: os.mkfifo(pidfile),
+    "a link to itself": lambda pidfile: pidfile.symlink_to(pidfile),
+    "far too long": lambda pidfile: pidfile.write_bytes(b"1" * 5_000_000),
+}
+
+
+def damaged(tmp_path: Path, how: str) -> int:
+    """Damage the pid file; returns the process id that it had."""
+    pidfile = tmp_path / "rsctmp" / "novaha-nova-compute_0.pid"
+    pid = int(pidfile.read_text().split()[0])
+    pidfile.unlink()
+    DAMAGES[how](pidfile)
+    return pid
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_law_4_a_pid_file_of_no_use_does_not_hide_the_process(direct, tmp_path, how) -> None:
+    direct("start")
+    pid = damaged(tmp_path, how)
+    assert direct("monitor").returncode == OK
+    assert direct("start").returncode == OK
+    log = (tmp_path / "log" / "nova-compute.log").read_text()
+    assert log.count("started with") == 1, "a second nova-compute runs"
+    assert direct("stop").returncode == OK
+    assert started(pid) is None
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_pid_file_of_no_use_is_no_process(direct, tmp_path, how) -> None:
+    direct("start")
+    pidfile = tmp_path / "rsctmp" / "novaha-nova-compute_0.pid"
+    pid = int(pidfile.read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    damaged(tmp_path, how)
+    assert direct("monitor").returncode == NOT_RUNNING
+    assert direct("stop").returncode == OK
+
+
+def test_law_4_what_cannot_be_told_apart_is_neither_started_nor_killed(direct, tmp_path) -> None:
+    """A wrapper that becomes another program, and a pid file that cannot be read."""
+    (tmp_path / "nova-compute").write_text("#!/bin/sh\nexec sleep 600\n")
+    direct("start")
+    pid = damaged(tmp_path, "nonsense")
+    try:
+        for action in ("monitor", "start", "stop"):
+            done = direct(action)
+            assert done.returncode == GENERIC, action
+            assert f"process {pid} may be" in done.stderr
+        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x00600\x00"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    assert direct("stop").returncode == OK
+    assert direct("monitor").returncode == NOT_RUNNING
+
+
+def test_another_users_process_of_the_same_name_is_not_believed(direct, tmp_path) -> None:
+    """Anybody can start a program with these words: it is neither reported nor killed."""
+    words = [str(tmp_path / "nova-compute"), "--config-file", "/etc/nova/nova.conf"]
+    nobody: dict[str, Any] = {"user": 65534, "group": 65534, "start_new_session": True}
+    twin = subprocess.Popen(["sh", "-c", "while :; do sleep 0.2; done", *words], **nobody)
+    pidfile = tmp_path / "rsctmp" / "novaha-nova-compute_0.pid"
+    marked = subprocess.Popen(["sleep", "600"], env={"NOVAHA_PIDFILE": str(pidfile)}, **nobody)
+    try:
+        for text in (None, "nonsense"):
+            if text:
+                pidfile.parent.mkdir(exist_ok=True)
+                pidfile.write_text(text)
+            assert direct("monitor").returncode == NOT_RUNNING
+            assert direct("stop").returncode == OK
+            assert (twin.poll(), marked.poll()) == (None, None)
+    finally:
+        for process in (twin, marked):
+            process.kill()
+            process.wait()
+
+
+def test_a_pid_file_that_cannot_be_written_leaves_no_process(direct, tmp_path) -> None:
+    (tmp_path / "rsctmp").mkdir()
+    (tmp_path / "rsctmp" / "novaha-nova-compute_0.pid").mkdir()
+    done = direct("start")
+    assert done.returncode == GENERIC
+    assert "novaha-nova-compute_0.pid cannot be written" in done.stderr
+    assert direct("monitor").returncode == NOT_RUNNING
 
 
 def test_a_probe_without_the_program_is_not_running(direct) -> None:

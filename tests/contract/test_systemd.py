@@ -242,6 +242,41 @@ def test_a_masked_unit_is_not_started_and_its_program_neither(machine: Machine) 
         assert "systemctl unmask nova-compute.service" in done.stderr
 
 
+def test_stop_without_systemctl(machine: Machine, tmp_path: Path) -> None:
+    """By what lives in the unit's control group; systemd does not bring this one back."""
+    machine.unit("nova-compute.service")
+    broken = {"PATH": f"{tmp_path / 'broken'}:{os.environ['PATH']}"}
+    (tmp_path / "broken").mkdir()
+    systemctl = tmp_path / "broken" / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho Failed to connect to bus >&2\nexit 1\n")
+    systemctl.chmod(0o755)
+    assert machine.agent("stop", **broken).returncode == OK, "nothing of it runs"
+    assert machine.agent("start").returncode == OK
+    assert machine.agent("monitor", **broken).returncode == GENERIC
+    assert machine.agent("stop", **broken).returncode == OK
+    assert machine.agent("monitor").returncode == NOT_RUNNING
+
+
+def test_law_4_stop_without_systemctl_of_what_comes_back_fails(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.unit(
+        "nova-compute.service", "Restart=always", "RestartSec=0", "StartLimitIntervalSec=0"
+    )
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "broken" / "systemctl").chmod(0o755)
+    assert machine.agent("start").returncode == OK
+    environment = {
+        "PATH": f"{tmp_path / 'broken'}:{os.environ['PATH']}",
+        "OCF_RESKEY_CRM_meta_timeout": "6000",
+    }
+    done = machine.agent("stop", **environment)
+    assert done.returncode == GENERIC
+    assert "nova-compute.service runs (process" in done.stderr
+    assert machine.agent("stop").returncode == OK
+
+
 def test_law_4_a_unit_that_systemd_starts_at_boot_is_told_of(machine: Machine) -> None:
     machine.unit("nova-compute.service", enabled=True)
     done = machine.agent("validate-all", OCF_CHECK_LEVEL="10")

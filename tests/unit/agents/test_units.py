@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+
 import pytest
 
+from novaha.agents import units
+from novaha.agents.processes import Identity, started
 from novaha.agents.runtime import ActionError
 from novaha.agents.service import DirectProcess, ServiceError
 from novaha.agents.units import ActivatedUnit, SystemdUnit
+from novaha.core.errors import ClusterToolError
 from novaha.pacemaker.runner import Result
 from tests.unit.agents.fakes import Clock
 
@@ -38,6 +44,48 @@ class Systemd:
 def unit(systemd: Systemd) -> SystemdUnit:
     clock = Clock()
     return SystemdUnit("nova-compute.service", systemd, clock.sleep, clock.monotonic)  # type: ignore[arg-type]
+
+
+class Mute:
+    """systemctl, which is missing, or systemd does not answer."""
+
+    def __call__(self, argv, *, timeout=10.0, accept=frozenset({0}), stdin=None) -> Result:
+        raise ClusterToolError(argv, 127, "cannot be run: No such file or directory")
+
+
+@pytest.mark.parametrize("kind", [SystemdUnit, ActivatedUnit])
+def test_stop_needs_no_systemd_where_nothing_of_the_unit_lives(kind) -> None:
+    kind("novaha-no-such.service", Mute()).stop(3)
+
+
+@pytest.mark.parametrize("kind", [SystemdUnit, ActivatedUnit])
+@pytest.mark.parametrize("action", ["running", "missing"])
+def test_law_4_what_systemd_does_not_tell_is_an_error(kind, action: str) -> None:
+    with pytest.raises(ClusterToolError):
+        getattr(kind("novaha-no-such.service", Mute()), action)()
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_stop_without_systemd_ends_what_lives(monkeypatch, stubborn: bool) -> None:
+    trap = "trap '' TERM; " if stubborn else ""
+    process = subprocess.Popen(["sh", "-c", f"{trap}echo; while :; do sleep 0.1; done"], stdout=-1)
+    assert process.stdout is not None
+    process.stdout.readline()
+    since = started(process.pid)
+    assert since is not None
+    daemon = Identity(process.pid, since)
+    monkeypatch.setattr(units, "of_unit", lambda unit: [daemon] if daemon.lives() else [])
+    threading.Thread(target=process.wait, daemon=True).start()
+    SystemdUnit("nova-compute.service", Mute()).stop(3)  # type: ignore[arg-type]
+    assert process.wait() == (-9 if stubborn else -15)
+
+
+def test_stop_without_systemd_of_what_systemd_starts_again_is_an_error(monkeypatch) -> None:
+    """Nor is anything killed that a daemon with sockets may have started for others."""
+    monkeypatch.setattr(units, "of_unit", lambda unit: [Identity(2**22 + 1, 1)])
+    for kind in (SystemdUnit, ActivatedUnit):
+        with pytest.raises(ServiceError, match=r"runs \(process 4194305\) and cannot be stopped"):
+            kind("nova-compute.service", Mute()).stop(0.3)  # type: ignore[arg-type]
 
 
 def test_start_waits_until_active() -> None:
