@@ -63,7 +63,8 @@ class Fencing(Protocol):
     def down_since(self, node: str) -> datetime | None:
         """When the node was last fenced, if it has not been reached since; else None."""
 
-    def request(self, node: str) -> None: ...
+    def request(self, node: str) -> None:
+        """Have the node fenced; waits for that, up to 90 s."""
 
     def is_online(self, node: str) -> bool: ...
 

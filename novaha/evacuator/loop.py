@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from novaha.core.errors import NovahaError, RecordError
-from novaha.core.ports import Fencing, Records
+from novaha.core.ports import Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Policy
@@ -32,9 +32,10 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
 from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
-from novaha.evacuator.isolation import internal, planned
+from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.missing import MissingFencings, problems
 from novaha.evacuator.observe import Observer
 
 LOG = logging.getLogger(__name__)
@@ -54,11 +55,10 @@ class SupersededError(NovahaError):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: between idle turns, between turns with work, before asking for a fencing."""
+    """Seconds between idle turns, and between turns with work."""
 
     idle: float
     busy: float
-    fence_wait: float
 
 
 class Loop:
@@ -70,7 +70,7 @@ class Loop:
     def __init__(
         self,
         records: Records,
-        fencing: Fencing,
+        missing: MissingFencings,
         observer: Observer,
         actor: Actor,
         journal: Journal,
@@ -83,7 +83,7 @@ class Loop:
         clock: Callable[[], float],
     ) -> None:
         self._records = records
-        self._fencing = fencing
+        self._missing = missing
         self._observer = observer
         self._actor = actor
         self._journal = journal
@@ -100,6 +100,8 @@ class Loop:
         self._decided: Plan | None = None
         self._hurry = False
         self._rung = False
+        self._late: tuple[str, ...] = ()
+        """Troubles that the steps of the turn before met: shown in that turn and the next."""
         self._unreadable: list[str] = []
         # A turn that is under way is not waited for.
         self.bell = Bell(observer.read_ahead)
@@ -168,8 +170,8 @@ class Loop:
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._memory, self._decided)
         cost = self._clock() - now
-        troubles = self._troubles()
-        self._ask_for_missing_fencings(views)
+        troubles = (*self._late, *self._troubles(), *problems(views, self._memory))
+        self._missing.ask(views, self._memory)
         room_since = self._observer.room_since
         decided, views = planned(views, self._policy, self._clock(), room_since)
         hosts = attention(views, self.nova_problem or "")
@@ -180,7 +182,10 @@ class Loop:
         by_node = {view.node: view for view in views}
         for node, memory in self._memory.items():
             memory.ended = node in decided.ended
-        if self._take(decided, by_node):
+        again = self._take(decided, by_node)
+        self._late = self._troubles()
+        self.attention += self._late
+        if again:
             self._hurry = True
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim | Prepare) for step in decided.steps)
@@ -298,43 +303,12 @@ class Loop:
                 f"the recovery of {record.node} was taken over by {record.owner}: ending"
             )
 
-    def _ask_for_missing_fencings(self, views: list[HostView]) -> None:
-        """Pacemaker forgets its fencing history when every cluster node was down.
-
-        A flagged host of which it knows nothing is then fenced once more: no evacuation begins
-        on a record alone (law 1). The same for one whose fencing cut no power, once its levels
-        are right: it may run to this moment.
-        """
-        for view in views:
-            memory = self._memory[view.node]
-            waited = self._clock() - memory.first_seen
-            if (
-                view.record.state is not RecoveryState.PENDING
-                or view.fence_confirmed
-                or view.unproven
-                or memory.fencing_requested
-                or waited < self._pace.fence_wait
-                or (not view.record.unproven and self._knows_of(view))
-            ):
-                continue
-            memory.fencing_requested = True
-            self._journal.write("fencing requested", node=view.node)
-            try:
-                self._fencing.request(view.node)
-            except NovahaError as error:
-                LOG.warning("%s: its fencing cannot be asked for: %s", view.node, error)
-            except Exception:
-                memory.trouble = internal(view.node)
-
-    def _troubles(self) -> list[str]:
-        """The mistakes of ours that have hit hosts since the turn before; taken note of once."""
-        found = [memory.trouble for memory in self._memory.values() if memory.trouble]
+    def _troubles(self) -> tuple[str, ...]:
+        """The mistakes of ours that have hit hosts since this was asked; taken note of once."""
+        found = tuple(memory.trouble for memory in self._memory.values() if memory.trouble)
         for memory in self._memory.values():
             memory.trouble = ""
         return found
-
-    def _knows_of(self, view: HostView) -> bool:
-        return self._fencing.anything_since(view.node, view.record.fenced)
 
     def _note_settled(self, reports: tuple[HostReport, ...]) -> None:
         for report in reports:

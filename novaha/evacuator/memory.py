@@ -45,6 +45,9 @@ class HostMemory:
     unanswered_resets: the same for instances whose state was to be reset.
     online_since: since when Pacemaker has had the node online, None while it has not.
     rows: the evacuations of a recovered host, as they were last read.
+    fencing_requested: Pacemaker was asked for a fencing that has succeeded or is not over.
+    fencings_failed, fencing_failed_at, fencing_problem: of those that were asked for, how many
+        failed in a row, when the last did, and what an operator is told of it.
     trouble: what an operator is told of a mistake of ours that hit this host in this turn.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
@@ -68,6 +71,9 @@ class HostMemory:
     failures: dict[str, Failure] = field(default_factory=dict)
     ended: bool = False
     fencing_requested: bool = False
+    fencings_failed: int = 0
+    fencing_failed_at: float = float("-inf")
+    fencing_problem: str = ""
     owned_fence_id: str = ""
     owned_at: float = float("-inf")
     from_the_start: str = ""

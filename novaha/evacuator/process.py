@@ -30,6 +30,7 @@ from novaha.evacuator.client import HUNG_AFTER, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
+from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.evacuator.places import EvacuatorError
@@ -44,6 +45,9 @@ SUPERSEDED = 3
 
 _WRITERS = 4
 """Hosts about which the cluster and Nova are told something at once."""
+
+_FENCINGS = 8
+"""Fencings of ours that are waited for at once."""
 
 _REGION = 3.0
 """Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
@@ -125,7 +129,13 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     )
     return Loop(
         records=records,
-        fencing=fencing,
+        missing=MissingFencings(
+            fencing,
+            journal,
+            ThreadPoolExecutor(_FENCINGS, "fence"),
+            options.fence_wait,
+            time.monotonic,
+        ),
         observer=observer,
         actor=Actor(
             records,
@@ -165,7 +175,7 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
             stuck_after=options.stuck_after,
             patience=options.patience,
         ),
-        pace=Pace(options.poll_interval, options.busy_interval, options.fence_wait),
+        pace=Pace(options.poll_interval, options.busy_interval),
         me=me,
         pool=ThreadPoolExecutor(_WRITERS, "write"),
         clock=time.monotonic,

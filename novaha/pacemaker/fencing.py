@@ -189,9 +189,9 @@ class FenceHistory:
         return {(str(pair.get("name")), str(pair.get("value"))) for pair in query(self._run, path)}
 
     def request(self, node: str) -> None:
-        """Ask Pacemaker to fence `node`, by the cluster's own action; does not wait for it.
+        """Have Pacemaker fence `node`, by the cluster's own action; waits for it, up to 90 s.
 
-        Raises ClusterToolError when Pacemaker refuses.
+        Raises ClusterToolError when Pacemaker refuses, or the fencing fails.
         """
         action = "reboot"
         for name in ("stonith-action", "fencing-action"):  # Pacemaker 3.0.3's name, which wins

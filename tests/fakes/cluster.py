@@ -19,6 +19,7 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
+from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import Names
 from novaha.evacuator.observe import Observer
 from tests.fakes.fate import Fate, Fated, KilledError, die
@@ -54,6 +55,7 @@ class Site:
     restart_after: seconds until Pacemaker starts an evacuator again that died by its fate.
     most_turns: turns of an evacuator without a pause, after which it never will; about 20
         have been seen.
+    fencers: waits for the fencings that an evacuator asks for; at once if not set.
     nodes: Pacemaker's name of a host of Nova, where it is another one.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
     """
@@ -61,6 +63,7 @@ class Site:
     restart_after = 3.0
     most_turns = 200
     recover = True
+    fencers: Executor | None = None
     names = Names({})
     nodes: Mapping[str, str] = MappingProxyType({})
 
@@ -125,7 +128,7 @@ class Site:
         )
         loop = Loop(
             records=records,
-            fencing=self.fencing,
+            missing=MissingFencings(self.fencing, journal, self.fencers or readers, 60.0, clock),
             observer=observer,
             actor=Actor(
                 records,
@@ -157,7 +160,7 @@ class Site:
                 clock=clock,
             ),
             policy=self.policy,
-            pace=Pace(5.0, self.pace, 60.0),
+            pace=Pace(5.0, self.pace),
             me=me,
             pool=readers,
             clock=clock,

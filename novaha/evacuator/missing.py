@@ -1,0 +1,109 @@
+"""Fencings that a recovery waits for, and that nobody else asks for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+
+from novaha.core.errors import NovahaError
+from novaha.core.ports import Fencing
+from novaha.core.recovery import RecoveryState
+from novaha.core.situation import HostView
+from novaha.evacuator.isolation import internal
+from novaha.evacuator.journal import Journal
+from novaha.evacuator.memory import HostMemory
+
+LOG = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 600.0
+"""Seconds between two requests that fail."""
+
+
+class MissingFencings:
+    """Asks Pacemaker to fence a flagged host of whose fencing it knows nothing.
+
+    Pacemaker forgets its fencing history when every cluster node was down, and no evacuation
+    begins on a record alone (law 1). The same for a host whose fencing cut no power, once its
+    levels are right: it may run to this moment.
+
+    A fencing takes as long as its devices take: it is waited for in `pool`, never by the loop.
+    One that succeeds is not asked for again, whatever comes of it; one that fails is, after
+    `wait` seconds, then after twice as long each time, up to ten minutes.
+    """
+
+    def __init__(
+        self,
+        fencing: Fencing,
+        journal: Journal,
+        pool: Executor,
+        wait: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """wait: seconds that Pacemaker has for a fencing of its own."""
+        self._fencing = fencing
+        self._journal = journal
+        self._pool = pool
+        self._wait = wait
+        self._clock = clock
+
+    def ask(self, views: Iterable[HostView], memory: Mapping[str, HostMemory]) -> None:
+        """Ask for each that is missing.
+
+        Raises ClusterToolError when Pacemaker cannot be asked for its history.
+        """
+        for view in views:
+            of_host = memory[view.node]
+            if self._is_missing(view, of_host):
+                of_host.fencing_requested = True
+                of_host.fencing_problem = ""
+                self._journal.write("fencing requested", node=view.node)
+                self._pool.submit(self._request, view.node, of_host)
+
+    def _is_missing(self, view: HostView, memory: HostMemory) -> bool:
+        record, now = view.record, self._clock()
+        if (
+            record.state is not RecoveryState.PENDING
+            or view.fence_confirmed
+            or view.unproven
+            or memory.fencing_requested
+        ):
+            return False
+        if memory.fencings_failed:
+            return now >= memory.fencing_failed_at + self._pause(memory.fencings_failed)
+        if now < memory.first_seen + self._wait:
+            return False
+        return record.unproven or not self._fencing.anything_since(record.node, record.fenced)
+
+    def _request(self, node: str, memory: HostMemory) -> None:
+        try:
+            self._fencing.request(node)
+            memory.fencings_failed = 0
+            return
+        except NovahaError as error:
+            problem = str(error)
+            LOG.warning("%s: Pacemaker did not fence it: %s", node, error)
+        except Exception:
+            problem = internal(node)
+        memory.fencings_failed += 1
+        memory.fencing_failed_at = self._clock()
+        memory.fencing_problem = (
+            f"{node} waits for a fencing that fails: {problem}; it is asked for again "
+            f"{self._pause(memory.fencings_failed):.0f} s after that"
+        )
+        memory.fencing_requested = False  # last: the loop asks again from here on
+        self._journal.write("fencing failed", node=node, message=problem)
+
+    def _pause(self, failed: int) -> float:
+        return float(min(_LONGEST_PAUSE, self._wait * 2 ** min(failed - 1, 10)))
+
+
+def problems(views: Iterable[HostView], memory: Mapping[str, HostMemory]) -> tuple[str, ...]:
+    """Of the hosts that wait for a fencing: why it failed when it was last asked for."""
+    return tuple(
+        memory[view.node].fencing_problem
+        for view in views
+        if memory[view.node].fencing_problem
+        and view.record.state is RecoveryState.PENDING
+        and not view.fence_confirmed
+    )
