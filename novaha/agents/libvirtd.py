@@ -15,6 +15,7 @@ from novaha.agents.service_parameters import (
     check_service,
     check_there,
     direct_process,
+    end,
     service_parameters,
     state,
     wanted_unit,
@@ -102,26 +103,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def start(request: Request, context: Context) -> ExitCode:
     """Start libvirt, and see that it answers."""
-    end = context.monotonic() + min(START_WITHIN, request.timeout - 2)
+    until = context.monotonic() + min(START_WITHIN, request.timeout - 2)
     _check(request, context.stderr)
     service = context.service(request)
     check_there(service)
     if not service.running():
-        service.start(max(1.0, end - context.monotonic()))
+        service.start(max(1.0, until - context.monotonic()))
     uri = request.parameters["uri"]
     while True:
         try:
-            ask(context.run, uri, max(1.0, end - context.monotonic()))
+            ask(context.run, uri, max(1.0, until - context.monotonic()))
             return ExitCode.SUCCESS
         except NotAnsweringError:
-            if context.monotonic() + _POLL >= end:
+            if context.monotonic() + _POLL >= until:
                 raise
         context.sleep(_POLL)
 
 
 def stop(request: Request, context: Context) -> ExitCode:
     """End libvirt, by force if it hangs. Virtual machines go on."""
-    context.service(request).stop(max(1.0, request.timeout - 3))
+    end(context.service(request), max(1.0, request.timeout - 3))
     return ExitCode.SUCCESS
 
 

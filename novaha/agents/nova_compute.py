@@ -32,6 +32,7 @@ from novaha.agents.service_parameters import (
     check_service,
     check_there,
     direct_process,
+    end,
     service_parameters,
     state,
     wanted_unit,
@@ -141,21 +142,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def start(request: Request, context: Context) -> ExitCode:
     """Start nova-compute, unless the host is held (law 4)."""
-    end = context.monotonic() + request.timeout
+    until = context.monotonic() + request.timeout
     _check(request, context.stderr)
-    wait_until_free(context.cluster, end - context.monotonic(), context.sleep, context.monotonic)
+    wait_until_free(context.cluster, until - context.monotonic(), context.sleep, context.monotonic)
     service = context.service(request)
     check_there(service)
     if service.starts_by_itself():
         print(f"WARNING: {_AT_BOOT}", file=context.stderr)
     if not service.running():
-        service.start(max(1.0, end - context.monotonic() - 2))
+        service.start(max(1.0, until - context.monotonic() - 2))
     return ExitCode.SUCCESS
 
 
 def stop(request: Request, context: Context) -> ExitCode:
     """End nova-compute; a planned stop flags nothing and asks nobody."""
-    context.service(request).stop(max(1.0, request.timeout - 3))
+    end(context.service(request), max(1.0, request.timeout - 3))
     return ExitCode.SUCCESS
 
 

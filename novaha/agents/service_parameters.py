@@ -9,6 +9,7 @@ from novaha.agents.runtime import ActionError
 from novaha.agents.service import DirectProcess, Service
 from novaha.contract.ocf import ExitCode, Request
 from novaha.contract.parameters import Parameter, ParameterError
+from novaha.core.errors import ClusterToolError
 
 
 def service_parameters(name: str, units: str, binary: str) -> tuple[Parameter, ...]:
@@ -62,6 +63,16 @@ def check_there(service: Service) -> None:
     """Raise ActionError when there is nothing to start."""
     if missing := service.missing():
         raise ActionError(ExitCode.ERR_INSTALLED, missing)
+
+
+def end(service: Service, seconds: float) -> None:
+    """Stop the service, unless there is none. Raises NovahaError when it lives after `seconds`."""
+    try:
+        nothing = service.missing() and not service.running()
+    except ClusterToolError:  # systemd does not tell: the service looks for what lives
+        nothing = False
+    if not nothing:
+        service.stop(seconds)
 
 
 def state(service: Service) -> tuple[str, str]:

@@ -120,8 +120,6 @@ class SystemdUnit:
             living = of_unit(self._unit)  # systemd may start it again
 
     def _stop(self, seconds: float) -> None:
-        if self.missing() and not self.running():
-            return
         end = self._monotonic() + seconds
         ours = () if self._ALONE else family(int(self._show()["MainPID"] or 0))
         self._run(["systemctl", "--no-block", "stop", self._unit], timeout=seconds)
