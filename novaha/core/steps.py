@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from novaha.core.case import Case
 from novaha.core.model import Action
 from novaha.core.record import Record
 
@@ -40,12 +41,14 @@ class ForceDown(Step):
 class Evacuate(Step):
     """Ask Nova to bring one instance up elsewhere.
 
-    seen: its evacuations so far. target: the only host on which it may come up, because it may
-    be running there already; None for any.
+    seen: its evacuations so far. case: what the gate was asked, to be asked again before the
+    request goes out. target: the only host on which it may come up, because it may be running
+    there already; None for any.
     """
 
     instance: str
     seen: frozenset[int]
+    case: Case = field(compare=False, repr=False)
     target: str | None = None
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from novaha.core import naming
+from novaha.core.case import belongs
 from novaha.core.errors import NovahaError
 from novaha.core.faults import UNNAMED
-from novaha.core.instances import belongs
 from novaha.core.model import (
     CLOSED,
     DONE,

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from novaha.core.instances import Judge, Judgement, belongs, state_before
+from novaha.core.case import belongs, state_before
+from novaha.core.gate import not_noted
+from novaha.core.instances import Judge, Judgement
 from novaha.core.model import FAILED, IN_FLIGHT, REBUILDING, RESETTABLE, Action, EvacuationLog
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 from novaha.core.steps import Act, Evacuate, Progress
@@ -361,7 +363,8 @@ def test_an_instance_that_stayed_on_a_host_that_is_back(case: Case) -> None:
     ],
 )
 def test_what_has_yet_to_be_noted(name: str, known: dict[str, Any], news: bool) -> None:
-    assert judge(Case(name, W, {}, known)).is_news(instance()) is news
+    shows = view(**known, instances=(instance(vm_state="stopped"),))
+    assert not_noted(shows) == ({"a": "stopped"} if news else {})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 
-SPEAKING = ("core/instances.py", "core/planner.py")
+SPEAKING = ("core/hosts.py", "core/instances.py", "core/sentences.py")
 """Modules whose every sentence is said to somebody, however it gets there."""
 
 RAISING = (
@@ -32,6 +32,8 @@ SILENT = (
 
 _DECLARATIONS = {"Action", "Agent", "Parameter", "_older", "replace", "print"}
 _TELL = {"__init__", "append", "log", "write_exit_reason"}
+_FIELD = re.compile(r"\{[a-z]+\}")
+"""What `str.format` fills in."""
 _WORD = re.compile(r"[A-Za-z'`(,;:.)/-]{2,}")
 
 
@@ -85,7 +87,7 @@ def _called(node: ast.Call) -> str:
 
 def _template(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
+        return _FIELD.sub("…", node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(
             str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values

@@ -48,7 +48,7 @@ def test_what_the_evacuator_tells(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_status_tells(name: str) -> None:
-    report, _ = planner._pending(view(name, fenced_on_request=True), None, Policy(), [])  # type: ignore[arg-type]
+    (report,) = planner.plan([view(name, fenced_on_request=True)], Policy(), 0.0).reports
     command = offered(report.detail, "stonith_admin", "`$")
     assert command == ["stonith_admin", "--history", name, "-V"]
 

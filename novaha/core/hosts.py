@@ -1,0 +1,215 @@
+"""What is to be done about one host in recovery: a function for each recovery state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from novaha.core import gate, model
+from novaha.core.answers import Code, Never, Wait
+from novaha.core.case import state_before
+from novaha.core.instances import Judge, Judgement
+from novaha.core.record import FORCED, Record
+from novaha.core.recovery import Event, RecoveryState
+from novaha.core.sentences import sentence
+from novaha.core.situation import HostView, Overview, Policy
+from novaha.core.steps import (
+    FINAL,
+    Claim,
+    Doubt,
+    Drop,
+    Enable,
+    Evacuate,
+    ForceDown,
+    HostReport,
+    InstanceReport,
+    Prepare,
+    Progress,
+    Restart,
+    Step,
+    Unforce,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One host: for people, the steps to take now, and the evacuations that it waits for a turn
+    with."""
+
+    report: HostReport
+    steps: tuple[Step, ...] = ()
+    wanted: tuple[Evacuate, ...] = ()
+
+
+def decide(view: HostView, overview: Overview, policy: Policy, now: float) -> Decision:
+    """What is to be done about this host; see `planner.plan` for what always holds."""
+    judge = Judge(view, overview, policy, now)
+    if view.record.state is not RecoveryState.RECOVERED:
+        return _dead(view, judge, policy)
+    if view.doubt:
+        return _of(view, f"{view.doubt}: dropped", Drop(view.node))
+    certain = now >= view.unanswered_at + policy.answer_wait
+    return _recovered(view, judge, certain=certain)
+
+
+def _of(view: HostView, detail: str, *steps: Step) -> Decision:
+    return Decision(HostReport(view.record, view.host, detail), steps)
+
+
+def _dead(view: HostView, judge: Judge, policy: Policy) -> Decision:
+    """A host whose recovery is not over: first what the gate asks for, then its instances."""
+    held = judge.held
+    if held is None:
+        return _recovering(view, judge, policy)
+    if held.code is Code.NOT_PREPARED:
+        return _prepared(view, judge, policy)
+    named = view if _is_named(view, held) else replace(view, host=None)
+    steps = [_OPENS[held.code](view)] if held.code in _OPENS else []
+    return _of(named, sentence(held), *steps)
+
+
+def _is_named(view: HostView, held: Wait | Never) -> bool:
+    """Whether people are told what Nova calls the host: only once it is ours, or in doubt."""
+    ours = view.record.state is RecoveryState.RUNNING and view.mine
+    return ours or held.code is Code.RECORD_IN_DOUBT
+
+
+_OPENS: Mapping[Code, Callable[[HostView], Step]] = {
+    # A record that came back says nothing about the host, which may be in service.
+    Code.RECORD_IN_DOUBT: lambda view: Doubt(view.node, view.doubt),
+    Code.NOT_CLAIMED: lambda view: Claim(view.node),
+    # Left by an owner that is gone; `running` proves that the fencing was confirmed.
+    Code.OWNED_BY_ANOTHER: lambda view: Claim(view.node),
+    Code.NOT_FORCED_DOWN: lambda view: ForceDown(view.node),
+    # A list may have been short for a moment: nothing is asked for before it is noted.
+    Code.STATES_NOT_NOTED: lambda view: Prepare(
+        view.node, frozenset(), {**(view.record.before or {}), **gate.not_noted(view)}
+    ),
+}
+"""The step that does away with what the gate waits for; where there is none, it is not ours."""
+
+
+def _prepared(view: HostView, judge: Judge, policy: Policy) -> Decision:
+    """What comes before all requests, and those that may follow it at once."""
+    assert view.service is not None
+    claim = view.record.state is RecoveryState.PENDING
+    force = not view.service.forced_down
+    marks = frozenset({FORCED}) if force else frozenset()
+    before = state_before(view.instances)
+    claimed = view.record.after(Event.CLAIM) if claim else view.record
+    prepared = replace(
+        view,
+        mine=True,
+        record=claimed.prepared(marks, before),
+        service=replace(view.service, forced_down=True),
+    )
+    follows = _dead(prepared, judge.of(prepared), policy)
+    step = Prepare(view.node, marks, before, force, claim)
+    return replace(_of(view, "preparing", step), wanted=follows.wanted)
+
+
+def _recovering(view: HostView, judge: Judge, policy: Policy) -> Decision:
+    """A host about whose instances something may be asked for."""
+    here = [judge.on_host(instance) for instance in view.instances]
+    away = [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
+    ready = away if view.aged else here + away
+    steps = [j.step for j in ready if j.step is not None and not isinstance(j.step, Evacuate)]
+    judged = here + away
+    if _comes_home(view, judged, policy):
+        judged = [_released(judgement, view) for judgement in judged]
+    wanted = tuple(j.step for j in judged if isinstance(j.step, Evacuate))
+    reports = tuple(judgement.report for judgement in judged)
+    return Decision(HostReport(view.record, view.host, "recovering", reports), tuple(steps), wanted)
+
+
+def _comes_home(view: HostView, judged: Iterable[Judgement], policy: Policy) -> bool:
+    """Whether what is left can come up on the host that is back, and nowhere else."""
+    open_ones = [j for j in judged if j.report.progress not in FINAL]
+    return (
+        view.online_for is not None
+        and view.online_for >= policy.patience
+        and bool(open_ones)
+        and all(judgement.blocked for judgement in open_ones)
+    )
+
+
+def _released(judgement: Judgement, view: HostView) -> Judgement:
+    if not judgement.blocked:
+        return judgement
+    report = judgement.report
+    detail = f"found no place elsewhere, comes up on {view.host} again; {report.detail}"
+    return Judgement(replace(report, progress=Progress.RELEASED, detail=detail))
+
+
+def _recovered(view: HostView, judge: Judge, *, certain: bool) -> Decision:
+    """A host on its way back into service, by the first of these that has something to do.
+
+    certain: no request of ours about this host can be carried out any more.
+    """
+    left = tuple(_as_left(i) for i in view.instances)
+    service = view.service
+    if view.problem or service is None:
+        return _with(left, _of(view, view.problem or "recovered"))
+    if not view.alive:
+        return _with(left, _of(view, "recovered; waiting to hear from its nova-compute"))
+    if service.forced_down and FORCED in view.record.marks:
+        return _with(left, _ours_forced_down(view))
+    return _up_again(view, service, left, judge, certain=certain)
+
+
+def _with(left: tuple[InstanceReport, ...], decision: Decision) -> Decision:
+    return replace(decision, report=replace(decision.report, instances=left))
+
+
+def _ours_forced_down(view: HostView) -> Decision:
+    unfinished = [m for m in view.migrations if m.status == model.DONE]
+    if not unfinished:
+        return _of(view, "returning to service", Unforce(view.node))
+    newest = model.newest(view.migrations)
+    older = all(newest[m.instance] is not m for m in unfinished)
+    # Asked for twice, an instance has two records; a start of nova-compute closes the newer.
+    steps = [Restart(view.node)] if older and not view.restarted else []
+    said = f"recovered; nova-compute has yet to close {len(unfinished)} finished evacuations"
+    return _of(view, said, *steps)
+
+
+def _up_again(
+    view: HostView,
+    service: model.ComputeService,
+    left: tuple[InstanceReport, ...],
+    judge: Judge,
+    *,
+    certain: bool,
+) -> Decision:
+    """A host that Nova may believe up: its instances, then the disable, then the record."""
+    to_enable = model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service)
+    if not service.forced_down and (not service.up or (to_enable and not view.heard)):
+        # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
+        # that it believes up. By a heartbeat of before its death it may cease to at any moment.
+        return _with(left, _of(view, "recovered; waiting for Nova to see its nova-compute up"))
+    steps: list[Step] = []
+    if service.up:
+        judged = [judge.left_behind(instance) for instance in view.instances]
+        left = tuple(judgement.report for judgement in judged)
+        steps += [judgement.step for judgement in judged if judgement.step is not None]
+    if any(i.progress not in FINAL for i in left):
+        return _with(left, _of(view, "bringing up what stayed on it", *steps))
+    if to_enable:
+        return _with(left, _of(view, "returning to service", *steps, Enable(view.node)))
+    if not certain:
+        # Without the record nobody would undo a force-down that comes late.
+        said = "back in service; Nova may yet do what it gave no answer to"
+        return _with(left, _of(view, said, *steps))
+    return _with(left, _of(view, "back in service", *steps, Drop(view.node)))
+
+
+def _disabled_by_older_agents(record: Record, service: model.ComputeService) -> bool:
+    """They give no reason; what has one is somebody else's (law 6)."""
+    return record.adopted and not service.enabled and not service.disabled_reason
+
+
+def _as_left(instance: model.Instance) -> InstanceReport:
+    stays = f"stays here, {instance.vm_state}"
+    if instance.problem:
+        stays = f"cannot be read: {instance.problem}"
+    return InstanceReport(instance.id, instance.name, Progress.REFUSED, instance.host, stays)

@@ -1,0 +1,224 @@
+"""May this instance be evacuated now? What the gate answers, as a table of codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from novaha.core.answers import Code, Go, Never, Wait
+from novaha.core.case import Case, Sending, Turn
+from novaha.core.faults import Kind
+from novaha.core.gate import RECORD_FRESH, facts, is_first_request, may_evacuate
+from novaha.core.model import EvacuationLog
+from novaha.core.recovery import RecoveryState
+from novaha.core.sentences import sentence
+from novaha.core.situation import Attempt, Failure, Outcome
+from tests.unit.core.situations import (
+    ALIVE,
+    NOW,
+    POLICY,
+    SERVICE,
+    instance,
+    overview,
+    record,
+    row,
+    view,
+)
+
+PENDING = RecoveryState.PENDING
+UNTOLD = replace(SERVICE, forced_down=False)
+OURS = Sending("fence-1", 0.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: Code
+    known: dict[str, Any]
+    server: dict[str, Any] = field(default_factory=dict)
+    turn: Turn | None = None
+    sending: Sending | None = None
+    never: bool = False
+
+
+def flagged(*marks: str, **known: Any) -> dict[str, Any]:
+    """A host that nobody has claimed."""
+    flag = record(state=PENDING, owner="", before=None, marks=frozenset(marks))
+    return {"record": flag, "mine": False, **known}
+
+
+def asked(outcome: Outcome, ago: float, message: str = "") -> dict[str, Any]:
+    return {"attempts": {"a": Attempt(outcome, NOW - ago, message=message)}}
+
+
+def case(known: dict[str, Any], server: dict[str, Any] | None = None) -> Case:
+    return Case(facts(view(**known), overview(), POLICY, NOW), instance(**(server or {})))
+
+
+FAILED_ONCE = {"failures": {"a": Failure(1, NOW - 1)}}
+MAY_RUN = {**FAILED_ONCE, "migrations": (row(1, "error"),)}
+EXISTS = {"fault": "instance already exists"}
+NOTED = {"record": record(before={"a": "paused"})}
+
+ANSWERS = [
+    Answer(Code.RECORD_IN_DOUBT, {"doubt": "it lives"}),
+    Answer(Code.RECORD_IN_DOUBT, flagged(doubt="it lives")),
+    Answer(Code.HOST_UNUSABLE, {"problem": "Nova is away"}),
+    Answer(Code.HOST_UNUSABLE, flagged(problem="no such host")),
+    Answer(Code.FENCING_UNPROVEN, flagged(unproven="no device")),
+    Answer(Code.FENCING_UNCONFIRMED, flagged(fence_confirmed=False)),
+    Answer(Code.FENCING_CUT_NO_POWER, flagged("unproven", fence_confirmed=False)),
+    Answer(Code.FENCING_BEFORE_SERVICE, flagged("unproven", "doubted", fence_confirmed=False)),
+    Answer(Code.NOT_CLAIMED, flagged(service=None)),
+    Answer(Code.NOT_CLAIMED, flagged("adopted")),
+    Answer(Code.NOT_PREPARED, flagged()),
+    Answer(Code.OWNED_BY_ANOTHER, {"mine": False, "problem": "Nova is away"}),
+    Answer(Code.HOST_NOT_READ, {"service": None}),
+    Answer(Code.NOT_PREPARED, {"record": record(before=None)}),
+    Answer(Code.NOT_FORCED_DOWN, {"service": UNTOLD}),
+    Answer(Code.STATES_NOT_NOTED, {"instances": (instance("b", vm_state="stopped"),)}),
+    Answer(Code.RECOVERED, {"record": record(state=RecoveryState.RECOVERED)}, never=True),
+    Answer(Code.UNREADABLE, {}, {"problem": "no state"}),
+    Answer(Code.EVACUATIONS_UNREADABLE, {"migrations": (row(1, "?", problem="no status"),)}),
+    Answer(Code.BEING_DELETED, {}, {"task_state": "deleting"}, never=True),
+    Answer(Code.SENDING, asked(Outcome.SENDING, 500)),
+    Answer(Code.UNDER_WAY, {"migrations": (row(1, "accepted"),)}),
+    Answer(Code.UNDER_WAY, {}, {"task_state": "rebuilding"}),
+    Answer(Code.ANSWER_AWAITED, asked(Outcome.UNKNOWN, 89.9)),
+    Answer(Code.REFUSED, asked(Outcome.REFUSED, 500, "never"), never=True),
+    Answer(Code.NOT_SENT, asked(Outcome.NOT_SENT, 9.9)),
+    Answer(Code.PREDECESSOR, {"quiet_until": NOW + 0.1}),
+    Answer(Code.STATE_TO_CHANGE, NOTED, {"vm_state": "paused"}),
+    Answer(Code.STATE, {}, {"vm_state": "paused"}, never=True),
+    Answer(Code.STATE, NOTED, {"vm_state": "building"}, never=True),
+    Answer(Code.FAILED, FAILED_ONCE),
+    Answer(Code.GUEST_MAY_RUN, MAY_RUN),
+    Answer(Code.GUEST_EXISTS, MAY_RUN, EXISTS),
+    Answer(Code.OTHERS_NOT_FORCED_DOWN, {"aged": True}, turn=Turn(True, 0, 0)),
+    Answer(Code.NO_CAPACITY, {"aged": True}, turn=Turn(False, 2, 2)),
+    Answer(Code.NO_CAPACITY, {}, turn=Turn(False, 0, 0)),
+    Answer(Code.LIST_TOO_OLD, {"aged": True}, turn=Turn(False, 1, 2)),
+    Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("fence-1", RECORD_FRESH)),
+    Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("fence-2", 0.0)),
+    Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("", 0.0)),
+    Answer(Code.MOVED, {}, {"host": ALIVE}, sending=replace(OURS, read_again=True)),
+]
+
+OF_THE_ACTOR = {Code.NOT_READ_AGAIN: {"text": "timed out"}, Code.GONE: {}}
+"""What is answered where the instance cannot be read once more, or is not there."""
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: f"{a.code}")
+def test_what_has_to_be_waited_for(answer: Answer) -> None:
+    found = may_evacuate(case(answer.known, answer.server), answer.turn, answer.sending)
+    assert isinstance(found, Never if answer.never else Wait)
+    assert found.code is answer.code
+    assert sentence(found).strip() or answer.code is Code.UNDER_WAY
+
+
+def test_every_code_is_an_answer_and_has_a_sentence() -> None:
+    assert {answer.code for answer in ANSWERS} | OF_THE_ACTOR.keys() == set(Code)
+    assert all(sentence(Wait(code, data)) for code, data in OF_THE_ACTOR.items())
+
+
+@pytest.mark.parametrize(
+    ("known", "turn", "sending", "target"),
+    [
+        ({}, None, None, None),
+        ({}, Turn(False, 1, 2), None, None),
+        ({}, None, Sending("fence-1", RECORD_FRESH - 0.1), None),
+        ({}, None, replace(OURS, read_again=True), None),
+        ({"migrations": (row(1, "error"),)}, Turn(False, 0, 1), OURS, ALIVE),
+        (asked(Outcome.ACCEPTED, 90), None, OURS, None),
+        ({"failures": {"a": Failure(1, NOW - 10)}}, None, OURS, None),
+    ],
+)
+def test_what_may_be_evacuated(
+    known: dict[str, Any], turn: Turn | None, sending: Sending | None, target: str | None
+) -> None:
+    found = may_evacuate(case(known), turn, sending)
+    assert isinstance(found, Go)
+    assert found.target == target
+
+
+@pytest.mark.parametrize(
+    ("server", "goes"),
+    [
+        ({}, True),
+        ({"vm_state": "error"}, True),
+        ({"host": ALIVE}, False),
+        ({"task_state": "rebuilding"}, False),
+        ({"task_state": "deleting"}, False),
+        ({"vm_state": "paused"}, False),
+        ({"problem": "no state"}, False),
+    ],
+)
+def test_law_2_what_is_read_once_more_is_judged_as_the_list_was(
+    server: dict[str, Any], goes: bool
+) -> None:
+    found = may_evacuate(case({}, server), sending=replace(OURS, read_again=True))
+    assert isinstance(found, Go) is goes
+
+
+def test_a_stalled_evacuation_that_planner_gave_up_is_not_in_the_way_of_the_actor() -> None:
+    over = {"migrations": (row(1, "accepted"),), "logs": {"a": EvacuationLog(over=True)}}
+    read = case(over, {"task_state": "rebuilding"})
+    found = may_evacuate(read, sending=replace(OURS, read_again=True))
+    assert isinstance(found, Go)
+    assert found.target == ALIVE
+
+
+@pytest.mark.parametrize(
+    ("known", "untouched", "first"),
+    [
+        ({}, False, True),
+        ({"migrations": (row(1, "error"),)}, False, False),
+        ({"migrations": (row(1, "error"),)}, True, True),
+        ({"migrations": (row(1, "error"),), **asked(Outcome.NOT_SENT, 99)}, True, False),
+        ({"migrations": (row(1, "accepted"),)}, True, False),
+        ({"migrations": (row(1, "accepted", instance="b"),)}, False, True),
+    ],
+)
+def test_law_2_only_a_first_request_needs_no_second_reading(
+    known: dict[str, Any], untouched: bool, first: bool
+) -> None:
+    assert is_first_request(case(known), untouched=untouched) is first
+
+
+def test_what_is_said_of_a_failure() -> None:
+    def said(known: dict[str, Any], **server: Any) -> str:
+        return sentence(may_evacuate(case(known, server)))
+
+    assert said(FAILED_ONCE) == "try 1 failed: the evacuation failed"
+    assert said(FAILED_ONCE, fault="Image x is deleted") == (
+        "try 1 failed, its image is not to be had: Image x is deleted"
+    )
+    assert said(MAY_RUN) == (
+        f"may be running on {ALIVE}, which alone is asked: the evacuation failed"
+    )
+    assert said(MAY_RUN, **EXISTS).startswith(f"{ALIVE} has a guest of it that Nova has lost")
+    due = {"failures": {"a": Failure(1, NOW - 10)}}
+    assert said(due) == said(FAILED_ONCE), "one that goes says still why it failed before"
+    assert said({}) == ""
+
+
+def test_words_of_nova_are_no_format() -> None:
+    text = "{host} {0} %s"
+    assert sentence(Never(Code.REFUSED, {"text": text})) == text
+    assert sentence(Wait(Code.FAILED, {"text": text, "kind": str(Kind.OTHER), "count": "2"})) == (
+        f"try 2 failed: {text}"
+    )
+
+
+def test_the_codes_are_frozen() -> None:
+    """They are kept and compared by others: a new one may be added, none may change."""
+    known = """
+        answer-awaited being-deleted evacuations-unreadable failed fencing-before-service
+        fencing-cut-no-power fencing-unconfirmed fencing-unproven gone guest-exists guest-may-run
+        host-not-read host-unusable list-too-old moved no-capacity not-claimed not-forced-down
+        not-prepared not-read-again not-sent others-not-forced-down owned-by-another predecessor
+        record-in-doubt record-not-fresh recovered refused sending state state-to-change
+        states-not-noted under-way unreadable
+    """
+    assert set(known.split()) <= {str(code) for code in Code}
