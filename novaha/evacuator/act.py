@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 from uuid import uuid4
 
-from novaha.core import steps
+from novaha.core import gate, steps
+from novaha.core.answers import Code, Go, Never, Wait
+from novaha.core.case import Case, Sending
 from novaha.core.errors import (
     ComputeApiError,
     NotSentError,
@@ -18,10 +21,11 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import OPEN, Action, ComputeService, disable_reason
+from novaha.core.model import Action, ComputeService, disable_reason
 from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import Event
+from novaha.core.sentences import sentence
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.doubts import utc_now
 from novaha.evacuator.isolation import internal
@@ -30,10 +34,6 @@ from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.throttle import Throttle
 
 LOG = logging.getLogger(__name__)
-
-FRESH = 15.0
-"""Seconds for which a reading of the records entitles to send requests: a process that was
-frozen longer may have been superseded."""
 
 
 class Taken(Enum):
@@ -196,12 +196,12 @@ class Actor:
         self._journal.write(type(step).__name__.lower(), node=step.node, host=service.host)
 
     def _send_evacuate(self, step: steps.Evacuate, view: HostView, memory: HostMemory) -> None:
-        fence_id = view.record.fence_id
-        first = _is_first(step, view, memory)
+        untouched = memory.from_the_start == view.record.fence_id
+        first = gate.is_first_request(step.case, untouched=untouched)
         memory.attempts[step.instance] = Attempt(Outcome.SENDING, self._clock(), step.seen)
 
         def send() -> None:
-            outcome, message = self._outcome(step, view.host, fence_id, first=first)
+            outcome, message = self._outcome(step, first=first)
             memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
             self._journal.write(
                 "requested",
@@ -213,16 +213,13 @@ class Actor:
 
         self._pool.submit(send)
 
-    def _outcome(
-        self, step: steps.Evacuate, host: str | None, fence_id: str, *, first: bool
-    ) -> tuple[Outcome, str]:
+    def _outcome(self, step: steps.Evacuate, *, first: bool) -> tuple[Outcome, str]:
         try:
             with self._throttle.turn():
-                if stale := self._stale(step.node, fence_id):
-                    return Outcome.NOT_SENT, stale
-                if not first and (moved := self._moved(step.instance, host)):
-                    return Outcome.NOT_SENT, moved
-                self._compute.evacuate(step.instance, step.target)
+                answer = self._ask_again(step, first=first)
+                if not isinstance(answer, Go):
+                    return Outcome.NOT_SENT, sentence(answer)
+                self._compute.evacuate(step.instance, answer.target)
         except RefusedError as error:
             return (Outcome.REFUSED if error.final else Outcome.NOT_SENT), error.detail
         except NotSentError as error:
@@ -234,30 +231,35 @@ class Actor:
             return Outcome.UNKNOWN, "internal error, see the log"
         return Outcome.ACCEPTED, ""
 
-    def _moved(self, instance: str, host: str | None) -> str:
-        """Why an instance must not be asked for again, "" if it may be.
+    def _ask_again(self, step: steps.Evacuate, *, first: bool) -> Go | Wait | Never:
+        """The gate's answer by what is known just before the request goes out.
 
-        An earlier request may have waited in the bus for a destination that is just back.
+        first: no earlier request can be on its way. Else the instance is read once more.
         """
+        sending, case = self._sending(step.node), step.case
+        answer = gate.may_evacuate(case, sending=sending)
+        if first or not isinstance(answer, Go):
+            return answer
         try:
-            found = self._compute.instance(instance)
+            found = self._compute.instance(step.instance)
         except ComputeApiError as error:
-            return f"not asked for again unread: {error}"
+            return Wait(Code.NOT_READ_AGAIN, {"text": str(error)})
         if found is None:
-            return "it was deleted meanwhile"
-        return "" if found.host == host else f"it is on {found.host} by now"
+            return Never(Code.GONE)
+        return gate.may_evacuate(Case(case.facts, found), sending=replace(sending, read_again=True))
 
     def _send_act(self, step: steps.Act, view: HostView, memory: HostMemory) -> None:
         before = memory.nudges.get(step.instance)
         count = before.count + 1 if before and before.action is step.action else 1
         memory.nudges[step.instance] = Nudge(step.action, self._clock(), count)
-        fence_id = view.record.fence_id
+        record = view.record
 
         def send() -> None:
             try:
                 with self._throttle.turn():
-                    message = self._stale(step.node, fence_id)
-                    if not message:
+                    fresh = gate.is_fresh(self._sending(step.node), record)
+                    message = "" if fresh else sentence(Wait(Code.RECORD_NOT_FRESH))
+                    if fresh:
                         self._compute.act(step.instance, step.action)
             except NovahaError as error:
                 message = str(error)
@@ -276,17 +278,5 @@ class Actor:
 
         self._pool.submit(send)
 
-    def _stale(self, node: str, fence_id: str) -> str:
-        """Why no request may go out for this host now, "" if one may."""
-        fresh = self._clock() < self._owned_at + FRESH
-        if fresh and self._owned.get(node) == fence_id:
-            return ""
-        return "the record was not read lately"
-
-
-def _is_first(step: steps.Evacuate, view: HostView, memory: HostMemory) -> bool:
-    """Whether no earlier request for this instance can be on its way: nothing was asked for in
-    this recovery, and what was asked for before it has ended."""
-    nobody = memory.from_the_start == view.record.fence_id and step.instance not in memory.attempts
-    rows = (row for row in view.migrations if row.instance == step.instance)
-    return not step.seen or (nobody and not any(row.status in OPEN for row in rows))
+    def _sending(self, node: str) -> Sending:
+        return Sending(self._owned.get(node, ""), self._clock() - self._owned_at)

@@ -347,3 +347,24 @@ def test_law_5_why_an_evacuation_failed_is_asked_again_when_nova_does_not_say_ye
     site.nova.hosts["compute-2"].room = 0
     site.run_until(lambda: recovered(site))
     assert_moved(site)
+
+
+def test_law_2_what_is_read_before_a_second_request_may_show_that_the_first_goes_on() -> None:
+    """The list is a moment old; read by itself, the instance is being built."""
+    site = site_with(running=1)
+    for host in ("compute-2", "compute-3"):
+        site.nova.hosts[host].spawn_fails = True
+    site.fence("compute-1")
+    site.run_until(lambda: len(site.nova.requests) == 1)
+    real = site.nova.instance
+    site.nova.instance = lambda instance: replace(  # type: ignore[method-assign]
+        real(instance), task_state="rebuild_spawning"
+    )
+    site.pass_time(60)
+    assert len(site.nova.requests) == 1
+    for host in ("compute-2", "compute-3"):
+        site.nova.hosts[host].spawn_fails = False
+    site.nova.instance = real  # type: ignore[method-assign]
+    site.run_until(lambda: recovered(site))
+    assert len(site.nova.requests) == 2
+    assert_moved(site)
