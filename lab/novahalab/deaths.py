@@ -73,7 +73,8 @@ KINDS = {
     "remoted-stopped": Kind(
         "pacemaker_remote alone is stopped (TERM), as by hand",
         "no fencing, no recovery: nova-compute is stopped, the guests run on; "
-        "start pacemaker_remote again. With Pacemaker 2.1.5 (native): as remoted-killed",
+        "start pacemaker_remote again, then crm_resource --refresh -r NODE. "
+        "With Pacemaker 2.1.5 (native): as remoted-killed",
         _stop_remoted,
         computes=True,
     ),

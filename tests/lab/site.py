@@ -177,6 +177,13 @@ class Site:
             )
         )
 
+    def state_of(self, node: str) -> str:
+        """A node's state as Pacemaker shows it: online, offline or unclean."""
+        shown = ET.fromstring(self.on_any_controller("crm_mon", "-1", "--output-as=xml"))
+        (found,) = shown.iterfind(f"nodes/node[@name='{node}']")
+        unclean, online = found.get("unclean") == "true", found.get("online") == "true"
+        return "unclean" if unclean else "online" if online else "offline"
+
     def restore(self) -> None:
         """Make the site whole again, without instances."""
         self.spawn_delay(0)
@@ -187,6 +194,9 @@ class Site:
             self.lab("thaw", node, check=False)
             self.lab("boot", node)
         self.on_any_controller("crm_resource", "--cleanup")
+        for node in self._remote:
+            if self.state_of(node) == "offline":  # Pacemaker takes it for stopped on purpose
+                self.on_any_controller("crm_resource", "--refresh", "--resource", node)
         try:
             self.wait("the site is whole", self.whole, 300)
         except AssertionError as error:

@@ -39,14 +39,6 @@ def recovered(site: Site, instances: list[str], *dead: str) -> bool:
     )
 
 
-def state_of(site: Site, node: str) -> str:
-    """A node's state as Pacemaker shows it."""
-    shown = ET.fromstring(site.on_any_controller("crm_mon", "-1", "--output-as=xml"))
-    (found,) = shown.iterfind(f"nodes/node[@name='{node}']")
-    unclean, online = found.get("unclean") == "true", found.get("online") == "true"
-    return "unclean" if unclean else "online" if online else "offline"
-
-
 def failed_fencings(site: Site, node: str) -> int:
     """How many fencings of a node have failed, by Pacemaker's history."""
     history = site.on_any_controller(
@@ -117,12 +109,13 @@ def test_pacemaker_remote_alone_that_is_stopped_by_hand(site: Site, watcher: Wat
         site.wait("it is back", site.whole)
         assert set(site.evacuations(instances).values()) == {1}
         return
-    site.wait("it is offline", lambda: state_of(site, FIRST) == "offline")
+    site.wait("it is offline", lambda: site.state_of(FIRST) == "offline")
     assert not site.compute_processes(FIRST), "Pacemaker stops nova-compute first"
     assert (site.state(FIRST), len(site.fencings(FIRST))) == ("absent", fenced_before)
     assert [where(i) for i in instances] == [[FIRST], [FIRST]]
     site.lab("boot", FIRST)
-    site.on_any_controller("crm_resource", "--cleanup", "--resource", FIRST)
+    # Not --cleanup: nothing has failed, so that Pacemaker would have no reason to look again.
+    site.on_any_controller("crm_resource", "--refresh", "--resource", FIRST)
     site.wait("it is back", site.whole)
     assert (site.state(FIRST), len(site.fencings(FIRST))) == ("absent", fenced_before)
     assert site.evacuations(instances).total() == 0
@@ -152,7 +145,7 @@ def test_law_1_power_and_bmc_together_need_somebody_who_confirms(
     watcher.look()
     site.lab("crash", FIRST, "--kind", "power-and-bmc")
     site.wait("its fencing fails", lambda: failed_fencings(site, FIRST) > failed_before)
-    assert state_of(site, FIRST) == "unclean"
+    assert site.state_of(FIRST) == "unclean"
     assert site.evacuations(instances).total() == 0
     assert [where(i) for i in instances] == [[], []]
     site.on_any_controller("stonith_admin", "--confirm", FIRST)
