@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak behaviour clean
+.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak behaviour changelog clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -38,6 +38,9 @@ soak: $(VENV)/ready  ## half an hour of random histories on the model
 
 behaviour: $(VENV)/ready  ## what the model of Nova claims, asked of the real one
 	$(VENV)/bin/tox run -e lab -- tests/behaviour
+
+changelog: $(VENV)/ready  ## CHANGELOG.md of the release notes and git's tags
+	$(VENV)/bin/tox exec -e docs -- python docs/_ext/changelog.py
 
 clean:
 	lab/lab down
