@@ -53,6 +53,10 @@ def test_everything_works_on_a_minimal_system(fresh: Machine) -> None:
     for name in pages():
         page, _, section = name.rpartition(".")
         assert f"/man{section}/{name}.gz" in fresh.run("man", "-w", section, page).stdout
+    guide = "/usr/share/doc/python3-novaha/guide"
+    assert fresh.text(f"{guide}/debugging.md").startswith("# ")
+    offered = "source /usr/share/bash-completion/completions/novaha; complete -p novaha"
+    assert "_novaha novaha" in fresh.run("bash", "-c", offered).stdout
     versions = fresh.run("pcs", "--version", check=False)
     assert versions.returncode == 127, "pcs is only suggested"
 
