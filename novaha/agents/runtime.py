@@ -105,7 +105,10 @@ def run(
     if request.action in ("meta-data", "metadata"):
         out.write(ocf.metadata(agent))
         return ExitCode.SUCCESS
-    if request.action in ("usage", "help", ""):
+    if request.action == "--version":
+        out.write(f"{agent.name} {agent.version}\n")
+        return ExitCode.SUCCESS
+    if request.action in ("usage", "help", "--help", "-h", ""):
         out.write(f"usage: {agent.name} {{{'|'.join([*handlers, 'meta-data'])}}}\n")
         return ExitCode.SUCCESS if request.action else ExitCode.ERR_ARGS
     if request.action not in handlers:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from novaha import __version__
 from novaha.agents.processes import started
 
 COMPUTE = "ocf/NovaCompute"
@@ -254,7 +255,10 @@ def test_older_parameters_without_meaning_are_named_once(execute, agent) -> None
 def test_unknown_actions(execute, agent) -> None:
     assert execute(agent, "promote").returncode == UNIMPLEMENTED
     assert execute(agent).returncode == 2
-    assert "validate-all" in execute(agent, "usage").stdout
+    for action in ("usage", "--help"):
+        assert "validate-all" in execute(agent, action).stdout
+    done = execute(agent, "--version")
+    assert (done.returncode, done.stdout) == (OK, f"{Path(agent).name} {__version__}\n")
 
 
 def test_evacuator_that_cannot_work_says_why_and_leaves_nothing(execute) -> None:
