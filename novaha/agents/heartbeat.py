@@ -60,7 +60,7 @@ def _seen(parameters: Mapping[str, str], node: str) -> str:
     service = services[names.host(node, frozenset(services))]
     if service.forced_down:
         return f"nova-compute runs, but {service.host} is forced down in Nova"
-    return "" if service.up else f"nova-compute runs, but Nova has not heard of {service.host}"
+    return "" if service.up else f"nova-compute runs, but Nova has no heartbeat of {service.host}"
 
 
 if __name__ == "__main__":

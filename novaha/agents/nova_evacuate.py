@@ -47,8 +47,8 @@ AGENT = Agent(
     version=__version__,
     shortdesc="Recovers the OpenStack instances of fenced compute hosts",
     longdesc=(
-        "Runs the evacuator, which brings the instances of every compute host that fence_compute "
-        "flagged up on other hosts, and lets the host back into service afterwards. Run one, on "
+        "Runs the evacuator. It restarts the instances of every compute host that fence_compute "
+        "flagged on other hosts, and lets the host back into service afterwards. Run one, on "
         "the controllers. 'novaha status' shows what it does."
     ),
     parameters=(

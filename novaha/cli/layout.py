@@ -322,7 +322,10 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
             yield Step("nova-compute on every compute node", ("resource", "clone", name))
     if resource is None or not resource.clone:
         # Not on the line above: pcs 0.11 and 0.12 disagree about options of a clone there.
-        yield Step("each instance by itself", ("resource", "meta", clone, "interleave=true"))
+        yield Step(
+            "set interleave=true, so that no node waits for another",
+            ("resource", "meta", clone, "interleave=true"),
+        )
     yield from placement(now, wanted, clone)
     yield from hold(now, wanted, clone)
 
@@ -338,8 +341,8 @@ def placement(now: Configuration, wanted: Wanted, clone: str) -> Iterator[Step]:
     yield from _rule(
         now,
         wanted,
-        "not looked for on compute nodes",
-        # Pacemaker starts a clone nowhere before it has looked everywhere, on a dead host, too.
+        "no probes on compute nodes",
+        # Pacemaker probes all nodes, dead ones too, before it starts a clone.
         LocationRule(clone, "0", ROLE, "eq", COMPUTE, "never"),
     )
 

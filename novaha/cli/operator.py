@@ -23,7 +23,7 @@ class NoRecordError(NovahaError):
 
     def __init__(self, node: str) -> None:
         self.node = node
-        super().__init__(f"{node} is not in recovery: there is nothing to decide")
+        super().__init__(f"{node} has no recovery record: there is nothing to retry or release")
 
 
 class UnsettledError(NovahaError):
@@ -54,7 +54,7 @@ def add_parsers(commands: Any) -> None:
     for name, text in (
         (
             "release",
-            "declare what is left on a fenced host as settled and let nova-compute start there",
+            "stop the recovery of a fenced host; what is left of its instances starts there",
         ),
         ("retry", "have a fenced host's recovery done again from the beginning"),
         ("recover", "recover a host that was confirmed by hand to be down"),

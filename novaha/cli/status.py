@@ -120,11 +120,11 @@ def _heads(answer: Mapping[str, Any]) -> Iterator[str]:
     evacuator = answer.get("evacuator")
     if evacuator is None:
         where = answer.get("evacuator_on", "")
-        line = "Evacuator: not on this node; as the CIB and Nova have it."
+        line = "Evacuator: does not run on this node; read from the CIB and Nova."
         if where:
             line = (
-                f"Evacuator: on {where}; here as the CIB and Nova have it. What it waits for and "
-                f"what needs you is told there: run 'novaha status' on {where}."
+                f"Evacuator: runs on {where}; read from the CIB and Nova. To see what it waits for "
+                f"and what needs you, run 'novaha status' on {where}."
             )
         yield line
         if answer["problem"]:

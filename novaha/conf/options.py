@@ -73,13 +73,13 @@ _EVACUATOR = [
         min=1.0,
         help="Seconds after which a request that left no trace in Nova counts as never made.",
     ),
-    cfg.FloatOpt("retry_base", default=10.0, min=0.1, help="Seconds before a first second try."),
-    cfg.FloatOpt("retry_cap", default=120.0, min=1.0, help="Most seconds between two tries."),
+    cfg.FloatOpt("retry_base", default=10.0, min=0.1, help="Seconds before the first retry."),
+    cfg.FloatOpt("retry_cap", default=120.0, min=1.0, help="Most seconds between two retries."),
     cfg.FloatOpt(
         "takeover_wait",
         default=30.0,
         min=0.0,
-        help="Seconds that requests of an evacuator that died get to show in Nova.",
+        help="Seconds for the requests of an evacuator that died to appear in Nova.",
     ),
     cfg.FloatOpt(
         "lost_after",

@@ -105,11 +105,11 @@ def _sentence(node: str, kind: Kind, count: int) -> str:
     if kind is Kind.GUEST_MAY_RUN:
         return (
             f"{count} instances of {node} may have guests that Nova has lost: look for them, "
-            "and end these and no others, where novaha status says"
+            "and destroy only the guests that novaha status names"
         )
     if kind in _REMEDIES:
         return f"{count} instances of {node} {_REMEDIES[kind]}"
     return (
         f"{count} instances of {node} find no place elsewhere: make room, or see why "
-        f"(novaha status) and let them go (novaha release {word(node)})"
+        f"(novaha status) and release them (novaha release {word(node)})"
     )

@@ -96,8 +96,8 @@ class Confirmations:
         else:
             self._refuted[node] = (
                 f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
-                f"and Nova heard from its nova-compute at {text(seen)}; if it is off, confirm that "
-                f"again: `stonith_admin --confirm {word(node)}`"
+                f"and Nova had a heartbeat of its nova-compute at {text(seen)}; if it is off, "
+                f"confirm that again: `stonith_admin --confirm {word(node)}`"
             )
             self._journal.write("confirmation refuted", node=node, seen=text(seen))
         self._note(node, moment)

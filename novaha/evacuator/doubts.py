@@ -129,7 +129,8 @@ class Doubts:
         if service is None:
             return ""
         if seen := self._seen_since(record, service, services, history):
-            return f"Nova heard from it at {seen:%Y-%m-%d %H:%M:%SZ}, after its fencing at {when}"
+            at = f"{seen:%Y-%m-%d %H:%M:%SZ}"
+            return f"Nova had a heartbeat of it at {at}, after its fencing at {when}"
         return ""
 
     def _seen_since(

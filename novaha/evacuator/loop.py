@@ -225,7 +225,7 @@ class Loop:
                 self._actor.take(request, views[request.node], self._memory[request.node])
         taken += self._take_until(end, others[prepared:], views)
         asked = follows and bool(decided.then) and not any(v.held for v in views.values())
-        # What was asked for shows later, and only then there is more to do.
+        # The next step depends on what comes of these requests, which Nova shows later.
         passive: tuple[type[Step], ...] = (Disable, Prepare) if asked else (Disable,)
         return not self.stopping.is_set() and any(
             how is None or (how is not Taken.FAILED and not isinstance(step, passive))
@@ -268,7 +268,9 @@ class Loop:
         self._observer.doubts.follow(found, now)
         for node, record in found.items():
             if isinstance(record, RecordError):
-                text = f"{record}; held until it is mended, `novaha retry {word(node)}` rewrites it"
+                text = (
+                    f"{record}; held until it is repaired, `novaha retry {word(node)}` rewrites it"
+                )
                 LOG.error("%s", text)
                 self._unreadable.append(text)
                 continue

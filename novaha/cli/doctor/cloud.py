@@ -69,7 +69,7 @@ def sign_in(outlook: Outlook) -> Iterator[Trouble]:
     """Whether Keystone lets the evacuator in, by its own credentials."""
     cloud = outlook.cloud
     if cloud is None and outlook.problem:
-        yield error("", outlook.problem, f"mend {outlook.credentials}")
+        yield error("", outlook.problem, f"fix {outlook.credentials}")
     elif cloud is None:
         yield not_checked(
             "",
@@ -82,7 +82,7 @@ def sign_in(outlook: Outlook) -> Iterator[Trouble]:
 
 def _sign_in_remedy(failed: str, credentials: str) -> str:
     if "[keystone]" in failed:
-        return f"mend {credentials} as it says"
+        return f"fix {credentials} as it says"
     if "HTTP 401" in failed:
         return f"set user and password, or the application credential, right in {credentials}"
     if "HTTP" in failed:
@@ -264,7 +264,7 @@ def services(outlook: Outlook) -> Iterator[Trouble]:
         if not service.up and not service.forced_down and node in outlook.online:
             yield warning(
                 service.host,
-                "its node is online, and Nova has not heard of its nova-compute for a while",
+                "its node is online, and Nova has had no heartbeat of its nova-compute for a while",
                 f"crm_resource --locate --resource nova-compute\n"
                 f"openstack compute service list --host {q(service.host)}",
             )

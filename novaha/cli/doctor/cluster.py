@@ -25,7 +25,7 @@ _WAIT_AGENT = "nova-compute-wait"
 """Takes NovaCompute's place where something else starts nova-compute."""
 
 _CONNECTION_START = 30.0
-"""Seconds: while a connection to a dead host is tried, less of everything else is done."""
+"""Seconds: while Pacemaker tries to connect to a dead host, it delays all other actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ def managed(cluster: Cluster) -> Iterator[Trouble]:
 
 
 def remote_nodes(cluster: Cluster) -> Iterator[Trouble]:
-    """While a dead host's connection is tried, Pacemaker does less of everything else."""
+    """While Pacemaker tries to connect to a dead host, it delays all other actions."""
     root = cluster.root
     path = ".//resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
     for remote in root.iterfind(path):

@@ -37,9 +37,9 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "doctor",
-        help="examine this node, the cluster and the cloud, and say what to mend",
+        help="examine this node, the cluster and the cloud, and say what to fix",
         description="Examine the cluster's configuration and state, this node, the cloud and the "
-        "recoveries. Say what is wrong and which command mends it; change nothing. Run it as root "
+        "recoveries. Say what is wrong and which command fixes it; change nothing. Run it as root "
         "on a controller and on a compute host. The exit code is 0 if nothing is worse than a "
         "warning, else 1.",
     )
@@ -101,7 +101,7 @@ def diagnose(areas: Sequence[str], run_tool: Runner, say: Progress) -> Iterator[
 
 def shown(findings: Sequence[Finding], width: int = 0) -> str:
     """The findings as people read them. width: of the terminal, 0 for one without end."""
-    names = ("CHECK", "VERDICT", "SUBJECT", "WHAT IS SO, AND -> WHAT TO DO")
+    names = ("CHECK", "VERDICT", "SUBJECT", "FINDING -> FIX")
     rows = [[f.check, str(f.verdict), text.line(f.subject) or "-"] for f in findings]
     used = sum(max(map(len, column)) + 2 for column in zip(names[:3], *rows, strict=True))
     room = max(width - used, _NARROWEST) if width else 0

@@ -19,7 +19,7 @@ from novaha.core import naming
 from novaha.core.errors import UnknownHostError
 from novaha.core.text import word as q
 
-_NO_ROLE = "the cluster does not tell what this node is"
+_NO_ROLE = "the node's role is unknown"
 _LOAD_THRESHOLD = 80
 
 
@@ -112,7 +112,7 @@ def agents(node: Node) -> Iterator[Trouble]:
             case AgentState.MISSING:
                 yield error(target.name, f"it is not installed as {target}", remedy)
             case AgentState.FOREIGN:
-                text = f"{target} is somebody else's, as a distribution's package brings it"
+                text = f"{target} belongs to another package"
                 yield error(target.name, text, remedy)
             case AgentState.OUTDATED:
                 yield warning(target.name, f"{target} is not this novaha's version", remedy)

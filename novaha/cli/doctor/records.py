@@ -57,7 +57,7 @@ def records(recoveries: Recoveries) -> Iterator[Trouble]:
             case RecoveryState.PENDING if recoveries.now - record.fenced > _CLAIMED:
                 yield error(
                     node,
-                    f"{fenced}, and nobody works on its recovery",
+                    f"{fenced}, and no evacuator has claimed it",
                     f"{_LOOK}\ncrm_mon -1rfA\nstonith_admin --history {q(node)} --verbose",
                 )
             case RecoveryState.PENDING | RecoveryState.RUNNING:

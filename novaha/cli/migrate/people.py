@@ -50,14 +50,14 @@ def _between(now: Configuration) -> Iterator[ForPeople]:
     yield ForPeople(
         "between",
         "every compute host",
-        "replace the agents, thus or by the packages"
+        "replace the agents, with this command or by the packages"
         + (", and have nova-compute restarted; the instances run on" if restart else ""),
         (INSTALL, *restart),
     )
     yield ForPeople(
         "between",
         "every controller, the one that runs the evacuator last",
-        "replace the agents, thus or by the packages; then run 'novaha migrate' again",
+        "replace the agents, with this command or by the packages; then run 'novaha migrate' again",
         (INSTALL,),
     )
 
@@ -73,7 +73,7 @@ def _before(older: Older) -> Iterator[ForPeople]:
     yield ForPeople(
         "before",
         "every host where Masakari's monitor runs" + _named(older.masakari),
-        "switch it off: two that evacuate do so twice",
+        "switch it off: never run both, or instances are evacuated twice",
         (
             *(f"pcs resource disable {q(name)}" for name in older.masakari),
             "systemctl disable --now masakari-hostmonitor",

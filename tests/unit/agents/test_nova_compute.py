@@ -148,7 +148,7 @@ def test_monitor_looks_at_the_process_only() -> None:
     ("answer", "record", "code"),
     [
         ("", None, ExitCode.SUCCESS),
-        ("not heard of", None, ExitCode.DEGRADED),
+        ("no heartbeat of", None, ExitCode.DEGRADED),
         ("forced down", recovered("compute-1"), ExitCode.SUCCESS),
         ("", RecordError("compute-1", "is nonsense"), ExitCode.DEGRADED),
     ],
@@ -199,12 +199,12 @@ def test_monitor_of_one_that_ends_again_and_again_fails() -> None:
     ("up", "record", "level", "words"),
     [
         (True, None, 0, ("running", "none", "not asked")),
-        (True, None, 10, ("running", "none", "not heard of")),
+        (True, None, 10, ("running", "none", "no heartbeat of")),
         (False, running("compute-1"), 10, ("stopped", "running", "held", "not asked")),
     ],
 )
 def test_force_check_shows_process_record_and_what_nova_says(up, record, level, words) -> None:
-    setting = Setting(FakeService(up=up), FakeCluster(compute_1=record), "not heard of")
+    setting = Setting(FakeService(up=up), FakeCluster(compute_1=record), "no heartbeat of")
     asked = request("monitor", level, by_hand=True, auth_url="http://k")
     code = nova_compute.monitor(asked, setting.context)
     expected = ExitCode.DEGRADED if up and level else ExitCode.SUCCESS

@@ -154,7 +154,7 @@ def test_law_1_a_confirmation_that_nobody_noted_confirms_nothing_once_the_host_w
     assert site.nova.guests["run-1"] == {"compute-1"}
     assert site.loop is not None
     (notice,) = site.loop.notices
-    assert "Nova heard from its nova-compute" in notice
+    assert "Nova had a heartbeat of its nova-compute" in notice
     assert "stonith_admin --confirm compute-1" in notice
     assert site.records.attributes == {}
     # It is off now, and an administrator says so.

@@ -89,7 +89,7 @@ def test_signing_in_fails(failed: str, remedy: str) -> None:
 
 def test_a_configuration_that_cannot_work() -> None:
     found = only(checks.sign_in(Outlook(None, "[keystone] names no way", FILE)))
-    assert found.remedy == f"mend {FILE}"
+    assert found.remedy == f"fix {FILE}"
 
 
 def test_a_nova_that_cannot_be_found() -> None:

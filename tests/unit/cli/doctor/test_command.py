@@ -52,7 +52,7 @@ def test_json_is_a_list_of_findings_with_five_keys(findings, capsys) -> None:
 
 def test_the_table_is_aligned_and_remedies_are_whole_lines() -> None:
     lines = command.shown([FINE, WORSE, WORST]).splitlines()
-    at = lines[0].index("WHAT")
+    at = lines[0].index("FINDING")
     assert lines[1][at:] == "Nova's clock is this node's"
     assert [line[at:] for line in lines[4:7]] == ["it has none", "-> first", "-> second"]
     assert lines[4].split()[:3] == ["roles", "error", "compute-1"]

@@ -44,7 +44,7 @@ def test_a_recovery_that_goes_on(record, says: str) -> None:
 def test_a_host_that_waits_for_long_with_nobody_working_on_it() -> None:
     old = replace(PENDING, fenced=NOW - timedelta(minutes=6))
     found = only(checks.records(replace(CALM, records={"compute-1": old})))
-    assert "nobody works" in found.detail
+    assert "no evacuator has claimed it" in found.detail
     claimed = replace(RUNNING, fenced=NOW - timedelta(hours=2))
     only(checks.records(replace(CALM, records={"compute-1": claimed})), Verdict.WARNING)
 
