@@ -15,10 +15,14 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).par
 import reference  # noqa: E402
 
 DOCS = Path(__file__).resolve().parents[1]
-PAGES = ("guide", "reference", "adr", "benchmarks.md", "design.md", "facts.md", "security.md")
+PAGES = (
+    *("guide", "reference", "adr"),
+    *("benchmarks.md", "design.md", "facts.md", "releases.md", "security.md"),
+)
 PICTURES = "benchmarks"
 
 _BLOCK = re.compile(r"^```\{novaha\} (.*)\n```$", re.M)
+_INCLUDED = re.compile(r"^```\{include\} (.*)\n```$", re.M)
 _NOTE = re.compile(r"^```\{(warning|note)\}\n(.*?)\n```$", re.M | re.S)
 _NAMELESS = re.compile(r"\[\]\(([^)#]*)(#[^)]*)?\)")
 
@@ -43,6 +47,7 @@ def pages() -> list[str]:
 def plain(page: str) -> str:
     """One page."""
     text = (DOCS / page).read_text(encoding="utf-8")
+    text = _INCLUDED.sub(lambda other: (DOCS / other[1]).read_text(encoding="utf-8"), text)
     text = _BLOCK.sub(lambda block: _rendered(block[1]), text)
     text = _NOTE.sub(lambda note: f"> **{note[1].capitalize()}:** {note[2]}", text)
     return _NAMELESS.sub(lambda link: _named(page, link[1], link[2] or ""), text)

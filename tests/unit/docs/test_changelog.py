@@ -65,6 +65,6 @@ def test_notes_stand_below_the_release_that_had_them_first(tmp_path: Path) -> No
 
 
 def test_the_pages_name_it() -> None:
-    changes = (DOCS / "changelog.md").read_text()
+    changes = (DOCS / "releases.md").read_text()
     assert "{include} ../CHANGELOG.md" in changes
     assert (DOCS.parent / "CHANGELOG.md").read_text().startswith(changelog.HEAD)
