@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from novaha.core.situation import Policy
     from novaha.nova.compute import Nova
     from novaha.nova.examine import Cloud
 
@@ -17,6 +18,22 @@ def conf(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
     from novaha.conf.load import load
 
     return load(parameters)
+
+
+def policy(configuration: cfg.ConfigOpts) -> Policy:
+    """How to recover by the configuration, for whoever plans: the evacuator, and who watches it."""
+    from novaha.core.situation import Policy
+
+    options = configuration.evacuator
+    return Policy(
+        max_in_flight=options.max_in_flight,
+        answer_wait=options.answer_wait,
+        retry_base=options.retry_base,
+        retry_cap=options.retry_cap,
+        lost_after=options.lost_after,
+        stuck_after=options.stuck_after,
+        patience=options.patience,
+    )
 
 
 def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:

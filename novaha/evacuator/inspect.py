@@ -11,7 +11,6 @@ from typing import Any
 from novaha import wiring
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
-from novaha.core.situation import Policy
 from novaha.core.steps import HostReport
 from novaha.evacuator import client, confirmations, status
 from novaha.evacuator.isolation import planned
@@ -66,6 +65,7 @@ def _from_nova(
     if not records:
         return []
     conf = wiring.conf(parameters)
+    policy = wiring.policy(conf)
     nodes = KnownNodes(FenceHistory().compute_nodes)
     names = Names(conf.nova.host_names, conf.nova.domain, nodes)
     reports: list[HostReport] = []
@@ -85,6 +85,6 @@ def _from_nova(
             observer.doubts.verify(theirs.values())  # that is for whoever does the recovery
             memory = {node: HostMemory(first_seen=0.0) for node in theirs}
             views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]
-            decided, _ = planned(views, Policy(), time.monotonic(), float("-inf"))
+            decided, _ = planned(views, policy, time.monotonic(), float("-inf"))
             reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

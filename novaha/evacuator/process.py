@@ -19,7 +19,6 @@ from oslo_config import cfg
 from novaha import wiring
 from novaha.core import text, truth
 from novaha.core.errors import NovahaError
-from novaha.core.situation import Policy
 from novaha.evacuator import pidfile, status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
@@ -166,15 +165,7 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
         ),
-        policy=Policy(
-            max_in_flight=options.max_in_flight,
-            answer_wait=options.answer_wait,
-            retry_base=options.retry_base,
-            retry_cap=options.retry_cap,
-            lost_after=options.lost_after,
-            stuck_after=options.stuck_after,
-            patience=options.patience,
-        ),
+        policy=wiring.policy(conf),
         pace=Pace(options.poll_interval, options.busy_interval),
         me=me,
         pool=ThreadPoolExecutor(_WRITERS, "write"),
