@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
-from novaha.core import naming
+from novaha.core import proof
 from novaha.core.case import belongs
 from novaha.core.errors import NovahaError
 from novaha.core.faults import UNNAMED
@@ -20,7 +19,7 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.core.ports import Compute, Fencing, History, Levels
+from novaha.core.ports import Compute, Fencing
 from novaha.core.situation import HostView
 from novaha.evacuator.memory import HostMemory
 
@@ -158,7 +157,7 @@ class Destinations:
         history, levels = self._fencing.history(), self._fencing.levels()
         for row in doubtful:
             node = nodes.get(row.destination or "")
-            if node and row.created and _was_fenced(node, row.created, history, levels):
+            if node and row.created and proof.of_fencing(node, row.created, history, levels):
                 memory.lost.add(row.id)
 
     def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
@@ -168,10 +167,3 @@ class Destinations:
             with contextlib.suppress(NovahaError):
                 found[self._host(node, hosts)] = node
         return found
-
-
-def _was_fenced(node: str, since: datetime, history: History, levels: Levels) -> bool:
-    by_hand = naming.newest_of(node, history.confirmed_by_hand())
-    if by_hand is not None and by_hand >= since:
-        return True
-    return not levels.without_power_device(node) and history.confirmed_since(node, since)

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
-from novaha.core import naming
+from novaha.core import proof, reading
+from novaha.core.answers import Code, Wait
 from novaha.core.errors import ComputeApiError, NovahaError, UnknownOutcomeError
-from novaha.core.model import (
-    DONE,
-    IN_FLIGHT,
-    REBUILDING,
-    ComputeService,
-    Instance,
-    Migration,
-    disabled_by_us,
-    newest,
-)
-from novaha.core.planner import GATHER
+from novaha.core.model import ComputeService, disabled_by_us
 from novaha.core.ports import Compute, Fencing, History, Levels
+from novaha.core.proof import Proof
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
+from novaha.core.sentences import sentence
 from novaha.core.situation import HostView
 from novaha.core.steps import Plan
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.doubts import Doubts, utc_now
+from novaha.evacuator.following import Following
 from novaha.evacuator.isolation import seen
-from novaha.evacuator.lists import Listed, Lists, look_up
+from novaha.evacuator.lists import Listed, Lists
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
+from novaha.evacuator.returning import Returning
 from novaha.evacuator.surroundings import Surroundings
 
 LOG = logging.getLogger(__name__)
 
-_RESTART = 60.0
-"""Seconds that nova-compute gets to start and to close its evacuations."""
+_Fencings = tuple[Future[History], Future[Levels]]
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
@@ -70,18 +65,24 @@ class Observer:
         self._me = me
         self._pool = pool
         self._clock = clock
-        self._lost_after = lost_after
         self.doubts = Doubts(fencing, wall)
         self._ahead = ReadAhead(compute, names.host, ahead, clock)
         self._lists = Lists(compute, pool, clock)
-        self._destinations = Destinations(compute, fencing, names.host, lost_after)
+        self._around = Surroundings(compute, fencing, clock)
+        self._following = Following(
+            compute,
+            Destinations(compute, fencing, names.host, lost_after),
+            self._around.note_online,
+            clock,
+            lost_after,
+        )
+        self._returning = Returning(compute, clock)
         self.nova_problem: str | None = None
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
         self.left_disabled: list[ComputeService] = []
         """Services that are up and carry our disable, as seen when no host was flagged."""
         self._ask_again_at = float("-inf")
         self._hosts = frozenset[str]()
-        self._around = Surroundings(compute, fencing, clock)
 
     def views(
         self,
@@ -98,56 +99,98 @@ class Observer:
         pending = {n for n, r in records.items() if r.state is RecoveryState.PENDING}
         fencings = self._begin_fencings() if pending else None
         asked = [node for node in records if node not in pending]
-        only = self._ahead.take(asked[0]) if len(asked) == 1 else None
-        services, problem = self._services(only) if asked else ({}, "")
-        ahead = {node: found for node in asked if (found := only or self._ahead.take(node))}
+        services, problem, ahead = self._ask_nova(asked)
         if services:
             self._around.note_open(services.values())
             self._around.look_for_room(memory)
         self._around.look_who_is_back(records, memory)
-        gathering = self._gathering(records, memory)
         views = {
-            node: self.doubts.judge(self._named(record, memory[node], services, problem), services)
-            for node, record in records.items()
-            if node not in pending
+            node: self.doubts.judge(
+                self._named(records[node], memory[node], services, problem), services
+            )
+            for node in asked
         }
-        self._lists.keep(records)
-        given: dict[str, Listed] = {}
-        for node, found in ahead.items():
-            given[node] = found.lists
-            self._lists.note(records[node], found.lists, found.at, moment(found.services))
-        for node, view in views.items():
-            if gathering and self._can_wait(view) and node not in given:
-                if recent := self._lists.recent(view.record):
-                    given[node] = recent
-                else:
-                    waiting = "waiting until Nova knows of the other dead hosts"
-                    views[node] = replace(view, problem=waiting, held=True)
-        to_list = {node: view.host for node, view in views.items() if view.host and _is_read(view)}
-        unread = {node: host for node, host in to_list.items() if node not in given}
-        resting, later = (decided.resting, decided.later) if decided else ((), ())
-        lists = self._lists.read(unread, records, resting, later, moment(services))
+        given = self._given(records, ahead)
+        owned_at = {node: memory[node].owned_at for node in records}
+        if reading.all_just_begun(records.values(), owned_at, self._clock()):
+            self._hold(views, given)
+        lists = self._begin_lists(views, given, records, services, decided)
 
         def look(record: Record) -> HostView:
-            node = record.node
-            before = views[node] if node in views else self._seen(record, memory[node])
-            return seen(before, lambda: looked(record))
-
-        def looked(record: Record) -> HostView:
-            node = record.node
-            if fencings is not None and node in pending:
-                history, levels = fencings
-                return self._pending(record, memory[node], history.result(), levels.result())
-            view = views[node]
-            if node in to_list:
-                of_host = (lambda: given[node]) if node in given else (lambda: lists(node))
-                return self._running(view, services, memory[node], of_host)
-            over = record.state is RecoveryState.RECOVERED and not view.problem
-            return self._recovered(view, memory[node]) if over else view
+            of_host = memory[record.node]
+            view = views.get(record.node) or self._seen(record, of_host)
+            read = lists.get(record.node)
+            return seen(view, lambda: self._look(view, of_host, services, read, fencings))
 
         seen_now = list(self._pool.map(look, records.values()))
         ended = decided.ended if decided else frozenset()
         return self._still_shown(seen_now, ended) if ended else seen_now
+
+    def _look(
+        self,
+        view: HostView,
+        memory: HostMemory,
+        services: Mapping[str, ComputeService],
+        lists: Callable[[], Listed] | None,
+        fencings: _Fencings | None,
+    ) -> HostView:
+        """One host, as its recovery state needs it. lists: of its host, None where they do not
+        matter. fencings: on their way, where any host is pending."""
+        state = view.record.state
+        if state is RecoveryState.PENDING and fencings is not None:
+            history, levels = fencings
+            return self._pending(view.record, memory, history.result(), levels.result())
+        if lists is not None:
+            return self._running(view, services, memory, lists)
+        over = state is RecoveryState.RECOVERED and not view.problem
+        return self._recovered(view, memory) if over else view
+
+    def _begin_lists(
+        self,
+        views: Mapping[str, HostView],
+        given: Mapping[str, Listed],
+        records: Mapping[str, Record],
+        services: Mapping[str, ComputeService],
+        decided: Plan | None,
+    ) -> dict[str, Callable[[], Listed]]:
+        """What gives the lists of each node where they matter, or raises ComputeApiError."""
+        wanted = {n: v.host for n, v in views.items() if v.host and reading.matters(v)}
+        unread = {node: host for node, host in wanted.items() if node not in given}
+        resting, later = (decided.resting, decided.later) if decided else ((), ())
+        read = self._lists.read(unread, records, resting, later, moment(services))
+        return {
+            node: partial(given.__getitem__, node) if node in given else partial(read, node)
+            for node in wanted
+        }
+
+    def _ask_nova(
+        self, nodes: Sequence[str]
+    ) -> tuple[Mapping[str, ComputeService], str, dict[str, Ahead]]:
+        """Nova's services, why there are none, and what was read ahead of these nodes."""
+        only = self._ahead.take(nodes[0]) if len(nodes) == 1 else None
+        services, problem = self._services(only) if nodes else ({}, "")
+        ahead = {node: found for node in nodes if (found := only or self._ahead.take(node))}
+        return services, problem, ahead
+
+    def _given(
+        self, records: Mapping[str, Record], ahead: Mapping[str, Ahead]
+    ) -> dict[str, Listed]:
+        """The lists that were read ahead, by node."""
+        self._lists.keep(records)
+        for node, found in ahead.items():
+            self._lists.note(records[node], found.lists, found.at, moment(found.services))
+        return {node: found.lists for node, found in ahead.items()}
+
+    def _hold(self, views: dict[str, HostView], given: dict[str, Listed]) -> None:
+        """Read nothing of hosts that wait for others, unless that was read a moment ago."""
+        for node, view in views.items():
+            if node in given or not reading.may_wait(view):
+                continue
+            if recent := self._lists.recent(view.record):
+                given[node] = recent
+            else:
+                waiting = sentence(Wait(Code.OTHERS_NOT_FORCED_DOWN))
+                views[node] = replace(view, problem=waiting, held=True)
 
     def _still_shown(self, views: list[HostView], ended: Collection[str]) -> list[HostView]:
         """The same, where a host is about to be closed only if Nova shows its service still.
@@ -254,24 +297,7 @@ class Observer:
         self.nova_problem = str(error)
         return replace(view, problem=f"Nova cannot be asked: {error}")
 
-    def _gathering(self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]) -> bool:
-        """Whether all has just begun, and Nova does not know of every dead host yet."""
-        begun = [r for r in records.values() if r.state is RecoveryState.RUNNING]
-        new = all(self._clock() < memory[record.node].owned_at + GATHER for record in begun)
-        return new and any(
-            record.state is RecoveryState.PENDING or record.before is None
-            for record in records.values()
-        )
-
-    @staticmethod
-    def _can_wait(view: HostView) -> bool:
-        """Whether nothing will be asked for before the others are told: not worth reading yet."""
-        told = view.record.before is not None and bool(view.service and view.service.forced_down)
-        return (
-            told and not view.problem and view.mine and view.record.state is RecoveryState.RUNNING
-        )
-
-    def _begin_fencings(self) -> tuple[Future[History], Future[Levels]]:
+    def _begin_fencings(self) -> _Fencings:
         submit = self._pool.submit
         return submit(self._fencing.history), submit(self._fencing.levels)
 
@@ -285,15 +311,14 @@ class Observer:
         view = replace(self._seen(record, memory), fenced_on_request=memory.fencing_requested)
         if (view := self.doubts.judge(view, {}, history)).doubt:
             return view
-        unproven = levels.without_power_device(record.node)
-        powered_off = not record.unproven and history.confirmed_since(record.node, record.fenced)
-        if powered_off and not unproven:
-            view = replace(view, fence_confirmed=True)
-            return self._confirmed(view, memory, history) if record.untouched else view
-        by_hand = naming.newest_of(record.node, history.confirmed_by_hand())
-        if by_hand is not None and by_hand >= record.fenced:
-            return replace(view, fence_confirmed=True)
-        return replace(view, unproven=unproven)
+        node, since, devices = record.node, record.fenced, not record.unproven
+        match proof.of_fencing(node, since, history, levels, devices=devices):
+            case Proof.BY_DEVICE:
+                view = replace(view, fence_confirmed=True)
+                return self._confirmed(view, memory, history) if record.untouched else view
+            case Proof.BY_HAND:
+                return replace(view, fence_confirmed=True)
+        return replace(view, unproven=levels.without_power_device(node))
 
     def _confirmed(self, view: HostView, memory: HostMemory, history: History) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
@@ -318,119 +343,12 @@ class Observer:
         lists: Callable[[], Listed],
     ) -> HostView:
         try:
-            return self._followed(view, lists(), services, memory)
+            return self._following.follow(view, lists(), services, memory)
         except ComputeApiError as error:
             return self._unread(view, error)
-
-    def _followed(
-        self,
-        view: HostView,
-        lists: Listed,
-        services: Mapping[str, ComputeService],
-        memory: HostMemory,
-    ) -> HostView:
-        instances, rows = lists.instances, lists.rows
-        now = self._clock()
-        memory.saw_migrations(rows, now)
-        self._destinations.find_receivers(view, instances, rows, memory)
-        on_host = {instance.id for instance in instances}
-        look_up(self._compute, memory.to_look_up(rows, on_host), lists, memory.moved)
-        moved = {i: m for i, m in memory.moved.items() if i not in on_host}
-        self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
-        self._around.note_online(view.node, memory, now)
-        self._destinations.find_faults(view, instances, rows, memory)
-        self._destinations.find_ended(view, instances, rows, memory)
-        self._destinations.find_lost(rows, frozenset(services), memory)
-        return replace(
-            view,
-            instances=instances,
-            aged=lists.aged,
-            migrations=memory.with_destinations(rows),
-            moved=moved,
-            attempts=dict(memory.attempts),
-            nudges=dict(memory.nudges),
-            unanswered_resets=dict(memory.unanswered_resets),
-            receivers={
-                i: live.destination
-                for i, live in memory.receivers.items()
-                if live is not None and live.destination and live.id not in memory.lost
-            },
-            lost=frozenset(memory.lost),
-            faults=dict(memory.faults),
-            unchanged_for=memory.unchanged_for,
-            logs=dict(memory.logs),
-            done_since=dict(memory.done_since),
-            failures=dict(memory.failures),
-            online_for=None if memory.online_since is None else now - memory.online_since,
-        )
-
-    def _watch(
-        self,
-        instances: tuple[Instance, ...],
-        last: Mapping[str, Migration],
-        memory: HostMemory,
-        now: float,
-    ) -> None:
-        """Notice what stands still, and ask Nova's log of actions about it."""
-        still = any(seconds > 0 for seconds in memory.unchanged_for.values())
-        memory.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
-        memory.logs = {i: log for i, log in memory.logs.items() if i in memory.settled}
-        for instance in instances:
-            row = last.get(instance.id)
-            unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
-            if instance.id in memory.settled:
-                continue
-            if not unfinished and instance.task_state not in REBUILDING:
-                continue
-            if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
-                continue
-            log = self._compute.evacuation_log(instance.id, row.created if row else None)
-            memory.logs[instance.id] = log
-            if log.destination and row is not None:
-                memory.destinations[row.id] = log.destination
 
     def _recovered(self, view: HostView, memory: HostMemory) -> HostView:
         try:
-            return self._left(view, memory)
+            return self._returning.look(view, memory, off=view.node in self._around.off)
         except ComputeApiError as error:
             return self._unread(view, error)
-
-    def _left(self, view: HostView, memory: HostMemory) -> HostView:
-        service, host = view.service, view.host
-        assert service is not None
-        assert host is not None
-        if memory.left is None:
-            memory.left = tuple(self._compute.instances_on(host))
-        silent = memory.is_silent(service.last_seen, off=view.node in self._around.off)
-        if memory.rows is None or not silent:
-            memory.rows = tuple(self._compute.evacuations_from(host))
-        migrations = memory.rows
-        closed = memory.saw_closed(newest(migrations).values())
-        alive = memory.saw_heartbeat(service.last_seen) or closed
-        left = memory.left
-        if alive and left and service.up:
-            left = tuple(self._compute.instances_on(host))
-        ours = memory.left_ids(view.record.fence_id, migrations)
-        return replace(
-            view,
-            instances=tuple(instance for instance in left if instance.id in ours),
-            migrations=migrations,
-            nudges=dict(memory.nudges),
-            restarted=self._clock() < memory.restarted_at + _RESTART,
-            # What another process asked for, this one does not know.
-            unanswered_at=max(
-                memory.unanswered_at,
-                float("-inf")
-                if memory.owned_fence_id == view.record.fence_id
-                else memory.first_seen,
-            ),
-            alive=alive,
-            heard=memory.heard(service),
-        )
-
-
-def _is_read(view: HostView) -> bool:
-    """Whether what Nova lists for this host matters now."""
-    told = view.record.before is None or bool(view.service and view.service.forced_down)
-    running = view.record.state is RecoveryState.RUNNING and view.mine
-    return running and told and not view.problem and not view.doubt
