@@ -215,6 +215,7 @@ def _to_disable(view: HostView) -> bool:
     return (
         view.mine
         and not view.problem
+        and not view.doubt
         and view.record.state is RecoveryState.RUNNING
         and view.record.before is not None
         and service is not None
