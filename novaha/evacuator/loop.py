@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from novaha.core import order
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.ports import Records
 from novaha.core.record import Record
@@ -23,7 +24,6 @@ from novaha.core.steps import (
     HostReport,
     Plan,
     Prepare,
-    Progress,
     Step,
 )
 from novaha.core.text import word
@@ -191,10 +191,10 @@ class Loop:
         sent = any(isinstance(step, Evacuate | Act | Claim | Prepare) for step in decided.steps)
         if not sent and self._adoption.take():
             return 0.0
-        if not sent and not _busy(views):
+        if not sent and not order.is_busy(views):
             return self._pace.idle
         # Where Nova is busy, to look at it all the time would only keep it from its work.
-        rest = self._pace.idle if _only_moves(decided) else cost * _REST
+        rest = self._pace.idle if order.only_moves(decided) else cost * _REST
         return max(self._pace.busy, min(self._pace.idle, rest))
 
     def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
@@ -209,21 +209,17 @@ class Loop:
             return False
         if (open_hosts := self._observer.open_hosts) is not None:
             self._actor.spread(len(open_hosts - {view.host for view in views.values()}))
-        requests = [step for step in decided.steps if isinstance(step, Evacuate | Act)]
-        others = [step for step in decided.steps if not isinstance(step, Evacuate | Act)]
-        # Stable. What is begun is brought to its end before more is begun.
-        others.sort(key=lambda step: (step.node in self._behind, _rank(step)))
-        prepared = max((n for n, s in enumerate(others, 1) if isinstance(s, Prepare)), default=0)
+        turn = order.in_order(decided, self._behind)
         end = self._clock() + _AT_ONCE
-        for request in requests:
+        for request in turn.requests:
             self._actor.take(request, views[request.node], self._memory[request.node])
-        taken = self._take_until(end, others[:prepared], views)
+        taken = self._take_until(end, turn.before_then, views)
         complete = all(how is Taken.DONE for step, how in taken if isinstance(step, Prepare))
         follows = complete and self._clock() < end
         if follows:
             for request in decided.then:
                 self._actor.take(request, views[request.node], self._memory[request.node])
-        taken += self._take_until(end, others[prepared:], views)
+        taken += self._take_until(end, turn.after, views)
         asked = follows and bool(decided.then) and not any(v.held for v in views.values())
         # The next step depends on what comes of these requests, which Nova shows later.
         passive: tuple[type[Step], ...] = (Disable, Prepare) if asked else (Disable,)
@@ -330,32 +326,3 @@ class Loop:
                         to=instance.where,
                         state=instance.detail,
                     )
-
-
-def _only_moves(decided: Plan) -> bool:
-    """Whether all that is left was asked for: nothing is to be done before it has come up."""
-    begun = {step.node for step in decided.steps if isinstance(step, Prepare)}
-    pending = {r.record.node for r in decided.reports if r.record.state is RecoveryState.PENDING}
-    if decided.more or pending - begun:
-        return False
-    asked = {s.instance for s in (*decided.steps, *decided.then) if isinstance(s, Evacuate)}
-    left = [i for report in decided.reports for i in report.instances if i.progress not in FINAL]
-    moves = all(i.progress is Progress.MOVING or i.id in asked for i in left)
-    return moves and bool(asked or left)
-
-
-def _busy(views: list[HostView]) -> bool:
-    """Whether anything is under way; hosts that wait to be switched on again are not."""
-    return any(view.record.state is not RecoveryState.RECOVERED or view.alive for view in views)
-
-
-def _rank(step: Step) -> int:
-    match step:
-        case Prepare():
-            return 3 if step.claim else 0
-        case Disable():
-            return 1
-        case Claim():
-            return 4
-        case _:
-            return 2
