@@ -54,8 +54,12 @@ def moments(said: str) -> list[float]:
 
 
 @contextmanager
-def waiting(controller: str, host: str, instances: Sequence[str]) -> Iterator[Script]:
-    """Meanwhile the script waits on this controller, signed in. The evacuator must not run there.
+def waiting(
+    controller: str, host: str, instances: Sequence[str], *, anew: bool
+) -> Iterator[Script]:
+    """Meanwhile the script waits on this controller. The evacuator must not run there.
+
+    anew: whether it is started when it is woken, and knows nothing before.
 
     Raises BenchError when it does not start.
     """
@@ -63,17 +67,20 @@ def waiting(controller: str, host: str, instances: Sequence[str]) -> Iterator[Sc
     wanted = {
         "bell": bell,
         "node": host,
-        "address": settings.ADDRESS,
-        "port": settings.PORTS["nova-api"],
-        "token": nova.token(),
-        "service": nova.service(host)["id"],
-        "instances": list(instances),
+        "nova": (settings.ADDRESS, settings.PORTS["nova-api"]),
+        "keystone": (settings.ADDRESS, settings.PORTS["keystone"]),
+        "login": nova.login(),
+        "token": "" if anew else nova.token(),
+        "service": "" if anew else nova.service(host)["id"],
+        "instances": [] if anew else list(instances),
         "microversion": RUNS_AGAIN,
     }
+    text = Path(bare.__file__).read_text()
     log = layout.LOGS / controller / "bare.log"
     log.unlink(missing_ok=True)
-    argv = ["/usr/bin/python3", "-I", "-c", Path(bare.__file__).read_text()]
-    process = sandbox.popen(argv, log=log, env={bare.WANTED: json.dumps(wanted)})
+    argv = ["/usr/bin/python3", "-I", "-c", text]
+    env = {bare.WANTED: json.dumps(wanted), **({bare.TEXT: text} if anew else {})}
+    process = sandbox.popen(argv, log=log, env=env)
     try:
         end = time.monotonic() + _READY
         while "ready" not in log.read_text():

@@ -15,7 +15,10 @@ from novahabench.mark import BenchError, Say
 ALERT, POLL, OLDER = "with the alert", "without the alert", "older way"
 
 BARE = "bare script"
-"""Woken by the same alert: a floor, since whoever recovers a host has to send what it sends."""
+"""Started by the same alert: it signs in, asks what is on the host, and sends the requests."""
+
+READY = "bare script, ready"
+"""Woken by the same alert, signed in and told everything before: nothing can be quicker."""
 
 OLDER_INTERVAL = 10.0
 """Seconds between two looks of the older agent: its resource's monitor."""
@@ -29,7 +32,9 @@ class Failures:
     def __init__(self) -> None:
         self.bench = Bench()
         self.bench.fresh()
-        self.stories: dict[str, list[Story]] = {kind: [] for kind in (ALERT, POLL, OLDER, BARE)}
+        self.stories: dict[str, list[Story]] = {
+            kind: [] for kind in (ALERT, POLL, OLDER, BARE, READY)
+        }
         self._instances: dict[str, str] = {}
 
     def more(self, kind: str, share: float = 0.5) -> Story:
@@ -40,8 +45,8 @@ class Failures:
         host, instances = self._victim()
         if kind == OLDER:
             story = self._older(host, instances, share * OLDER_INTERVAL)
-        elif kind == BARE:
-            story = self._bare(host, instances)
+        elif kind in (BARE, READY):
+            story = self._bare(host, instances, anew=kind == BARE)
         else:
             self.bench.alerts(kind == ALERT)
             story = self.bench.recovered(instances, host)
@@ -70,12 +75,12 @@ class Failures:
             story.entries = _accepted(host, [first])
         return story
 
-    def _bare(self, host: str, instances: dict[str, str]) -> Story:
+    def _bare(self, host: str, instances: dict[str, str], *, anew: bool) -> Story:
         controller = self.bench.site.evacuator()
         with (
             self.bench.without_novaha(host),
             self.bench.watched(instances, [host]) as story,
-            lab_bare.waiting(controller, host, list(instances)) as script,
+            lab_bare.waiting(controller, host, list(instances), anew=anew) as script,
         ):
             story.crashed = self.bench.crash(host)
             story.fencings = {host: self.bench.fencing(host, story.crashed)}

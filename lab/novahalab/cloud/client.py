@@ -87,18 +87,21 @@ class Client:
     def token(self) -> str:
         """Return a token, asked for once."""
         if self._token is None:
-            default = {"id": "default"}
-            user = {"name": self._user, "domain": default, "password": self._password}
-            body = {
-                "auth": {
-                    "identity": {"methods": ["password"], "password": {"user": user}},
-                    "scope": {"project": {"name": self._project, "domain": default}},
-                }
-            }
             url = settings.AUTH_URL + "/auth/tokens"
-            headers, _ = self._send("POST", url, json.dumps(body).encode(), {})
+            headers, _ = self._send("POST", url, json.dumps(self.login()).encode(), {})
             self._token = headers["X-Subject-Token"]
         return self._token
+
+    def login(self) -> dict[str, Any]:
+        """Return what Keystone is asked for a token with."""
+        default = {"id": "default"}
+        user = {"name": self._user, "domain": default, "password": self._password}
+        return {
+            "auth": {
+                "identity": {"methods": ["password"], "password": {"user": user}},
+                "scope": {"project": {"name": self._project, "domain": default}},
+            }
+        }
 
     def call(
         self,
