@@ -19,7 +19,7 @@ RELEASES = ("bookworm", "trixie", "sid")
 
 _CHECKERS = ("lintian",)
 _PARTS = ("novaha", "ocf", "fence_agents", "alerts", "docs", "tests", "packaging")
-_FILES = ("setup.cfg", "pyproject.toml", "CHANGELOG.md", "README.md", "LICENSE")
+_FILES = ("setup.cfg", "setup.py", "pyproject.toml", "CHANGELOG.md", "README.md", "LICENSE")
 _MARKER = "etc/novaha-lab-tools"
 
 Say = Callable[[str], None]

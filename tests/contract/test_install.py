@@ -17,7 +17,16 @@ from novaha.conf.options import list_opts
 from novaha.contract.names import ALERT
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("novaha", "ocf", "fence_agents", "alerts", "setup.cfg", "pyproject.toml", "README.md")
+SOURCES = (
+    "novaha",
+    "ocf",
+    "fence_agents",
+    "alerts",
+    "setup.cfg",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+)
 NEXT = f"{__version__}.post1"
 
 FOREIGN = {
