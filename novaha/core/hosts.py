@@ -185,7 +185,7 @@ def _up_again(
     to_enable = model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service)
     if not service.forced_down and (not service.up or (to_enable and not view.heard)):
         # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
-        # that it believes up. By a heartbeat of before its death it may cease to at any moment.
+        # that it believes up, and it may believe so only by a heartbeat from before the death.
         return _with(left, _of(view, "recovered; waiting for Nova to see its nova-compute up"))
     steps: list[Step] = []
     if service.up:

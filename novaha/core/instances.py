@@ -26,8 +26,7 @@ _MOVING = frozenset({Code.SENDING, Code.UNDER_WAY, Code.ANSWER_AWAITED})
 class Judgement:
     """One instance: for people, and the step to take now if there is one.
 
-    blocked: it found no place, and no room has appeared since; it could be tried again only to
-        fail again.
+    blocked: it found no place, and no room has appeared since its last failure.
     """
 
     report: InstanceReport

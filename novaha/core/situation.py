@@ -102,7 +102,7 @@ class HostView:
     doubt: why its record is out of date, "" when it is believed.
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
-    held: that is only until Nova knows of the other dead hosts.
+    held: the problem is only that Nova has not every dead host forced down yet.
     instances: those that Nova lists on the host. aged: that was read in a turn before, and nothing
         may be asked for by it.
     moved: those with an evacuation under way or done from this host that it no longer lists;
