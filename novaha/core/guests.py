@@ -38,8 +38,8 @@ def _guest_left_on(rows: list[Migration], facts: Facts) -> str | None:
         last = next((n for n, kind in enumerate(kinds) if kind is not Kind.GUEST_EXISTS), None)
         if last is None or has_died(failed[last], facts):
             continue
-        alike = {fault.likeness for fault in faults[last : last + 2]}
-        again = len(faults) > last + 1 and len(alike) == 1
+        # Where a later one met the guest, it was left after all.
+        again = last == 0 and len(faults) > 1 and faults[0].likeness == faults[1].likeness
         if kinds[last].may_leave_a_guest and not again:
             return host
     return None
