@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pytest
 
 from novaha.core.case import belongs, state_before
+from novaha.core.faults import Fault, Kind
 from novaha.core.gate import not_noted
 from novaha.core.instances import Judge, Judgement
 from novaha.core.model import FAILED, IN_FLIGHT, REBUILDING, RESETTABLE, Action, EvacuationLog
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
-from novaha.core.steps import Act, Evacuate, Progress
+from novaha.core.steps import Act, Evacuate, InstanceReport, Progress
 from novaha.nova.causes import fault
 from tests.unit.core.situations import (
     ALIVE,
@@ -30,6 +32,7 @@ from tests.unit.core.situations import (
 NO_ROOM = "No valid host was found"
 BOOTED = "Conflict updating instance: Expected task_state spawning"
 BROKEN = "disk is broken"
+REFUSED_KEY = Fault(Kind.KEY_REFUSED, "Forbidden")
 EXISTS = "domain 'instance-7' already exists"
 
 
@@ -58,6 +61,7 @@ class Case(NamedTuple):
     known: dict[str, Any] = {}  # noqa: RUF012
     overall: dict[str, Any] = {}  # noqa: RUF012
     says: str = ""
+    where: str | None = None
 
 
 def table(*cases: Case) -> Any:
@@ -96,6 +100,20 @@ R, X, B = Progress.REFUSED, Progress.EXCLUDED, Progress.RESTORING
     Case("it is deleted", X, {"vm_state": "deleted"}, says="is being deleted"),
     Case("it is soft-deleted", X, {"vm_state": "soft-delete"}, says="is being deleted"),
     Case("it is being built", R, {"vm_state": "building"}, says="BUILDING"),
+    Case("it cannot be read", W, {"problem": "no flavor"}, says="cannot be read: no flavor"),
+    Case(
+        "its evacuations cannot be read",
+        W,
+        {},
+        {"migrations": (row(1, "", problem="x"),)},
+        says="cannot be read: x",
+    ),
+    Case(
+        "another's cannot be read",
+        To(),
+        {},
+        {"migrations": (row(1, "", instance="b", problem="x"),)},
+    ),
     Case("a predecessor's requests may come", W, {}, {"quiet_until": NOW + 0.1}, says="before"),
     Case("they cannot come any more", To(), {}, {"quiet_until": NOW}),
 )
@@ -110,6 +128,7 @@ def test_an_instance_on_the_dead_host(case: Case) -> None:
         M,
         {},
         attempt(Outcome.SENDING, 500) | {"migrations": (row(1, "error"),)},
+        where="",
     ),
     Case(
         "accepted, no trace yet", M, {}, attempt(Outcome.ACCEPTED, 89.9), says="not yet to be seen"
@@ -122,6 +141,7 @@ def test_an_instance_on_the_dead_host(case: Case) -> None:
         M,
         {},
         attempt(Outcome.ACCEPTED, 5, 1) | {"migrations": (row(1, "error"),)},
+        where="",
     ),
     Case(
         "accepted, and its trace has failed",
@@ -166,6 +186,7 @@ UNFINISHED = [*sorted(IN_FLIGHT), "done"]
     Case("its destination died", To(), {}, {"migrations": (row(1, "accepted"),)}, {"dead": {DEAD, ALIVE}}),
     Case("its destination died and is back", To(), {}, {"migrations": (row(1, "accepted"),), "lost": frozenset({1})}),
     Case("done, its destination died, may have left", M, {}, {"migrations": (row(1, "done"),), "unchanged_for": {"a": 9.9}}, {"dead": {DEAD, ALIVE}}),
+    Case("done, its destination died just now", M, {}, {"migrations": (row(1, "done"),)}, {"dead": {DEAD, ALIVE}}),
     Case("done, its destination died, stays here", To(), {}, {"migrations": (row(1, "done"),), "unchanged_for": {"a": 10.0}}, {"dead": {DEAD, ALIVE}}),
     Case("an older one is open for ever, the newer failed", To(ALIVE), {}, {"migrations": (row(1, "accepted"), row(2, "error", OTHER))}),
     Case("the newer is open, the older failed", M, {}, {"migrations": (row(2, "accepted", OTHER), row(1, "error"))}),
@@ -226,6 +247,7 @@ def test_law_2_a_failed_evacuation_may_have_left_its_guest(case: Case) -> None:
     Case("room had appeared before", W, {}, failed(3, 5), {"room_since": NOW - 5}),
     Case("no room", W, {"fault": NO_ROOM}, failed(1, 5), says=NO_ROOM),
     Case("may run elsewhere", W, {"fault": "x"}, failed(1, 5, row(1, "error")), says=f"may be running on {ALIVE}"),
+    Case("it was refused its key", W, {"fault": REFUSED_KEY}, failed(1, 5), says="try 1 failed, the key manager refused the destination: Forbidden"),
     Case("a guest is in the way", W, {"fault": EXISTS}, failed(1, 5, row(1, "error")), says="end that one there"),
 )  # fmt: skip
 def test_after_evacuations_that_failed(case: Case) -> None:
@@ -267,11 +289,11 @@ RESIZED = {"record": record(before={"a": "resized"})}
     Case("reset, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 10)),
     Case("reset twice, in vain", P, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 19.9, 2)),
     Case("reset four times, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 999, 4)),
-    Case("reset five times, in vain", R, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 999, 5), says="is PAUSED"),
+    Case("reset five times, in vain", R, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 999, 5), says="is PAUSED", where=DEAD),
     Case("resized, not noted", R, {"vm_state": "resized"}, says="RESIZED"),
     Case("resized", Action.CONFIRM_RESIZE, {"vm_state": "resized"}, RESIZED),
     Case("resized, another request before", Action.CONFIRM_RESIZE, {"vm_state": "resized"}, RESIZED | nudge(Action.STOP, 1)),
-    Case("being confirmed", P, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 59.9), says="being confirmed"),
+    Case("being confirmed", P, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 59.9), says="being confirmed", where=""),
     Case("not confirmed", Action.RESET, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 60)),
     Case("confirmation refused", Action.RESET, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 1, message="no")),
     Case("not confirmed, reset", P, {"vm_state": "resized"}, RESIZED | nudge(Action.RESET, 1)),
@@ -315,21 +337,24 @@ UP = {"host": ALIVE}
     Case("stop asked for, in vain", Action.STOP, UP, before("stopped") | arrived(99) | nudge(Action.STOP, 10)),
     Case("stop asked for five times", S, UP, before("stopped") | arrived(99) | nudge(Action.STOP, 999, 5), says="5 times"),
     Case("a reset may come yet", B, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 89.9}}, says="may yet reset"),
+    Case("it cannot be read", W, {**UP, "problem": "no flavor"}, says="cannot be read: no flavor"),
+    Case("its evacuations cannot be read", W, UP, {"migrations": (row(1, "", problem="x"),)}, says="cannot be read: x"),
+    Case("an error that came by itself", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}}),
+    Case("a reset came late, rebooted five times", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.HARD_REBOOT, 999, 5), says="5 times"),
     Case("a reset came late", Action.HARD_REBOOT, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.RESET, 90)),
     Case("a reset came late, rebooting", B, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.HARD_REBOOT, 1)),
     Case("an error that is not from our reset", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.STOP, 1)),
     Case("a reset never came", S, UP, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.RESET, 90)),
 )  # fmt: skip
 def test_an_instance_that_has_left_the_dead_host(case: Case) -> None:
-    found = judge(case).elsewhere("a", instance(**case.server))
-    assert decision(found) == case.decided
-    assert case.says in found.report.detail
+    agree(
+        case, judge(case).elsewhere("a", instance(**case.server)), during=B, on_its_host={S, M, B}
+    )
 
 
 def test_an_instance_that_nova_has_no_more_needs_nothing() -> None:
     found = Judge(view(), overview(), POLICY, NOW).elsewhere("a", None)
-    assert (found.report.id, found.report.progress, found.step) == ("a", S, None)
-    assert found.report.detail == "deleted meanwhile"
+    assert found == Judgement(InstanceReport("a", "", S, "", "deleted meanwhile"))
 
 
 @table(
@@ -343,6 +368,11 @@ def test_an_instance_that_nova_has_no_more_needs_nothing() -> None:
     Case("the reboot failed five times", R, {"vm_state": "error"}, nudge(Action.HARD_REBOOT, 999, 5), says="5 times"),
     Case("was resized", Action.HARD_REBOOT, {}, before("resized")),
     Case("left rebuilding", Action.RESET, {"task_state": "rebuilding"}),
+    Case("it cannot be read", W, {"problem": "no flavor"}, says="cannot be read: no flavor"),
+    Case("left rebuilding, being reset", B, {"task_state": "rebuilding"}, nudge(Action.RESET, 1)),
+    Case("left rebuilding, reset five times", R, {"task_state": "rebuilding"}, nudge(Action.RESET, 999, 5), says="5 times"),
+    Case("was off, in error now, being stopped", B, {"vm_state": "error"}, before("stopped") | nudge(Action.STOP, 1)),
+    Case("was off, in error now, stopped five times", R, {"vm_state": "error"}, before("stopped") | nudge(Action.STOP, 999, 5), says="5 times"),
     Case("was off, left rebuilding", Action.RESET, {"task_state": "rebuilding"}, before("stopped")),
     Case("was being built, left rebuilding", S, {"task_state": "rebuilding"}, before("building")),
     Case("was off, in error now", Action.STOP, {"vm_state": "error"}, before("stopped")),
@@ -352,9 +382,7 @@ def test_an_instance_that_nova_has_no_more_needs_nothing() -> None:
     Case("is deleted", X, {"vm_state": "soft-delete"}),
 )  # fmt: skip
 def test_an_instance_that_stayed_on_a_host_that_is_back(case: Case) -> None:
-    found = judge(case).left_behind(instance(**case.server))
-    assert decision(found) == case.decided
-    assert case.says in found.report.detail
+    agree(case, judge(case).left_behind(instance(**case.server)), during=B, on_its_host={S, B, R})
 
 
 @pytest.mark.parametrize(
@@ -386,7 +414,26 @@ def test_what_has_yet_to_be_noted(name: str, known: dict[str, Any], news: bool) 
     ],
 )
 def test_the_state_before_the_failure(state: dict[str, Any], noted: str | None) -> None:
-    assert state_before([instance(**state)]) == ({"a": noted} if noted else {})
+    unread = instance("b", problem="no flavor", vm_state="paused")
+    assert state_before([unread, instance(**state)]) == ({"a": noted} if noted else {})
+
+
+def test_exactly_what_is_told() -> None:
+    """Nothing is made up where there is nothing to tell."""
+    for known, progress, detail, where in [
+        ({}, W, "", ""),
+        ({"migrations": (row(1, "accepted"),)}, M, "", ALIVE),
+        ({"migrations": (row(1, "accepted", None),)}, M, "", ""),
+    ]:
+        report = Judge(view(**known), overview(), POLICY, NOW).on_host(instance()).report
+        assert report == InstanceReport("a", "name-a", progress, where, detail)
+
+
+def test_another_view_is_judged_by_the_same_policy_and_clock() -> None:
+    tried = view(**failed(1, 9.9))
+    found = Judge(view(), overview(), POLICY, NOW).of(tried).on_host(instance())
+    assert found == Judge(tried, overview(), POLICY, NOW).on_host(instance())
+    assert found.step is None
 
 
 def test_an_evacuation_belongs_to_the_recovery_from_five_minutes_before_its_fencing() -> None:
@@ -404,9 +451,33 @@ def judge(case: Case) -> Judge:
 
 def check(case: Case) -> None:
     found = judge(case).on_host(instance(**case.server))
+    rows = case.known.get("migrations", ())
+    if case.decided is M and rows and case.where is None:
+        case = case._replace(where=max(rows, key=lambda r: r.id).destination or "")
+    agree(case, found, during=P, on_its_host={P})
+    if isinstance(found.step, Evacuate):
+        assert found.step.seen == {r.id for r in rows if r.instance == "a"}
+        assert (found.step.node, found.step.instance) == (DEAD, "a")
+
+
+def agree(
+    case: Case, found: Judgement, during: Progress, on_its_host: Collection[Decision]
+) -> None:
+    """during: what an instance is in while something else is asked for it.
+
+    on_its_host: with which decisions the host that Nova shows is named.
+    """
     assert decision(found) == case.decided
     assert case.says in found.report.detail
-    if isinstance(found.step, Evacuate):
-        rows = case.known.get("migrations", ())
-        assert found.step.seen == {r.id for r in rows}
+    assert (found.report.id, found.report.name) == ("a", "name-a")
+    asked = isinstance(case.decided, Action)
+    if isinstance(found.step, Act):
         assert (found.step.node, found.step.instance) == (DEAD, "a")
+        assert found.report.detail == found.step.action
+    if asked or isinstance(case.decided, To):
+        assert found.report.progress is (during if asked else W)
+    where = case.where
+    if where is None:
+        named = asked or case.decided in on_its_host
+        where = case.server.get("host", DEAD) if named else ""
+    assert found.report.where == where

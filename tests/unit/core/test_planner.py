@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from novaha.core.model import Instance
-from novaha.core.planner import GATHER, plan
+from novaha.core.model import Action, EvacuationLog, Instance
+from novaha.core.planner import plan
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Outcome
+from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome
 from novaha.core.steps import (
     Act,
     Claim,
     Complete,
+    Disable,
+    Doubt,
     Evacuate,
+    HostReport,
     Plan,
     Prepare,
     Progress,
@@ -67,6 +70,8 @@ def told(step: Step) -> str:
             return " ".join(["prepare", *parts])
         case Complete(unmoved=unmoved):
             return " ".join(["complete", *sorted(unmoved)])
+        case Doubt(reason=reason):
+            return f"doubt: {reason}"
     return type(step).__name__.lower()
 
 
@@ -79,8 +84,13 @@ def check(case: Case) -> None:
     assert [told(s) for s in (*found.steps, *found.then)] == case.steps
     assert all(s.node == DEAD for s in (*found.steps, *found.then))
     (report,) = found.reports
+    known = view(**case.known)
     assert case.says in report.detail
-    assert report.record == case.known.get("record", view().record)
+    assert report.record == known.record
+    if case.says in ("recovering", "recovered", "preparing"):
+        assert report.detail == case.says
+    claims = case.steps == ["claim"] or (known.record.state is PENDING and not case.steps)
+    assert report.host == (None if claims else DEAD)
 
 
 def untouched(**changes: Any) -> dict[str, Any]:
@@ -101,11 +111,15 @@ PREPARED = ["prepare forced force-down claim", "evacuate a"]
     Case("older agents began", ["claim"], untouched(record=record(state=PENDING, before=None, marks=frozenset({"adopted"})))),
     Case("its fencing is not confirmed", [], untouched(fence_confirmed=False), "waiting for Pacemaker"),
     Case("fenced on request already", [], untouched(fence_confirmed=False, fenced_on_request=True), "fenced once more already"),
+    Case("fenced on request, still to be confirmed", [], untouched(fence_confirmed=False, fenced_on_request=True), "waiting for Pacemaker to confirm"),
+    Case("it is back already", PREPARED, untouched(online_for=1.0)),
+    Case("an evacuation failed a moment ago", PREPARED[:1], untouched(failures={"a": Failure(1, NOW - 9.9)})),
+    Case("an evacuation failed some time ago", PREPARED, untouched(failures={"a": Failure(1, NOW - 10)})),
     Case("no power was cut", [], untouched(fence_confirmed=False, record=record(state=PENDING, before=None, marks=frozenset({"unproven"}))), "cut no power"),
     Case("it has lived since", [], untouched(fence_confirmed=False, record=record(state=PENDING, before=None, marks=frozenset({"doubted"}))), "in service since"),
     Case("nothing cuts its power", [], untouched(unproven="no device"), "not safe to evacuate: no device"),
     Case("it has a problem", [], untouched(problem="no such host"), "no such host"),
-    Case("its record is out of date", ["doubt"], untouched(doubt="it lives"), "to be fenced again"),
+    Case("its record is out of date", ["doubt: it lives"], untouched(doubt="it lives"), "to be fenced again"),
     Case("what was off is noted", ["prepare forced a=stopped force-down claim", "evacuate a"], untouched(instances=(instance(vm_state="stopped"),))),
     Case("what was paused is noted, and reset in the next turn", ["prepare forced a=paused force-down claim"], untouched(instances=(instance(vm_state="paused"),))),
     Case("its list is of a turn before", ["prepare forced force-down claim"], untouched(aged=True)),
@@ -121,8 +135,8 @@ RAN = {"service": replace(SERVICE, enabled=True)}
     Case("somebody else's", ["claim"], {"mine": False}, "taking over"),
     Case("has a problem", [], {"problem": "Nova is away"}, "Nova is away"),
     Case("not read", [], {"service": None}, "not read yet"),
-    Case("out of date", ["doubt"], {"doubt": "it lives"}, "it lives: to be fenced again"),
-    Case("out of date, enabled still", ["doubt"], {**RAN, "doubt": "it lives"}),
+    Case("out of date", ["doubt: it lives"], {"doubt": "it lives"}, "it lives: to be fenced again"),
+    Case("out of date, enabled still", ["doubt: it lives"], {**RAN, "doubt": "it lives"}),
     Case("not prepared", ["prepare", "evacuate a"], {"record": record(before=None)}, "preparing"),
     Case("not prepared nor forced down", ["prepare forced force-down", "evacuate a"], {"record": record(before=None), "service": replace(SERVICE, forced_down=False)}, "preparing"),
     Case("prepared, not forced down", ["forcedown"], {"service": replace(SERVICE, forced_down=False)}, "telling Nova"),
@@ -192,6 +206,8 @@ OLDER_DONE = (row(1, "done"), row(2, "error"))
     Case("in service, a late answer may come", [], home(service=ENABLED, unanswered_at=NOW - 89.9), "no answer to"),
     Case("in service, no late answer can come", ["drop"], home(service=ENABLED, unanswered_at=NOW - 90), "back in service"),
     Case("what stayed is booted first", ["hard reboot a"], home(instances=(instance(),)), "bringing up what stayed"),
+    Case("what stayed is being booted", [], home(instances=(instance(task_state="rebooting"),), nudges={"a": Nudge(Action.HARD_REBOOT, NOW - 9.9)}), "bringing up what stayed"),
+    Case("what stayed was not booted", ["hard reboot a"], home(instances=(instance(task_state="rebooting"),), nudges={"a": Nudge(Action.HARD_REBOOT, NOW - 10)})),
     Case("what stayed cannot be helped", ["enable"], home(instances=(instance(vm_state="paused"),)), "returning"),
     Case("out of date", ["drop"], home(doubt="it lives"), "it lives: dropped"),
 )  # fmt: skip
@@ -252,11 +268,13 @@ UNTOLD = replace(SERVICE, host=OTHER, forced_down=False)
     ("name", "owned", "other", "waits"),
     [
         ("another dead host is untold", NOW, {"service": UNTOLD}, True),
-        ("for a while only", NOW - GATHER, {"service": UNTOLD}, False),
-        ("nearly so long", NOW - GATHER + 0.1, {"service": UNTOLD}, True),
+        ("for a while only", NOW - 3, {"service": UNTOLD}, False),
+        ("nearly so long", NOW - 2.9, {"service": UNTOLD}, True),
         ("all are told", NOW, {}, False),
         ("the other has a problem", NOW, {"service": UNTOLD, "problem": "away"}, False),
         ("the other is not safe", NOW, {"service": UNTOLD, "unproven": "no"}, False),
+        ("the other is out of date", NOW, {"service": UNTOLD, "doubt": "it lives"}, False),
+        ("the other waits for another fencing", NOW, {"record": record(state=PENDING, marks=frozenset({"doubted"})), "fence_confirmed": False}, False),
         ("the other is somebody else's", NOW, {"service": UNTOLD, "mine": False}, False),
         ("the other is flagged", NOW, {"record": record(state=PENDING), "fence_confirmed": False}, True),
     ],
@@ -274,6 +292,97 @@ def test_what_was_owned_for_long_does_not_wait_for_a_host_that_is_prepared() -> 
     found = decided(of(DEAD, "a", owned_at=0.0), fresh)
     assert [s.instance for s in found.steps if isinstance(s, Evacuate)] == [f"{DEAD}/a"]
     assert [s.instance for s in found.then] == [f"{OTHER}/b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "owned", "other", "at_once", "afterwards"),
+    [
+        ("it is gathering, nothing is prepared", NOW, None, [f"{DEAD}/a"], []),
+        ("it is gathering, another is prepared", NOW, {"owned_at": NOW}, [], [f"{DEAD}/a", f"{OTHER}/b"]),
+        ("it is gathering, one of long ago is prepared", NOW, {"owned_at": 0.0}, [], [f"{DEAD}/a", f"{OTHER}/b"]),
+        ("it is of long ago, another too", 0.0, {"owned_at": 0.0}, [f"{DEAD}/a"], [f"{OTHER}/b"]),
+    ],
+)  # fmt: skip
+def test_law_1_which_requests_follow_the_record(
+    name: str, owned: float, other: dict[str, Any] | None, at_once: list[str], afterwards: list[str]
+) -> None:
+    views = [of(DEAD, "a", owned_at=owned)]
+    if other is not None:
+        new = record(before=None)
+        views.append(of(OTHER, "b", record=new, service=UNTOLD, seconds=1, **other))
+    found = decided(*views)
+    assert [s.instance for s in found.steps if isinstance(s, Evacuate)] == at_once
+    assert [s.instance for s in found.then] == afterwards
+
+
+@pytest.mark.parametrize(("untold", "disabled"), [(True, []), (False, [DEAD])])
+def test_no_disable_before_nova_knows_of_all_dead_hosts(untold: bool, disabled: list[str]) -> None:
+    gathering = of(DEAD, owned_at=NOW, service=replace(SERVICE, enabled=True))
+    other = of(OTHER, service=UNTOLD) if untold else of(OTHER)
+    found = decided(gathering, other).steps
+    assert [s.node for s in found if isinstance(s, Disable)] == disabled
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("out of date", {"doubt": "it lives"}),
+        ("flagged", {"record": record(state=PENDING), "fence_confirmed": False}),
+        ("recovered", {"record": record(state=RECOVERED), "alive": False}),
+        ("in recovery", {}),
+        ("with a problem", {"problem": "away"}),
+    ],
+)
+def test_a_host_keeps_none_after_it_waiting(name: str, first: dict[str, Any]) -> None:
+    found = decided(of(DEAD, **first), of(OTHER, mine=False, seconds=1))
+    assert Claim(OTHER) in found.steps
+    assert [r.record.node for r in found.reports] == [DEAD, OTHER]
+
+
+def test_law_5_a_host_that_stays_open_keeps_no_other_open() -> None:
+    on_its_way = of(ALIVE, migrations=(row(1, "accepted", DEAD, instance="x"),), seconds=2)
+    found = decided(of(DEAD, settled_before=True), of(OTHER, settled_before=True), on_its_way)
+    assert [s.node for s in found.steps if isinstance(s, Complete)] == [OTHER]
+    assert found.later == {DEAD}
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2)])
+def test_law_2_what_moves_on_any_host_counts(limit: int, requests: int) -> None:
+    def busy(node: str) -> HostView:
+        return of(node, "a", "b", attempts={f"{node}/a": Attempt(Outcome.SENDING, NOW)})
+
+    assert len(asked(decided(busy(DEAD), busy(OTHER), max_in_flight=limit))) == requests
+
+
+NEVER_BEGUN = {
+    "migrations": (row(1, "accepted", None),),
+    "logs": {"a": EvacuationLog(untaken=True)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "unchanged", "moved", "requests"),
+    [
+        ("nothing moves", {"a": 90.0, "b": 90.0}, {}, ["a"]),
+        ("another moves", {"a": 90.0, "b": 89.9}, {}, []),
+        ("another moves that has left", {"a": 90.0, "b": 1.0}, {"b": None}, ["a"]),
+        ("only what has left stands still", {"a": 1.0, "b": 90.0}, {"b": None}, []),
+        ("nothing is known", {}, {}, []),
+    ],
+)
+def test_law_2_what_nobody_has_begun_is_asked_for_when_nothing_moves(
+    name: str, unchanged: dict[str, float], moved: dict[str, None], requests: list[str]
+) -> None:
+    known = {**NEVER_BEGUN, "unchanged_for": unchanged, "moved": moved}
+    assert asked(decided(view(**known))) == requests
+
+
+def test_exactly_what_is_told_of_a_recovered_host() -> None:
+    found = decided(view(**home(service=None, instances=(instance(), instance("b", problem="x")))))
+    a, b = found.reports[0].instances
+    assert found.reports == (HostReport(record(state=RECOVERED), DEAD, "recovered", (a, b)),)
+    assert (a.id, a.name, a.progress, a.where) == ("a", "name-a", Progress.REFUSED, DEAD)
+    assert (a.detail, b.detail) == ("stays here, active", "cannot be read: x")
 
 
 ON_ITS_WAY = {"migrations": (row(1, "accepted", DEAD, instance="x"),), "moved": {}}
@@ -342,6 +451,8 @@ def test_what_finds_no_place_is_released_to_the_host_that_is_back(
         ("all is asked for", (of(DEAD, "a"),), 9, {DEAD}, set()),
         ("not all is asked for", (of(DEAD, "a", "b"),), 1, set(), set()),
         ("nothing can be asked for now", (of(DEAD, "a", attempts={f"{DEAD}/a": Attempt(Outcome.SENDING, NOW)}),), 9, {DEAD}, set()),
+        ("prepared in this turn", (of(DEAD, "a", record=record(before=None)),), 9, {DEAD}, set()),
+        ("all that is left is settled", (of(DEAD, instances=(instance(task_state="deleting"),)),), 9, set(), set()),
         ("nothing is left", (of(DEAD),), 9, set(), set()),
         ("one is made evacuable", (of(DEAD, record=record(before={"a": "paused"}), instances=(instance(vm_state="paused"),)),), 9, set(), set()),
         ("others come next", (of(DEAD, "a"), of(ALIVE, "b", seconds=1), of(OTHER, "c", seconds=2)), 1, {DEAD}, {OTHER}),
