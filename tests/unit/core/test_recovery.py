@@ -44,3 +44,39 @@ def test_law_4_a_hold_ends_only_by_completion_or_by_the_operator(history: list[E
 
 def test_persisted_names_never_change() -> None:
     assert [str(s) for s in RecoveryState] == ["absent", "pending", "running", "recovered"]
+    assert [str(e) for e in Event] == [
+        "fence",
+        "claim",
+        "prepare",
+        "complete",
+        "release",
+        "retry",
+        "return",
+    ]
+
+
+def test_nova_compute_is_held_until_its_host_is_recovered() -> None:
+    assert [s for s in RecoveryState if holds(s)] == [RecoveryState.PENDING, RecoveryState.RUNNING]
+
+
+def test_the_whole_table() -> None:
+    told = {(str(state), str(event)): str(after) for (state, event), after in TRANSITIONS.items()}
+    assert told == {
+        ("absent", "fence"): "pending",
+        ("pending", "fence"): "pending",
+        ("running", "fence"): "pending",
+        ("recovered", "fence"): "pending",
+        ("pending", "claim"): "running",
+        ("running", "claim"): "running",
+        ("running", "prepare"): "running",
+        ("running", "complete"): "recovered",
+        ("pending", "release"): "recovered",
+        ("running", "release"): "recovered",
+        ("running", "retry"): "pending",
+        ("recovered", "return"): "absent",
+    }
+
+
+def test_a_step_that_is_not_in_the_table_is_named() -> None:
+    with pytest.raises(TransitionError, match=r"absent.*claim|claim.*absent"):
+        step(RecoveryState.ABSENT, Event.CLAIM)
