@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak behaviour changelog clean
+.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak mutation behaviour changelog clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -35,6 +35,9 @@ chaos-test: $(VENV)/ready  ## three minutes of it, as a test (make test runs it,
 
 soak: $(VENV)/ready  ## half an hour of random histories on the model
 	$(VENV)/bin/tox exec -e py3 -- python -m tests.property --minutes $(or $(MINUTES),30)
+
+mutation: $(VENV)/ready  ## small changes of core and evacuator that a test has to notice: hours
+	$(VENV)/bin/tox run -e mutation -- $(MODULES)
 
 behaviour: $(VENV)/ready  ## what the model of Nova claims, asked of the real one
 	$(VENV)/bin/tox run -e lab -- tests/behaviour

@@ -136,7 +136,6 @@ RAN = {"service": replace(SERVICE, enabled=True)}
     Case("has a problem", [], {"problem": "Nova is away"}, "Nova is away"),
     Case("not read", [], {"service": None}, "not read yet"),
     Case("out of date", ["doubt: it lives"], {"doubt": "it lives"}, "it lives: to be fenced again"),
-    Case("out of date, enabled still", ["doubt: it lives"], {**RAN, "doubt": "it lives"}),
     Case("not prepared", ["prepare", "evacuate a"], {"record": record(before=None)}, "preparing"),
     Case("not prepared nor forced down", ["prepare forced force-down", "evacuate a"], {"record": record(before=None), "service": replace(SERVICE, forced_down=False)}, "preparing"),
     Case("prepared, not forced down", ["forcedown"], {"service": replace(SERVICE, forced_down=False)}, "telling Nova"),
