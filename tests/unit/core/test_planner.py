@@ -149,7 +149,7 @@ RAN = {"service": replace(SERVICE, enabled=True)}
     Case("enabled still, requests first", ["evacuate a"], RAN),
     Case("enabled still, a request is out", [], {**RAN, "attempts": {"a": Attempt(Outcome.SENDING, NOW)}}),
     Case("enabled still, all under way", ["disable"], {**RAN, "attempts": {"a": Attempt(Outcome.ACCEPTED, NOW)}}),
-    Case("enabled still, out of date", ["doubt"], {**RAN, "doubt": "it lives"}),
+    Case("enabled still, out of date", ["doubt: it lives"], {**RAN, "doubt": "it lives"}),
     Case("nothing left", [], {"instances": ()}),
     Case("nothing left, seen twice", ["complete"], {"instances": (), "settled_before": True}),
     Case("nothing left, seen twice, by an old list", [], {"instances": (), "settled_before": True, "aged": True}),
