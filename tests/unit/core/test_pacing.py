@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,38 @@ def test_a_nova_that_became_slower_for_good_is_believed_in_the_end() -> None:
     assert window.size == 1
     answers(window, 200, 2.0, now)
     assert window.size == 8
+
+
+@pytest.mark.parametrize(
+    ("quickest", "took", "slow"),
+    [(0.1, 0.5, False), (0.1, 0.51, True), (1.0, 4.0, False), (1.0, 4.01, True), (2.0, 7.9, False)],
+)
+def test_slow_is_more_than_half_a_second_and_four_times_the_quickest(
+    quickest: float, took: float, slow: bool
+) -> None:
+    window = Window(4)
+    window.answered(0.0, quickest)
+    window.answered(10.0, 10.0 + took)
+    assert window.size == (2 if slow else 4)
+
+
+def test_once_it_was_too_much_a_whole_round_of_answers_makes_room_for_one_more() -> None:
+    window = Window(8)
+    window.overloaded(0.0, 1.0)
+    sizes = []
+    for _ in range(8):
+        answers(window, 1, 0.1, 2.0)
+        sizes.append(window.size)
+    assert sizes == [2, 2, 3, 3, 3, 4, 4, 4]
+
+
+@pytest.mark.parametrize(("sent", "size"), [(0.9, 4), (1.0, 2), (1.1, 2)])
+def test_what_was_sent_before_it_was_halved_does_not_halve_it_again(sent: float, size: int) -> None:
+    window = Window(8)
+    answers(window, 4, 0.1)
+    window.overloaded(0.0, 1.0)
+    window.overloaded(sent, 2.0)
+    assert window.size == size
 
 
 @given(

@@ -345,6 +345,17 @@ def test_law_5_a_host_that_stays_open_keeps_no_other_open() -> None:
     assert found.later == {DEAD}
 
 
+@pytest.mark.parametrize(
+    "between",
+    [{"record": record(state=RECOVERED), "alive": False}, {"record": record(before=None)}],
+    ids=["recovered", "not prepared"],
+)
+def test_law_5_a_host_of_which_nothing_comes_hides_none_after_it(between: dict[str, Any]) -> None:
+    on_its_way = of(ALIVE, migrations=(row(1, "accepted", DEAD, instance="x"),), seconds=2)
+    first = of(DEAD, settled_before=True)
+    assert decided(first, of(OTHER, seconds=1, **between), on_its_way).later == {DEAD}
+
+
 @pytest.mark.parametrize(("limit", "requests"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2)])
 def test_law_2_what_moves_on_any_host_counts(limit: int, requests: int) -> None:
     def busy(node: str) -> HostView:
