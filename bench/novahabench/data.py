@@ -1,4 +1,7 @@
-"""The raw data of a run as JSON. Format 1; fields are added, never changed."""
+"""The raw data of a run as JSON. Format 1; fields are added, never changed.
+
+A mark may have a `note`, written by hand, about what a reader of its results has to know.
+"""
 
 from __future__ import annotations
 

@@ -56,6 +56,8 @@ def _document(
     parts = [_HEAD, table(("mark", "", "to reach", "reached"), rows)]
     for run, mark in marks:
         parts += [f"## {_heading(mark)}\n", f"{mark['measured']} Beside it: {mark['beside']}\n"]
+        if mark.get("note"):
+            parts.append(f"**Note:** {mark['note']}\n")
         if mark["problem"]:
             parts.append(f"**Not measured whole:** {mark['problem']}\n")
         cases = [data.case_from(raw) for raw in mark["cases"]]

@@ -97,6 +97,14 @@ def test_what_was_not_measured_is_said_and_why(tmp_path: Path) -> None:
     assert "Not measured, novaha: no GNU time\n" in text
 
 
+def test_what_a_reader_has_to_know_of_a_result_is_said(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.json", COST)
+    run = json.loads(file.read_text())
+    run["marks"][0]["note"] = "these deaths were told to Pacemaker."
+    file.write_text(json.dumps(run))
+    assert "\n**Note:** these deaths were told to Pacemaker.\n" in rendered(tmp_path, file)
+
+
 def test_every_plot_is_shown_and_is_the_same_for_the_same_data(tmp_path: Path) -> None:
     file = written(tmp_path / "a.json", COST)
     text = rendered(tmp_path, file)
