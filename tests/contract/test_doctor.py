@@ -15,6 +15,7 @@ from tests.contract import test_setup
 NOVAHA = (sys.executable, "-m", "novaha.cli.main")
 
 sandbox = test_setup.sandbox
+applied = test_setup.applied
 
 
 NOT_BY_SETUP = {"remote-nodes", "controllers-fencing"}
@@ -64,8 +65,7 @@ def remedies(troubles: Iterable[dict[str, str]]) -> list[str]:
 
 
 @pytest.mark.tools
-def test_law_1_doctor_finds_a_wrong_order_and_its_remedy_mends_it(sandbox, cib) -> None:
-    sandbox(*NOVAHA, "setup", "--apply")
+def test_law_1_doctor_finds_a_wrong_order_and_its_remedy_mends_it(applied, sandbox, cib) -> None:
     wrong_order = (
         "pcs stonith level remove 1 target compute-1",
         "pcs stonith level add 1 compute-1 fence-nova ipmi-1",
@@ -95,8 +95,7 @@ BREAK = (
 
 
 @pytest.mark.tools
-def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(sandbox, cib) -> None:
-    sandbox(*NOVAHA, "setup", "--apply")
+def test_doctors_remedies_are_commands_that_pcs_takes_and_that_mend(applied, sandbox, cib) -> None:
     done(sandbox, cib, BREAK)
     found = examined(sandbox, ill=True)
     troubles = [*found["error"], *found["warning"]]

@@ -13,6 +13,7 @@ from tests.contract import test_setup
 NOVAHA = (sys.executable, "-m", "novaha.cli.main")
 
 sandbox = test_setup.sandbox
+applied = test_setup.applied
 
 OURS = (
     *("novaha", "NovaEvacuate", "NovaCompute", "nova-compute", "nova-evacuate"),
@@ -25,9 +26,11 @@ def resources(cib: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["apply", "script"])
-def test_all_that_setup_made_goes_and_the_rest_stays(sandbox, cib: Path, how: str) -> None:
+def test_all_that_setup_made_goes_and_the_rest_stays(
+    sandbox, cib: Path, how: str, request: pytest.FixtureRequest
+) -> None:
     before = resources(cib)
-    sandbox(*NOVAHA, "setup", "--apply")
+    request.getfixturevalue("applied")
     if how == "apply":
         told = sandbox(*NOVAHA, "setup", "--remove", "--apply")
         assert "systemctl enable nova-compute" in told
