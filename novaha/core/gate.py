@@ -243,10 +243,10 @@ def has_failed(answer: Go | Wait | Never) -> bool:
 
 
 def finds_no_place(case: Case) -> bool:
-    """Whether it was refused everywhere, and no room has appeared since.
+    """Whether no host took it, and no room has appeared since its last failure.
 
-    One that may be running on another host is not for this one to bring up; and what failed
-    because Keystone or the bus was away has not been told that there is no room.
+    An instance that may be running on another host does not count, nor one whose evacuation
+    failed because Keystone or the bus was away: nobody has said that there is no room.
     """
     if case.failure is None or only_host(case) is not None or _room_since(case):
         return False

@@ -33,8 +33,8 @@ from novaha.core.steps import (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One host: for people, the steps to take now, and the evacuations that it waits for a turn
-    with."""
+    """One host: its report for people, the steps to take now, and the evacuations that may be
+    asked for as soon as they have their turn."""
 
     report: HostReport
     steps: tuple[Step, ...] = ()
@@ -75,7 +75,7 @@ def _is_named(view: HostView, held: Wait | Never) -> bool:
 
 
 _OPENS: Mapping[Code, Callable[[HostView], Step]] = {
-    # A record that came back says nothing about the host, which may be in service.
+    # A record that came back says nothing about the host: the host may be in service.
     Code.RECORD_IN_DOUBT: lambda view: Doubt(view.node, view.doubt),
     Code.NOT_CLAIMED: lambda view: Claim(view.node),
     # Left by an owner that is gone; `running` proves that the fencing was confirmed.
@@ -86,7 +86,7 @@ _OPENS: Mapping[Code, Callable[[HostView], Step]] = {
         view.node, frozenset(), {**(view.record.before or {}), **gate.not_noted(view)}
     ),
 }
-"""The step that does away with what the gate waits for; where there is none, it is not ours."""
+"""The step that ends what the gate waits for. Where there is none, it does not depend on us."""
 
 
 def _prepared(view: HostView, judge: Judge, policy: Policy) -> Decision:
