@@ -18,6 +18,7 @@ from oslo_config import cfg
 
 from novaha.agents import (
     fence_compute,
+    fence_heuristics_compute,
     libvirtd,
     nova_compute,
     nova_compute_wait,
@@ -37,6 +38,7 @@ from novaha.evacuator import status
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+FENCE_AGENTS = {a.name: a for a in (fence_compute.AGENT, fence_heuristics_compute.AGENT)}
 RESOURCE_AGENTS = {
     agent.name: agent
     for agent in (
@@ -82,7 +84,7 @@ def code(text: object) -> str:
 
 def parameters(name: str) -> str:
     """The parameters of an agent: first those with a meaning, then those that had one once."""
-    agent = fence_compute.AGENT if name == fence_compute.AGENT.name else RESOURCE_AGENTS[name]
+    agent = FENCE_AGENTS[name] if name in FENCE_AGENTS else RESOURCE_AGENTS[name]
     meant = [p for p in agent.parameters if not p.deprecated]
     older = [p for p in agent.parameters if p.deprecated]
     parts = [agent.longdesc]

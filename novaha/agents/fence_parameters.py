@@ -8,17 +8,71 @@ from __future__ import annotations
 
 from novaha.contract.parameters import Parameter, ParameterType
 
+OF_EVERY_AGENT = {
+    p.name: p
+    for p in (
+        Parameter(
+            name="action", letter="o", longopt="action", default="off", shortdesc="Fencing action"
+        ),
+        Parameter(
+            name="plug",
+            letter="n",
+            longopt="plug",
+            aliases=("port",),
+            shortdesc="Pacemaker's name of the compute node",
+        ),
+        Parameter(
+            name="separator",
+            letter="C",
+            longopt="separator",
+            default=",",
+            shortdesc="Separator for CSV created by 'list' operation",
+        ),
+        Parameter(
+            name="delay",
+            longopt="delay",
+            type="second",
+            default="0",
+            shortdesc="Wait X seconds before fencing is started",
+        ),
+        Parameter(
+            name="quiet",
+            letter="q",
+            longopt="quiet",
+            type="boolean",
+            shortdesc="Disable logging to stderr; does not affect --debug-file",
+        ),
+        Parameter(
+            name="verbose", letter="v", longopt="verbose", type="boolean", shortdesc="Verbose mode"
+        ),
+        Parameter(
+            name="debug_file",
+            letter="D",
+            longopt="debug-file",
+            aliases=("debug",),
+            shortdesc="Write debug information to given file",
+        ),
+        Parameter(
+            name="version",
+            letter="V",
+            longopt="version",
+            type="boolean",
+            shortdesc="Display version information and exit",
+        ),
+        Parameter(
+            name="help",
+            letter="h",
+            longopt="help",
+            type="boolean",
+            shortdesc="Display help and exit",
+        ),
+    )
+}
+"""What every fence agent of ours takes, by name."""
+
 _OWN = (
-    Parameter(
-        name="action", letter="o", longopt="action", default="off", shortdesc="Fencing action"
-    ),
-    Parameter(
-        name="plug",
-        letter="n",
-        longopt="plug",
-        aliases=("port",),
-        shortdesc="Pacemaker's name of the compute node",
-    ),
+    OF_EVERY_AGENT["action"],
+    OF_EVERY_AGENT["plug"],
     Parameter(
         name="domain",
         letter="d",
@@ -39,51 +93,7 @@ _OWN = (
         shortdesc="Fence agents that novaha does not know and whose success proves that nothing "
         "runs on the host any more",
     ),
-    Parameter(
-        name="separator",
-        letter="C",
-        longopt="separator",
-        default=",",
-        shortdesc="Separator for CSV created by 'list' operation",
-    ),
-    Parameter(
-        name="delay",
-        longopt="delay",
-        type="second",
-        default="0",
-        shortdesc="Wait X seconds before fencing is started",
-    ),
-    Parameter(
-        name="quiet",
-        letter="q",
-        longopt="quiet",
-        type="boolean",
-        shortdesc="Disable logging to stderr; does not affect --debug-file",
-    ),
-    Parameter(
-        name="verbose", letter="v", longopt="verbose", type="boolean", shortdesc="Verbose mode"
-    ),
-    Parameter(
-        name="debug_file",
-        letter="D",
-        longopt="debug-file",
-        aliases=("debug",),
-        shortdesc="Write debug information to given file",
-    ),
-    Parameter(
-        name="version",
-        letter="V",
-        longopt="version",
-        type="boolean",
-        shortdesc="Display version information and exit",
-    ),
-    Parameter(
-        name="help",
-        letter="h",
-        longopt="help",
-        type="boolean",
-        shortdesc="Display help and exit",
-    ),
+    *(p for name, p in OF_EVERY_AGENT.items() if name not in ("action", "plug")),
 )
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from novaha.cli import placement
 from novaha.cli.placement import Answer, Location
-from novaha.contract.names import COMPUTE, COMPUTE_AGENT, FENCE_AGENT, PROVIDER, ROLE
+from novaha.contract.names import (
+    BRAKE_AGENT,
+    COMPUTE,
+    COMPUTE_AGENT,
+    FENCE_AGENT,
+    PROVIDER,
+    ROLE,
+)
 from novaha.core import truth
 
 if TYPE_CHECKING:
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 WAIT_AGENT = "nova-compute-wait"
 """Takes NovaCompute's place where something else starts nova-compute."""
 
-NO_POWER = frozenset({FENCE_AGENT, "fence_evacuate"})
+NO_POWER = frozenset({FENCE_AGENT, BRAKE_AGENT, "fence_evacuate"})
 """Fence agents that cut no power: ours, and one of the older agents that evacuates by itself."""
 
 _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0}
@@ -157,6 +164,10 @@ class Configuration:
     def flag_device(self) -> Device | None:
         """The stonith resource that is ours."""
         return next((d for d in self.devices if d.agent == FENCE_AGENT), None)
+
+    def brake(self) -> Device | None:
+        """Our device that holds power-offs."""
+        return next((d for d in self.devices if d.agent == BRAKE_AGENT), None)
 
     def resource(self, agent: str) -> Resource | None:
         """The resource of this agent."""

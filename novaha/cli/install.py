@@ -60,6 +60,7 @@ class Directories:
             "ocf/libvirtd": provider / "libvirtd",
             "ocf/nova-compute-wait": provider / "nova-compute-wait",
             "fence_agents/fence_compute": self.sbin / "fence_compute",
+            "fence_agents/fence_heuristics_compute": self.sbin / "fence_heuristics_compute",
             "alerts/novaha_alert": self.alerts / "novaha_alert",
         }
 

@@ -12,6 +12,7 @@ from novaha.cli import evacuator_place, proving
 from novaha.cli.configuration import NO_POWER, Configuration, Connection, Level, LocationRule
 from novaha.contract.names import (
     ALERT,
+    BRAKE_AGENT,
     COMPUTE,
     COMPUTE_AGENT,
     CONTROLLER,
@@ -24,6 +25,7 @@ from novaha.core.errors import NovahaError
 from novaha.core.record import HOLD
 
 FENCE_ID = "fence-nova"
+BRAKE_ID = "nova-brake"
 EVACUATE_ID = "nova-evacuate"
 COMPUTE_ID = "nova-compute"
 ALERT_ID = "novaha-alert"
@@ -41,6 +43,9 @@ _COMPUTE_META = ("failure-timeout=60s",)
 # Its `on` says no as long as the host is held, and Pacemaker carries on with the fencing; it would
 # ask again after a second first, and nobody is told before that is over.
 _ON_RETRIES = "pcmk_on_retries"
+
+# What it holds it holds again a second later, and all other fencings wait for that second.
+_BRAKE_RETRIES = ("pcmk_off_retries=1", "pcmk_reboot_retries=1")
 
 # No action may take long: while one runs, Pacemaker fences nobody.
 _EVACUATE_OPERATIONS = (
@@ -74,6 +79,9 @@ class Wanted:
 
     computes: compute nodes; all that the cluster shows if empty.
     evacuate, compute: parameters of the two resources.
+    brake: whether the device that holds power-offs comes first in each level; where it is there
+        already it does in any case.
+    brake_options: parameters of it.
     """
 
     computes: tuple[str, ...] = ()
@@ -82,6 +90,8 @@ class Wanted:
     compute: Mapping[str, str] = field(default_factory=dict)
     alert: str = f"/usr/share/pacemaker/alerts/{ALERT}"
     pcs: tuple[int, ...] = (0, 11)
+    brake: bool = False
+    brake_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,8 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
         *roles(now, wanted, computes),
         *_connections(now, computes),
         *_flag_device(now, computes),
-        *(step for node in computes for step in levels(now, node)),
+        *(_brake_device(now, wanted, computes) if wanted.brake or now.brake() else ()),
+        *(step for node in computes for step in levels(now, node, brake=wanted.brake)),
         *_evacuate(now, wanted, computes),
         *_compute(now, wanted),
         *_alert(now, wanted),
@@ -147,6 +158,7 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
     yield from evacuator_place.problems(now, computes, EVACUATE_ID)
     ours = {
         FENCE_ID: now.flag_device(),
+        **({BRAKE_ID: now.brake()} if wanted.brake else {}),
         EVACUATE_ID: now.resource(EVACUATE_AGENT),
         COMPUTE_ID: now.holder(),
     }
@@ -234,25 +246,56 @@ def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
         )
 
 
-def levels(now: Configuration, node: str) -> Iterator[Step]:
+def _brake_device(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
+    device = now.brake()
+    options = wanted.brake_options
+    if device is None:
+        yield Step(
+            "the device that holds power-offs when many hosts fail at once",
+            (
+                *("stonith", "create", BRAKE_ID, BRAKE_AGENT),
+                *("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(computes)}"),
+                *_BRAKE_RETRIES,
+                *_pairs(options),
+                *("op", "monitor", "interval=60s", "timeout=20s"),
+            ),
+        )
+        return
+    if not device.hosts.issuperset(computes):
+        hosts = [*sorted(device.hosts - {*computes}), *computes]
+        yield Step(
+            f"{device.id} is for the new hosts too",
+            ("stonith", "update", device.id, f"pcmk_host_list={' '.join(hosts)}"),
+        )
+    given = {name: value for name, value in options.items() if device.attributes.get(name) != value}
+    retries = dict(pair.split("=") for pair in _BRAKE_RETRIES)
+    given |= {n: value for n, value in retries.items() if n not in device.attributes}
+    if given:
+        yield Step(f"{device.id}: its limits", ("stonith", "update", device.id, *_pairs(given)))
+
+
+def levels(now: Configuration, node: str, *, brake: bool = False) -> Iterator[Step]:
     """What makes the node's fencing levels right; nothing when they are.
 
-    The power device first: a host is flagged only when it is really down (law 1).
+    The brake first, because the power device must not act before it has judged (law 10); then the
+    power device: a host is flagged only when it is really down (law 1).
 
     Every level of the node ends with the flag, or a fencing by the second would leave none.
     """
     device = now.flag_device()
     flag = FENCE_ID if device is None else device.id
+    device = now.brake()
+    first = (BRAKE_ID if device is None else device.id,) if brake or device else ()
     existing = {level.index: level for level in now.levels_of(node)}
     for index, power in power_levels(now, node):
         old: Level | None = existing.pop(index, None)
-        if old is not None and old.devices == (*power, flag):
+        if old is not None and old.devices == (*first, *power, flag):
             continue
         if old is not None:
             yield _remove(old)
         yield Step(
-            f"{node}: {', '.join(power)}, then {flag}",
-            ("stonith", "level", "add", str(index), node, *power, flag),
+            f"{node}: {', '.join((*first, *power))}, then {flag}",
+            ("stonith", "level", "add", str(index), node, *first, *power, flag),
         )
     for level in existing.values():
         yield _remove(level)  # our device alone, from before there was a power device

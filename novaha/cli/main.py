@@ -12,7 +12,7 @@ from enum import IntEnum, unique
 from typing import NoReturn
 
 from novaha import __version__
-from novaha.cli import install, operator, setup, status
+from novaha.cli import brake, install, operator, setup, status
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
 from novaha.core import text
@@ -39,6 +39,10 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "release": operator.with_node(operator.release),
     "retry": operator.with_node(operator.retry),
     "recover": operator.with_node(operator.recover),
+    "proceed": brake.proceed,
+    "pause": brake.pause,
+    "resume": brake.resume,
+    "evidence": brake.evidence,
 }
 
 
@@ -67,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_parser(commands)
     install.add_parser(commands)
     operator.add_parsers(commands)
+    brake.add_parsers(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

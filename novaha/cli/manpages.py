@@ -13,12 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from novaha import __version__
-from novaha.agents import fence_compute, libvirtd, nova_compute, nova_compute_wait, nova_evacuate
+from novaha.agents import (
+    fence_compute,
+    fence_heuristics_compute,
+    libvirtd,
+    nova_compute,
+    nova_compute_wait,
+    nova_evacuate,
+)
 from novaha.cli import layout
 from novaha.cli.configuration import Configuration, Device
 from novaha.contract import manpage, ocf
 from novaha.contract.manpage import Section, bold, escape, example, italic, item, paragraph
-from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT, FENCE_AGENT, PROVIDER
+from novaha.contract.names import (
+    BRAKE_AGENT,
+    COMPUTE_AGENT,
+    EVACUATE_AGENT,
+    FENCE_AGENT,
+    PROVIDER,
+)
 from novaha.core.text import words
 
 OCF_AGENTS: tuple[ocf.Agent, ...] = (
@@ -27,6 +40,8 @@ OCF_AGENTS: tuple[ocf.Agent, ...] = (
     nova_compute_wait.AGENT,
     libvirtd.AGENT,
 )
+
+FENCE_AGENTS = (fence_compute.AGENT, fence_heuristics_compute.AGENT)
 
 _COMMAND = "novaha.8"
 _CONF = "novaha.conf.5"
@@ -82,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def pages() -> dict[str, str]:
     """Every page by its file name."""
     names = [f"{manpage.ocf_name(agent, PROVIDER)}.{manpage.OCF_SECTION}" for agent in OCF_AGENTS]
-    fence = f"{FENCE_AGENT}.{manpage.FENCE_SECTION}"
-    every = [_CONF, *names, fence, _COMMAND]
+    fences = {f"{a.name}.{manpage.FENCE_SECTION}": a for a in FENCE_AGENTS}
+    every = [_CONF, *names, *fences, _COMMAND]
 
     def others(name: str) -> list[str]:
         return [other for other in every if other != name]
@@ -92,7 +107,8 @@ def pages() -> dict[str, str]:
         name: manpage.ocf_page(agent, PROVIDER, _commands(agent.name), others(name))
         for name, agent in zip(names, OCF_AGENTS, strict=True)
     }
-    found[fence] = manpage.fence_page(fence_compute.AGENT, _commands(FENCE_AGENT), others(fence))
+    for page, agent in fences.items():
+        found[page] = manpage.fence_page(agent, _commands(agent.name), others(page))
     found[_COMMAND] = _command_page(others(_COMMAND))
     found[_CONF] = _conf_page(others(_CONF))
     return found
@@ -120,8 +136,9 @@ def _commands(agent: str) -> list[str]:
         EVACUATE_AGENT: (layout.EVACUATE_ID,),
         COMPUTE_AGENT: (layout.COMPUTE_ID, f"{layout.COMPUTE_ID}-clone"),
         FENCE_AGENT: (layout.FENCE_ID,),
+        BRAKE_AGENT: (layout.BRAKE_ID,),
     }[agent]
-    steps = layout.plan(now, layout.Wanted(computes=(node,)))
+    steps = layout.plan(now, layout.Wanted(computes=(node,), brake=agent == BRAKE_AGENT))
     return [words(["pcs", *step.argv]) for step in steps if {*ours} & {*step.argv}]
 
 

@@ -17,6 +17,7 @@ from novaha.cli.layout import LayoutError, Step
 from novaha.cli.placement import looked_for
 from novaha.contract.names import (
     ALERT,
+    BRAKE_AGENT,
     COMPUTE,
     COMPUTE_AGENT,
     CONTROLLER,
@@ -27,6 +28,7 @@ from novaha.contract.names import (
 from novaha.core import truth
 from novaha.core.errors import RecordError
 from novaha.core.record import HOLD, Record
+from novaha.core.steering import PAUSE, PROCEED
 from novaha.core.text import word as q
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def plan(
     last = [
         *(_delete("resource", _outer(resource)) for resource in kept),
         *_holds(now, {_outer(resource) for resource in kept}),
-        *(_delete("stonith", d.id) for d in now.devices if d.agent == FENCE_AGENT),
+        *(_delete("stonith", device) for device in sorted(_ours(now))),
+        *_pause(now),
         *_attributes(now),
     ]
     return Removal(tuple(first), tuple(resource.id for resource in kept), tuple(last))
@@ -93,12 +96,12 @@ def _recoveries(records: Mapping[str, Record | RecordError]) -> Iterator[str]:
 
 
 def _levels_by_pattern(root: _Element, now: Configuration) -> Iterator[str]:
-    flags = _flags(now)
+    flags = _ours(now)
     for level in root.iterfind(".//fencing-topology/fencing-level"):
         if not level.get("target") and flags & _devices(level.get("devices") or ""):
             yield (
                 f"the fencing level {level.get('id')} is for a pattern or an attribute of nodes: "
-                "take the flag device out of it by hand ('pcs stonith level remove', then 'add')"
+                "take novaha's devices out of it by hand ('pcs stonith level remove', then 'add')"
             )
 
 
@@ -119,14 +122,14 @@ def _alerts(now: Configuration) -> Iterator[Step]:
 
 
 def _levels(now: Configuration) -> Iterator[Step]:
-    """The levels lose the flag device before it goes: one that names no device fails."""
-    flags = _flags(now)
+    """The levels lose our devices before those go: one that names no device fails."""
+    flags = _ours(now)
     for level in now.levels:
         if not flags & set(level.devices):
             continue
         power = [device for device in level.devices if device not in flags]
         where = ("stonith", "level", "remove", str(level.index), "target", level.target)
-        title = f"{level.target}: level {level.index} without the flag"
+        title = f"{level.target}: level {level.index} without novaha's devices"
         yield Step(title, (*where, "stonith", *level.devices))
         if power:
             add = ("stonith", "level", "add", str(level.index), level.target, *power)
@@ -180,8 +183,9 @@ def _attributes(now: Configuration) -> Iterator[Step]:
     for node, attributes in sorted(now.attributes.items()):
         if not used and attributes.get(ROLE) in (COMPUTE, CONTROLLER):
             yield Step(f"{node}: no role", ("node", "attribute", node, f"{ROLE}="))
-        if _SEEN in attributes:
-            yield Step(f"{node}: no memory of it", ("node", "attribute", node, f"{_SEEN}="))
+        for name in (_SEEN, PROCEED):
+            if name in attributes:
+                yield Step(f"{node}: no memory of it", ("node", "attribute", node, f"{name}="))
 
 
 def _delete(kind: str, name: str) -> Step:
@@ -196,8 +200,13 @@ def _names(resource: Resource) -> frozenset[str]:
     return frozenset(filter(None, (resource.id, resource.clone)))
 
 
-def _flags(now: Configuration) -> set[str]:
-    return {device.id for device in now.devices if device.agent == FENCE_AGENT}
+def _ours(now: Configuration) -> set[str]:
+    return {device.id for device in now.devices if device.agent in (FENCE_AGENT, BRAKE_AGENT)}
+
+
+def _pause(now: Configuration) -> Iterator[Step]:
+    if PAUSE in now.properties:
+        yield Step("nothing is paused", ("property", "set", f"{PAUSE}=", "--force"))
 
 
 def _devices(text: str) -> set[str]:

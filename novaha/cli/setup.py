@@ -13,7 +13,7 @@ from typing import Any
 from novaha.cli import configuration, layout, prerequisites, removal
 from novaha.cli.layout import Step, Wanted
 from novaha.cli.terminal import say, warn
-from novaha.contract.names import EVACUATE_AGENT
+from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError
 from novaha.core.text import words
 from novaha.pacemaker.cib import known_nodes, query
@@ -45,6 +45,12 @@ def add_parser(commands: Any) -> None:
         help="the other way round: take all of novaha out of the cluster's configuration; "
         "nova-compute and the instances run on",
     )
+    command.add_argument(
+        "--brake",
+        action="store_true",
+        help="also the device that holds power-offs when many compute hosts fail at once; once it "
+        "is there, setup keeps it in each fencing level",
+    )
     for option, what in (
         ("--compute", "a compute node; remote and guest nodes if none is named"),
         ("--controller", "a controller, to be marked as one"),
@@ -55,6 +61,7 @@ def add_parser(commands: Any) -> None:
     for option, agent in (
         ("--evacuate-option", "NovaEvacuate"),
         ("--compute-option", "NovaCompute"),
+        ("--brake-option", BRAKE_AGENT),
     ):
         command.add_argument(
             option,
@@ -83,6 +90,8 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         evacuate=parameters(args.evacuate_option),
         compute=parameters(args.compute_option),
         alert=args.alert,
+        brake=args.brake or bool(args.brake_option),
+        brake_options=parameters(args.brake_option),
         pcs=pcs_version(run_tool),
     )
     now = configuration.read(roots[0], known_nodes(run_tool))

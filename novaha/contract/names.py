@@ -9,6 +9,7 @@ COMPUTE = "compute"
 CONTROLLER = "controller"
 
 FENCE_AGENT = "fence_compute"
+BRAKE_AGENT = "fence_heuristics_compute"
 EVACUATE_AGENT = "NovaEvacuate"
 COMPUTE_AGENT = "NovaCompute"
 PROVIDER = "openstack"

@@ -81,6 +81,8 @@ def of_host(view: HostView) -> Wait | Never | None:
 def _of_pending(view: HostView) -> Wait:
     if view.problem:
         return Wait(Code.HOST_UNUSABLE, {"text": view.problem})
+    if view.paused:
+        return Wait(Code.HOST_UNUSABLE, {"text": f"new recoveries are paused: {view.paused}"})
     if view.unproven:
         return Wait(Code.FENCING_UNPROVEN, {"text": view.unproven})
     if not view.fence_confirmed:

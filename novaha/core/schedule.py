@@ -78,7 +78,7 @@ def not_forced_down(view: HostView) -> bool:
     Until then its scheduler would send other hosts' instances there, to wait in the bus until
     the host is back or its own recovery finds them.
     """
-    if view.problem or view.unproven or view.doubt or view.record.doubted:
+    if view.problem or view.paused or view.unproven or view.doubt or view.record.doubted:
         return False
     if view.record.state is RecoveryState.PENDING:
         return True

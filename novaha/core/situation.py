@@ -102,6 +102,7 @@ class HostView:
     doubt: why its record is out of date, "" when it is believed.
     host: Nova's name of it; None when Nova was not asked or does not know it.
     problem: why this host cannot be worked on now, "" when it can.
+    paused: why no recovery may begin, by whom and until when; "" when it may.
     held: the problem is only that Nova has not every dead host forced down yet.
     instances: those that Nova lists on the host. aged: that was read in a turn before, and nothing
         may be asked for by it.
@@ -137,6 +138,7 @@ class HostView:
     doubt: str = ""
     host: str | None = None
     problem: str = ""
+    paused: str = ""
     held: bool = False
     service: ComputeService | None = None
     instances: tuple[Instance, ...] = ()

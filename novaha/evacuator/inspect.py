@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from novaha import wiring
@@ -13,12 +15,15 @@ from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.steps import HostReport
 from novaha.evacuator import client, confirmations, status
+from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
+from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
+from novaha.pacemaker.storm import PacemakerStorm
 
 
 def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -45,6 +50,9 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         reports = _from_nova(sane, parameters)
     except NovahaError as error:
         problem = str(error)
+    with suppress(NovahaError):  # there may be no brake, and no attribute manager to be asked
+        held = HeldHosts(PacemakerStorm(), _nobody_heard, Journal(None), time.monotonic)
+        notices += held.look()
     broken = [
         {"node": node, "state": "unreadable", "held": True, "detail": str(error)}
         for node, error in records.items()
@@ -57,6 +65,10 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
         "notices": list(notices),
         "hosts": [status.host(report) for report in reports] + broken,
     }
+
+
+def _nobody_heard() -> Callable[[str], datetime | None]:
+    return lambda node: None
 
 
 def _from_nova(

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from novaha.core import order
 from novaha.core.errors import NovahaError, RecordError
@@ -32,6 +32,7 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Since, attention
 from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -65,6 +66,7 @@ class Loop:
     """Turns until told to stop. Requests go out in the actor's pool.
 
     pool: for what is written about different hosts, which a turn waits for.
+    held: looks after hosts whose power-off is held, in a thread of its own; tells of pauses.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Loop:
         me: str,
         pool: Executor,
         clock: Callable[[], float],
+        held: HeldHosts | None = None,
     ) -> None:
         self._records = records
         self._missing = missing
@@ -89,6 +92,7 @@ class Loop:
         self._journal = journal
         self._confirmations = confirmations
         self._adoption = adoption
+        self.held = held
         self._policy = policy
         self._pace = pace
         self._me = me
@@ -109,7 +113,7 @@ class Loop:
         self.turned_at = clock()
         self.problem = ""
         self.reports: tuple[HostReport, ...] = ()
-        self.notices: tuple[str, ...] = ()
+        self._notices: tuple[str, ...] = ()
         self.attention: tuple[str, ...] = ()
         """What an operator has to see to, and what to do about it."""
         self.failing, self.nova_silent = Since(), Since()
@@ -118,6 +122,11 @@ class Loop:
     def nova_problem(self) -> str | None:
         """Why Nova could not be read, "" when it could, None when it was not asked yet."""
         return self._observer.nova_problem
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What people are told that concerns no recovery."""
+        return (self.held.notices() if self.held else ()) + self._notices
 
     def run(self) -> None:
         """Turn until `stopping` is set.
@@ -157,7 +166,7 @@ class Loop:
         # Where there is something to do at once, nothing else is asked for before that.
         records = self._read(now) if self._hurry or self._rung else {}
         if not records:
-            self.notices = self._confirmations.take() + self._adoption.notices
+            self._notices = self._confirmations.take() + self._adoption.notices
             records = self._read(now)
         self._hurry = False
         if not records:
@@ -168,7 +177,7 @@ class Loop:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
-        views = self._observer.views(records, self._memory, self._decided)
+        views = self._paused(self._observer.views(records, self._memory, self._decided))
         cost = self._clock() - now
         troubles = (*self._late, *self._troubles(), *problems(views, self._memory))
         self._missing.ask(views, self._memory)
@@ -300,6 +309,14 @@ class Loop:
             raise SupersededError(
                 f"the recovery of {record.node} was taken over by {record.owner}: ending"
             )
+
+    def _paused(self, views: list[HostView]) -> list[HostView]:
+        """The same; no recovery begins while an operator wants none. One that runs goes on."""
+        begins = [view.record.state is RecoveryState.PENDING for view in views]
+        why = self.held.paused() if self.held and any(begins) else ""
+        if not why:
+            return views
+        return [replace(v, paused=why) if b else v for v, b in zip(views, begins, strict=True)]
 
     def _troubles(self) -> tuple[str, ...]:
         """The mistakes of ours that have hit hosts since this was asked; taken note of once."""

@@ -66,6 +66,7 @@ class MissingFencings:
             record.state is not RecoveryState.PENDING
             or view.fence_confirmed
             or view.unproven
+            or view.paused
             or memory.fencing_requested
         ):
             return False

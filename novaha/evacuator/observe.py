@@ -227,11 +227,19 @@ class Observer:
 
         Raises NovahaError when Nova cannot be asked or knows no such host.
         """
+        return self.all_last_seen()(node)
+
+    def all_last_seen(self) -> Callable[[str], datetime | None]:
+        """What tells the same of each node, from one question to Nova. Both raise NovahaError."""
         services = by_host(self._compute)
-        service = services[self._names.host(node, frozenset(services))]
-        if service.problem:
-            raise UnknownOutcomeError(f"read when {node} was seen last", service.problem)
-        return service.last_seen
+
+        def of(node: str) -> datetime | None:
+            service = services[self._names.host(node, frozenset(services))]
+            if service.problem:
+                raise UnknownOutcomeError(f"read when {node} was seen last", service.problem)
+            return service.last_seen
+
+        return of
 
     def keep_warm(self) -> None:
         """Ask Nova for nothing in particular now and then, without waiting for the answer.

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from novaha.evacuator.ahead import AT_ONCE
 from novaha.evacuator.bell import listen, open_pipe
 from novaha.evacuator.client import HUNG_AFTER, SOCKET
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.missing import MissingFencings
@@ -37,6 +39,7 @@ from novaha.evacuator.server import Server
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import OlderFlags
+from novaha.pacemaker.storm import PacemakerStorm
 
 LOG = logging.getLogger("novaha")
 
@@ -86,6 +89,9 @@ def main() -> int:
         run_dir = Path(settings["run_dir"])
         lock = pidfile.hold(run_dir)
         node = local_node()
+        # Of the resource's action that started it. attrd_updater takes it for the node that is
+        # asked about, also where it is asked about all.
+        os.environ.pop("OCF_RESKEY_CRM_meta_on_node", None)
         me = f"{node}#{uuid4().hex[:8]}"
         conf = wiring.conf(parameters)
         lines.secrets += wiring.secrets(conf)
@@ -96,6 +102,8 @@ def main() -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(loop))
+    if loop.held is not None:
+        threading.Thread(target=loop.held.run, args=(loop.stopping,), daemon=True).start()
     LOG.info("evacuator %s begins", me)
     try:
         loop.run()
@@ -165,6 +173,7 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
         ),
+        held=HeldHosts(PacemakerStorm(), observer.all_last_seen, journal, time.monotonic),
         policy=wiring.policy(conf),
         pace=Pace(options.poll_interval, options.busy_interval),
         me=me,

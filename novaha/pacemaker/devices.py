@@ -14,6 +14,7 @@ from enum import Enum
 from novaha.core import truth
 
 FLAG_AGENT = "fence_compute"
+BRAKE_AGENT = "fence_heuristics_compute"
 
 POWER_AGENTS = "power_agents"
 """Parameter of our device: agents that the administrator declares to cut power."""

@@ -70,6 +70,28 @@ def look(run: Runner | None = None) -> Live:
     )
 
 
+def attributes_of_all(run: Runner, name: str) -> dict[str, str]:
+    """A transient attribute by node, as the attribute manager has it; the empty ones left out.
+
+    Raises ClusterToolError when the attribute manager cannot be asked.
+    """
+    command = ["attrd_updater", "--query", "--all", "--name", name]
+    shown = run(command, accept=_NO_SUCH_ATTRIBUTE).stdout.decode(errors="replace")
+    pairs = re.findall(r'host="([^"]*)" value="([^"]*)"', shown)
+    return {host: value for host, value in pairs if value}
+
+
+def set_transient(node: str, name: str, value: str, run: Runner | None = None) -> None:
+    """Set a transient attribute. Raises ClusterToolError."""
+    command = ["attrd_updater", "--node", node, "--name", name, "--update", value]
+    (run or Runner())(command)
+
+
+def drop_transient(node: str, name: str, run: Runner | None = None) -> None:
+    """Take a transient attribute away. Raises ClusterToolError."""
+    (run or Runner())(["attrd_updater", "--delete", "--name", name, "--node", node])
+
+
 class OlderFlags:
     """The attribute `evacuate` of the older agents, private in Pacemaker's attribute manager.
 
@@ -84,14 +106,11 @@ class OlderFlags:
 
         Raises ClusterToolError when the attribute manager cannot be asked.
         """
-        command = ["attrd_updater", "--query", "--all", "--name", _OLDER_FLAG]
-        shown = self._run(command, accept=_NO_SUCH_ATTRIBUTE).stdout.decode()
-        pairs = re.findall(r'host="([^"]*)" value="([^"]*)"', shown)
-        return {host: value for host, value in pairs if value}
+        return attributes_of_all(self._run, _OLDER_FLAG)
 
     def drop(self, node: str) -> None:
         """Take one away. Raises ClusterToolError."""
-        self._run(["attrd_updater", "--delete", "--name", _OLDER_FLAG, "--node", node])
+        drop_transient(node, _OLDER_FLAG, self._run)
 
 
 def older_flags(run: Runner | None = None) -> dict[str, str]:

@@ -69,8 +69,9 @@ def foreign(
         *("metadata", "manpage", "validate-all"),
     ],
 )
-def test_every_action_of_fence_compute(environment, action: str) -> None:
-    loaded = foreign(environment, "fence_agents/fence_compute", "-o", action, "-n", "compute-1")
+@pytest.mark.parametrize("agent", ["fence_compute", "fence_heuristics_compute"])
+def test_every_action_of_the_fence_agents(environment, agent: str, action: str) -> None:
+    loaded = foreign(environment, f"fence_agents/{agent}", "-o", action, "-n", "compute-1")
     assert loaded <= ALLOWED
 
 

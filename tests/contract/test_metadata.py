@@ -8,7 +8,14 @@ import pytest
 from lxml import etree
 
 from novaha import __version__
-from novaha.agents import fence_compute, libvirtd, nova_compute, nova_compute_wait, nova_evacuate
+from novaha.agents import (
+    fence_compute,
+    fence_heuristics_compute,
+    libvirtd,
+    nova_compute,
+    nova_compute_wait,
+    nova_evacuate,
+)
 from novaha.conf.options import list_opts
 from novaha.contract import fence, ocf
 
@@ -25,13 +32,16 @@ OCF_AGENTS = {
 }
 
 
+FENCE_AGENTS = {a.name: a for a in (fence_compute.AGENT, fence_heuristics_compute.AGENT)}
+
+
 def text_of(name: str) -> str:
-    if name == "fence_compute":
-        return fence.metadata(fence_compute.AGENT)
+    if name in FENCE_AGENTS:
+        return fence.metadata(FENCE_AGENTS[name])
     return ocf.metadata(OCF_AGENTS[name])
 
 
-@pytest.mark.parametrize("name", ["fence_compute", *OCF_AGENTS])
+@pytest.mark.parametrize("name", [*FENCE_AGENTS, *OCF_AGENTS])
 def test_metadata_is_as_reviewed(name: str) -> None:
     """A change of an interface is made on purpose: it changes the golden file too."""
     golden = (GOLDEN / f"{name}.xml").read_text()
@@ -40,16 +50,20 @@ def test_metadata_is_as_reviewed(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("fence_compute", "ocf-1.0.rng"), *((name, "ocf-1.1.rng") for name in OCF_AGENTS)],
+    [
+        *((name, "ocf-1.0.rng") for name in FENCE_AGENTS),
+        *((name, "ocf-1.1.rng") for name in OCF_AGENTS),
+    ],
 )
 def test_metadata_is_valid_for_pcs(name: str, schema: str) -> None:
     validator = etree.RelaxNG(file=str(PCS_SCHEMAS / schema))
     validator.assertValid(etree.fromstring(text_of(name).encode()))
 
 
-def test_metadata_is_valid_for_fence_agents() -> None:
+@pytest.mark.parametrize("name", FENCE_AGENTS)
+def test_metadata_is_valid_for_fence_agents(name: str) -> None:
     validator = etree.RelaxNG(file=str(FENCE_SCHEMA))
-    validator.assertValid(etree.fromstring(text_of("fence_compute").encode()))
+    validator.assertValid(etree.fromstring(text_of(name).encode()))
 
 
 @pytest.mark.parametrize("name", OCF_AGENTS)
@@ -91,7 +105,7 @@ def test_what_may_be_changed_without_a_restart() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["fence_compute", *OCF_AGENTS])
+@pytest.mark.parametrize("name", [*FENCE_AGENTS, *OCF_AGENTS])
 def test_who_is_sent_to_novaha_conf_is_told_an_option_that_is_there(name: str) -> None:
     there = {f"[{section}] {option.dest}" for section, options in list_opts() for option in options}
     for element in etree.fromstring(text_of(name).encode()).iter("shortdesc", "longdesc", "desc"):
@@ -99,9 +113,10 @@ def test_who_is_sent_to_novaha_conf_is_told_an_option_that_is_there(name: str) -
             assert {option for option in there if option in text}, text
 
 
-def test_fence_actions() -> None:
+@pytest.mark.parametrize("name", FENCE_AGENTS)
+def test_fence_actions(name: str) -> None:
     """No reboot, so that Pacemaker turns it into off and on; nothing automatic or on the target."""
-    actions = etree.fromstring(text_of("fence_compute").encode()).find("actions")
+    actions = etree.fromstring(text_of(name).encode()).find("actions")
     assert actions is not None
     assert [a.get("name") for a in actions] == [
         *("on", "off", "status", "list", "list-status"),
@@ -114,5 +129,6 @@ def test_meta_data_of_the_executables(execute) -> None:
     for name in OCF_AGENTS:
         done = execute(f"ocf/{name}", "meta-data")
         assert (done.returncode, done.stdout) == (0, text_of(name))
-    done = execute("fence_agents/fence_compute", stdin="action=metadata\n")
-    assert (done.returncode, done.stdout) == (0, text_of("fence_compute"))
+    for name in FENCE_AGENTS:
+        done = execute(f"fence_agents/{name}", stdin="action=metadata\n")
+        assert (done.returncode, done.stdout) == (0, text_of(name))

@@ -39,6 +39,7 @@ def test_the_rpm_needs_what_setup_cfg_says() -> None:
 
 OURS = (
     '<primitive id="f" class="stonith" type="fence_compute"/>',
+    '<primitive id="b" class="stonith" type="fence_heuristics_compute"/>',
     '<primitive id="e" class="ocf" provider="openstack" type="NovaEvacuate"/>',
     '<clone id="c"><primitive id="n" class="ocf" provider="openstack" type="NovaCompute"/></clone>',
     '<primitive id="w" class="ocf" provider="openstack" type="nova-compute-wait"/>',

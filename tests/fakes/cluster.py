@@ -14,9 +14,11 @@ from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
+from novaha.core.steering import Pause
 from novaha.evacuator.act import Actor
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.missing import MissingFencings
@@ -24,7 +26,7 @@ from novaha.evacuator.names import Names
 from novaha.evacuator.observe import Observer
 from tests.fakes.fate import Fate, Fated, KilledError, die
 from tests.fakes.nova import EPOCH, FakeNova
-from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords
+from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords, QuietStorm
 
 
 class Inline(Executor):
@@ -57,6 +59,7 @@ class Site:
         have been seen.
     fencers: waits for the fencings that an evacuator asks for; at once if not set.
     nodes: Pacemaker's name of a host of Nova, where it is another one.
+    pause: what an operator has set.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
     """
 
@@ -66,6 +69,7 @@ class Site:
     fencers: Executor | None = None
     names = Names({})
     nodes: Mapping[str, str] = MappingProxyType({})
+    pause: Pause | None = None
 
     def __init__(
         self,
@@ -164,6 +168,13 @@ class Site:
             me=me,
             pool=readers,
             clock=clock,
+            held=HeldHosts(
+                QuietStorm(lambda: self.pause),
+                observer.all_last_seen,
+                journal,
+                clock,
+                lambda: self.time,
+            ),
         )
         if not beside:
             self.processes = [p for p in self.processes if p.frozen]

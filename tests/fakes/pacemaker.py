@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+from novaha.core.brake import Host
 from novaha.core.errors import RecordConflictError, RecordError
 from novaha.core.naming import newest_of, same_name
 from novaha.core.record import Record, first_record, from_attributes, to_attributes
+from novaha.core.steering import Pause
+from novaha.pacemaker.computes import Computes
 
 
 @dataclass
@@ -149,3 +152,37 @@ class FakeFencing:
 
     def without_power_device(self, node: str) -> str:
         return self.unproven.get(node, "")
+
+
+@dataclass
+class QuietStorm:
+    """Holds nobody; an operator may pause."""
+
+    paused: Callable[[], Pause | None]
+
+    def braked(self) -> bool:
+        return True
+
+    def held(self) -> Mapping[str, str]:
+        return {}
+
+    def view(self) -> Computes:
+        return Computes({}, {}, quorum=True)
+
+    def look_around(self, view: Computes, nodes: Collection[str]) -> list[Host]:
+        return []
+
+    def forget_failures(self, node: str, resource: str) -> None:
+        raise NotImplementedError
+
+    def fence(self, node: str) -> None:
+        raise NotImplementedError
+
+    def release(self, node: str) -> None:
+        raise NotImplementedError
+
+    def withdraw(self, node: str) -> None:
+        raise NotImplementedError
+
+    def pause(self) -> Pause | None:
+        return self.paused()

@@ -303,12 +303,62 @@ def fencing_needs_nobody(history: History) -> list[Breach]:
     ]
 
 
+_SILENT = frozenset({"cut-group", "cut-compute", "freeze-compute", "crash"})
+"""Faults in which a compute host is silent, or answers and does nothing."""
+
+
+def _held_with_others(history: History, node: str, begin: float, end: float) -> bool:
+    """Whether other hosts were silent or frozen then: the brake may have held this one."""
+    return any(
+        h.kind in _SILENT
+        and h.target.startswith("compute")
+        and h.target.split()[0] != node
+        and h.began <= end
+        and (h.ended or history.ended) + _SETTLES >= begin
+        for h in history.happenings
+    )
+
+
+def no_one_for_others(history: History) -> list[Breach]:
+    """Law 10: while all hosts are cut off together, none is powered off that has no other fault."""
+    found = []
+    for cut in history.happenings:
+        if cut.kind != "cut-group" or cut.target != "computes cluster":
+            continue
+        until = (cut.ended or history.ended) + 5
+        for fencing in history.fencings:
+            at = fencing.completed
+            if not fencing.killed or not cut.began + SECOND <= at <= until:
+                continue
+            if fencing.target not in history.records or _own_fault(history, fencing.target, at):
+                continue
+            text = f"{fencing.target} was powered off while all hosts were cut off"
+            around = history.around(cut.began - 5, at + 5, fencing.target)
+            found.append(Breach(10, text, at, around))
+    return found
+
+
+def _own_fault(history: History, node: str, at: float) -> bool:
+    """Whether chaos did something to this very host in the two minutes before, or it was held."""
+    timeline = history.records.get(node)
+    flagged = timeline is not None and any(
+        span.value is not None for span in timeline.overlapping(at - 2 * _SETTLES, at - SECOND)
+    )
+    return flagged or any(
+        node in h.target.split() and h.began <= at and (h.ended or at) >= at - 2 * _SETTLES
+        for h in history.happenings
+        if h.kind != "cut-group"
+    )
+
+
 def nothing_blocks(history: History) -> list[Breach]:
     """Law 8: a dead host is fenced soon, whatever is being recovered."""
     found = []
     for node, died, fenced in fencings_of_deaths(history):
         until = fenced if fenced is not None else history.ended
         if until - died <= LATE or _cluster_disturbed(history, died, until):
+            continue
+        if _held_with_others(history, node, died - _SETTLES, until):
             continue
         text = f"{node} was fenced {until - died:.0f} s after it had died"
         if fenced is None:
@@ -365,5 +415,6 @@ _LAWS: tuple[Callable[[History], list[Breach]], ...] = (
     only_ours,
     fencing_needs_nobody,
     nothing_blocks,
+    no_one_for_others,
     no_secret_shown,
 )

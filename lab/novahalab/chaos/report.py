@@ -24,6 +24,7 @@ LAWS = {
     7: "fencing needs nobody",
     8: "no action blocks the cluster",
     9: "no secret shown",
+    10: "no host is powered off because of others",
 }
 _SHOWN = 5
 _EVIDENCE = 40

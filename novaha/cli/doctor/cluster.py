@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from novaha.cli import layout, prerequisites, proving
 from novaha.cli.configuration import Configuration, Level, Resource, meta, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
-from novaha.contract.names import COMPUTE_AGENT, FENCE_AGENT
+from novaha.contract.names import BRAKE_AGENT, COMPUTE_AGENT, FENCE_AGENT
 from novaha.core import truth
+from novaha.core.brake import read_limits
 from novaha.core.text import word as q
 from novaha.core.text import words
 from novaha.pacemaker import patterns
@@ -90,7 +91,7 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
         elif now.levels_of(node) and (why := proofs.without_power_device(node)):
             yield error(node, f"its fencing proves nothing: {why}", "pcs stonith level config")
     for device in now.devices:
-        if device.agent != FENCE_AGENT and is_stopped(device.meta):
+        if device.agent not in (FENCE_AGENT, BRAKE_AGENT) and is_stopped(device.meta):
             yield error(
                 device.id,
                 "this fence device is disabled: Pacemaker does not use it",
@@ -101,7 +102,8 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
 def controllers_fencing(cluster: Cluster) -> Iterator[Trouble]:
     """A controller that dies and cannot be fenced holds up everything, recoveries too."""
     now = cluster.now
-    power = [device for device in now.devices if device.agent != FENCE_AGENT]
+    ours = (FENCE_AGENT, BRAKE_AGENT)
+    power = [device for device in now.devices if device.agent not in ours]
     given = now.properties.get("stonith-watchdog-timeout", "0")  # Pacemaker 3.0.3 renamed it
     watchdog = seconds(now.properties.get("fencing-watchdog-timeout", given))
     if asking := [device.id for device in power if not device.names_hosts]:
@@ -165,8 +167,11 @@ def fencing_levels(cluster: Cluster) -> Iterator[Trouble]:
         if unknown:
             yield from unknown
             continue
-        wrong = [text for level in own if (text := _wrong(level, own, flag.id))]
-        commands = "\n".join(f"pcs {words(s.argv)}" for s in layout.levels(now, node))
+        brake = getattr(now.brake(), "id", "")
+        wrong = [text for level in own if (text := _wrong(level, own, flag.id, brake))]
+        commands = "\n".join(
+            f"pcs {words(s.argv)}" for s in layout.levels(now, node, brake=bool(now.brake()))
+        )
         if not own and now.unclear_levels:
             yield not_checked(node, "it has no level of its own")
         elif not own:
@@ -199,9 +204,9 @@ def _without(level: Level, known: set[str]) -> Trouble:
     )
 
 
-def _wrong(level: Level, all_levels: list[Level], flag: str) -> str:
+def _wrong(level: Level, all_levels: list[Level], flag: str, brake: str) -> str:
     """What is wrong with one level, "" when nothing is."""
-    power = [device for device in level.devices if device != flag]
+    power = [device for device in level.devices if device not in (flag, brake)]
     if not power:
         return f"{flag} is alone in level {level.index}: it cuts no power"
     if flag not in level.devices:
@@ -214,7 +219,25 @@ def _wrong(level: Level, all_levels: list[Level], flag: str) -> str:
             f"{flag} comes before {after} in level {level.index}: it would flag a host that may "
             "still run"
         )
+    if brake and level.devices[0] != brake:
+        where = "is not first" if brake in level.devices else "is missing"
+        return f"{brake} {where} in level {level.index}: it holds no power-off there (law 10)"
     return ""
+
+
+def brake(cluster: Cluster) -> Iterator[Trouble]:
+    """What holds power-offs when many hosts fail at once (law 10)."""
+    device = cluster.now.brake()
+    if device is None:
+        return  # it is there where an operator wanted it
+    if is_stopped(device.meta):
+        text = "it is disabled: no level that begins with it can fence"
+        yield error(device.id, text, f"pcs stonith enable {q(device.id)}")
+    missing = sorted(set(cluster.now.computes()) - device.hosts)
+    if missing:
+        yield error(device.id, f"it is not for {', '.join(missing)}: their level fails", SETUP)
+    for problem in read_limits(device.attributes)[1]:
+        yield error(device.id, problem, f"pcs stonith describe {BRAKE_AGENT}")
 
 
 def pacemaker_version(cluster: Cluster) -> Iterator[Trouble]:
@@ -364,6 +387,7 @@ FENCING: tuple[Check[Cluster], ...] = (
     Check("controllers-fencing", "each controller can be fenced", controllers_fencing),
     Check("fence-device", "a device flags every compute node that is fenced", fence_device),
     Check("target-patterns", "each level's pattern can be read", target_patterns),
+    Check("brake", "the brake, where there is one, is for every compute node", brake),
     Check("fencing-levels", "in each level power first, the flag last", fencing_levels),
     Check("startup-fencing", "nodes never seen are fenced", startup_fencing),
     Check("concurrent-fencing", "several hosts are fenced at once", concurrent_fencing),

@@ -113,12 +113,19 @@ def test_law_9_a_mistyped_command_line_is_not_repeated(argv: list[str], capsys) 
     assert "hunter2" not in said.out + said.err
 
 
+NEEDS = {
+    **{name: ["HOST"] for name in ("release", "retry", "recover", "proceed", "evidence")},
+    "pause": ["--reason", "work"],
+}
+"""What a command cannot do without."""
+
+
 def test_each_command_tells_its_version_and_takes_debug(capsys) -> None:
     for command in main._COMMANDS:
         with pytest.raises(SystemExit) as end:
             main.main([command, "--version"])
         assert (end.value.code, capsys.readouterr().out) == (0, f"novaha {__version__}\n")
-        host = ["HOST"] if command in ("release", "retry", "recover") else []
+        host = NEEDS.get(command, [])
         assert main.parser().parse_args([command, *host]).debug is False
         assert main.parser().parse_args([command, *host, "--debug"]).debug is True
         assert main.parser().parse_args(["--debug", command, *host]).debug is True
@@ -135,7 +142,7 @@ def test_no_command_shows_a_traceback_unasked(
         raise error
 
     monkeypatch.setitem(main._COMMANDS, command, fails)
-    argv = [command, *(["HOST"] if command in ("release", "retry", "recover") else [])]
+    argv = [command, *NEEDS.get(command, [])]
     assert main.main(argv) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"novaha: internal error, {type(error).__name__}: ")

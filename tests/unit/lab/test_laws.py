@@ -278,3 +278,30 @@ def test_law_8_a_host_that_dies_while_it_boots_needs_no_other_fencing(good: Hist
 def test_law_9_a_password_that_shows(good: History) -> None:
     good.secrets = ["arguments of a process on controller-1: curl"]
     assert broken(good) == {9}
+
+
+def all_cut_off(history: History) -> History:
+    """All hosts were cut off, and compute-1 was powered off meanwhile."""
+    history.happenings = [Happening("cut-group", "computes cluster", 98.0, 118.0)]
+    history.records = {"compute-1": timeline((20, 100, None), (100.1, 140, RUNNING))}
+    return history
+
+
+def test_law_10_a_power_off_while_all_are_cut_off_is_a_breach(good: History) -> None:
+    (breach,) = laws.no_one_for_others(all_cut_off(good))
+    assert (breach.law, breach.at) == (10, 101.0)
+
+
+def test_law_10_a_host_with_a_fault_of_its_own_may_be_powered_off(good: History) -> None:
+    cut = all_cut_off(good)
+    cut.happenings.append(Happening("crash", "compute-1", 97.0, 97.1))
+    assert laws.no_one_for_others(cut) == []
+    cut.happenings[-1] = Happening("crash", "compute-2", 97.0, 97.1)
+    assert laws.no_one_for_others(cut)
+
+
+def test_a_fencing_that_waited_while_others_were_silent_blocks_nothing(good: History) -> None:
+    good.fencings = {replace(FENCED, completed=198.0): 198.5}
+    assert [b.law for b in laws.nothing_blocks(good)] == [8]
+    good.happenings.append(Happening("freeze-compute", "compute-2", 97.0, 120.0))
+    assert laws.nothing_blocks(good) == []

@@ -1,0 +1,186 @@
+"""The brake: many hosts are silent at once (law 10), on a real Pacemaker and a real Nova."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from novahalab import layout, network
+from novahalab.watcher import Watcher
+
+from tests.lab.conftest import one_generation
+from tests.lab.site import Site
+from tests.lab.test_scenario import assert_running_once, elsewhere
+
+pytestmark = [pytest.mark.lab, one_generation]  # tried on native alone
+
+COMPUTES = layout.computes(3)
+DEFAULT = "50%,100"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def braked(lab: Site) -> Iterator[None]:
+    """The lab with the brake, which the other tests do without."""
+    lab.on_any_controller("novaha", "setup", "--brake", "--apply", "--brake-option", "window=1")
+    yield
+    for host in COMPUTES:
+        own = (f"ipmi-{host}", "fence-nova")
+        level = ("pcs", "stonith", "level")
+        lab.on_any_controller(*level, "remove", "1", "target", host, "stonith", "nova-brake", *own)
+        lab.on_any_controller(*level, "add", "1", host, *own)
+    lab.on_any_controller("pcs", "stonith", "delete", "nova-brake", "--force")
+
+
+@contextmanager
+def limit(site: Site, text: str) -> Iterator[None]:
+    """Meanwhile the brake has this limit. Its window is short: hosts die here all the time."""
+    site.on_any_controller("pcs", "stonith", "update", "nova-brake", f"limit={text}")
+    try:
+        yield
+    finally:
+        site.on_any_controller("pcs", "stonith", "update", "nova-brake", f"limit={DEFAULT}")
+
+
+def two_each(site: Site) -> dict[str, str]:
+    """Two running instances on each host; id to status."""
+    return {
+        server.id: server.status
+        for host in COMPUTES
+        for server in site.nova.servers_create(2, host=host, name_prefix=f"on-{host}")
+    }
+
+
+def fencings(site: Site) -> dict[str, int]:
+    return {host: len(site.fencings(host)) for host in COMPUTES}
+
+
+def held(site: Site) -> set[str]:
+    """The hosts of which `novaha status` says that they are held, where the evacuator runs."""
+    told = site.on(site.evacuator(), "novaha", "status")
+    return {host for host in COMPUTES if f"{host}: its power-off is held" in told}
+
+
+def cut(hosts: tuple[str, ...] = COMPUTES) -> None:
+    """The switch of the cluster network fails: for all these hosts at one moment."""
+    for host in hosts:
+        network.cut(host, "cluster")
+
+
+def heal(hosts: tuple[str, ...] = COMPUTES) -> None:
+    for host in hosts:
+        network.heal(host, "cluster")
+
+
+def lost(site: Site, host: str) -> bool:
+    """Whether Pacemaker wants to fence the host."""
+    shown = site.on_any_controller("crm_mon", "-1", "--output-as=xml")
+    line = next(x for x in shown.splitlines() if f'<node name="{host}"' in x)
+    return 'unclean="true"' in line
+
+
+def assert_never_stopped(watcher: Watcher, instances: dict[str, str], since: float) -> None:
+    """Each guest was seen to run on one host, all the time."""
+    watcher.look()
+    for instance in instances:
+        spans = [span for span in watcher.runs[instance] if span[2] >= since]
+        assert len(spans) == 1, spans
+        assert time.time() - spans[0][2] < 5, "it runs no more"
+
+
+@pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.slow)])
+def test_law_10_all_hosts_are_cut_off_and_none_is_powered_off(
+    site: Site, watcher: Watcher, seconds: int
+) -> None:
+    instances = two_each(site)
+    before, began = fencings(site), time.time()
+    cut()
+    site.wait("all are held", lambda: held(site) == set(COMPUTES))
+    time.sleep(max(0.0, began + seconds - time.time()))
+    assert fencings(site) == before
+    heal()
+    healed = time.time()
+    site.wait("the site is whole", lambda: site.whole() and not held(site))
+    print(f"whole again after {time.time() - healed:.0f} s")
+    assert fencings(site) == before, "a host that runs was powered off"
+    assert_never_stopped(watcher, instances, began)
+    assert site.evacuations(instances).total() == 0
+
+
+def test_law_3_one_host_is_really_dead_among_them(site: Site, watcher: Watcher) -> None:
+    """It is fenced and recovered, and the others are not touched."""
+    instances = two_each(site)
+    before, began = fencings(site), time.time()
+    cut()
+    site.lab("crash", "compute-2", "--kind", "panic")
+    site.wait("all are held", lambda: held(site) == set(COMPUTES))
+    assert fencings(site) == before
+    heal()
+    site.wait("all are elsewhere", lambda: elsewhere(site, instances, "compute-2"))
+    site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    after = fencings(site)
+    assert after["compute-2"] > before["compute-2"]
+    assert {h: n for h, n in after.items() if h != "compute-2"} == {
+        h: n for h, n in before.items() if h != "compute-2"
+    }
+    assert_running_once(site, watcher, instances)
+    stayed = {i: s for i, s in instances.items() if len(watcher.runs[i]) == 1}
+    assert len(stayed) == 4
+    assert_never_stopped(watcher, stayed, began)
+
+
+@pytest.mark.slow
+def test_a_rack_dies_within_the_limit_and_is_recovered(site: Site, watcher: Watcher) -> None:
+    instances = two_each(site)
+    before = fencings(site)
+    for host in ("compute-1", "compute-2"):
+        site.lab("crash", host, "--kind", "panic")
+    site.wait(
+        "all are elsewhere", lambda: elsewhere(site, instances, "compute-1", "compute-2"), 300
+    )
+    site.wait("the site is whole", site.whole, 300)
+    assert fencings(site)["compute-3"] == before["compute-3"]
+    assert_running_once(site, watcher, instances)
+
+
+@pytest.mark.slow
+def test_a_rack_dies_beyond_the_limit_and_an_operator_lets_it_go(
+    site: Site, watcher: Watcher
+) -> None:
+    instances = two_each(site)
+    before, dead = fencings(site), ("compute-1", "compute-2")
+    with limit(site, "1"):
+        for host in dead:
+            site.lab("crash", host, "--kind", "panic")
+        site.wait("one is held", lambda: held(site))
+        # Whichever Pacemaker asked for first went, within the limit, or none.
+        waiting = held(site)
+        time.sleep(15)
+        assert {h for h in waiting if fencings(site)[h] > before[h]} == set()
+        shown = site.on(site.evacuator(), "novaha", "evidence", min(waiting))
+        assert "silent" in shown
+        assert "power-off held" in shown
+        site.on_any_controller("novaha", "proceed", "--all", "--yes", "--reason", "they are dead")
+        site.wait("all are elsewhere", lambda: elsewhere(site, instances, *dead), 300)
+        site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    assert_running_once(site, watcher, instances)
+
+
+@pytest.mark.slow
+def test_a_host_dies_during_a_pause(site: Site, watcher: Watcher) -> None:
+    instances = two_each(site)
+    before = fencings(site)
+    site.on_any_controller("novaha", "pause", "--reason", "switch upgrade", "--for", "1h")
+    try:
+        site.lab("crash", "compute-1")
+        site.wait("it is held", lambda: held(site) == {"compute-1"})
+        time.sleep(15)
+        assert fencings(site) == before
+        told = site.on(site.evacuator(), "novaha", "status")
+        assert "paused: switch upgrade" in told
+    finally:
+        site.on_any_controller("novaha", "resume")
+    site.wait("all are elsewhere", lambda: elsewhere(site, instances, "compute-1"), 300)
+    site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    assert_running_once(site, watcher, instances)
