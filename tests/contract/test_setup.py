@@ -92,6 +92,24 @@ def test_setup_applies_everything_once(sandbox, query) -> None:
     assert again == "everything is set up: nothing to do\n"
 
 
+def test_the_brake_comes_when_it_is_asked_for_and_stays_then(sandbox, query) -> None:
+    """Real pcs: it takes the agent's metadata, the limits, and the levels."""
+    sandbox(*NOVAHA, "setup", "--apply")
+    assert "fence_heuristics_compute" not in query("//resources")
+    limit = ("--brake-option", "limit=20%,40", "--brake-option", "window=60")
+    sandbox(*NOVAHA, "setup", "--brake", "--apply", *limit)
+    levels = query("//fencing-topology")
+    assert 'devices="nova-brake,ipmi-1,fence-nova"' in levels
+    assert 'devices="nova-brake,ipmi-2,fence-nova"' in levels
+    device = query("//primitive[@id='nova-brake']")
+    for pair in ('name="limit" value="20%,40"', 'name="window" value="60"'):
+        assert pair in device
+    assert sandbox(*NOVAHA, "setup", "--apply") == "everything is set up: nothing to do\n"
+    sandbox(*NOVAHA, "setup", "--remove", "--apply")
+    assert 'devices="ipmi-1"' in query("//fencing-topology")
+    assert "nova-brake" not in query("//configuration")
+
+
 def test_a_slow_monitor_of_a_connection_is_replaced(applied, sandbox, cib, query) -> None:
     slow = "op monitor interval=60s timeout=30s start interval=0s timeout=15s"
     sandbox("sh", "-ec", f"pcs -f {cib} resource update compute-1 {slow}")
