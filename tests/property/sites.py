@@ -193,6 +193,7 @@ def _view(chance: _Chance, node: str) -> HostView:
         online_for=chance.often(None, 10.0, 1000.0),
         quiet_until=chance.rarely(0.0, NOW + 60),
         settled_before=chance.flip(),
+        paused=chance.rarely("", "work, by bob"),
     )
 
 
