@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -107,9 +108,14 @@ def test_a_whole_record_is_written_in_a_stable_order() -> None:
     assert to_attributes(replace(WHOLE, state=RecoveryState.RECOVERED))["novaha-hold"] == "false"
 
 
-def test_the_time_is_written_in_utc() -> None:
+def test_the_time_is_written_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     east = WHEN.astimezone(timezone(timedelta(hours=2)))
-    assert to_attributes(first_record("x", "id", east))["novaha-fenced"] == "2026-01-02T03:04:05Z"
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    written = to_attributes(first_record("x", "id", east))["novaha-fenced"]
+    monkeypatch.undo()
+    time.tzset()
+    assert written == "2026-01-02T03:04:05Z"
 
 
 def test_the_ids_in_the_cib_are_those_of_the_design() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from novaha.core.errors import ComputeApiError
-from novaha.core.model import Migration
+from novaha.core.model import Instance, Migration
 from novaha.core.record import Record, first_record
 from novaha.core.situation import Policy
 from novaha.evacuator.lists import Listed, Lists, listed, look_up
@@ -199,6 +200,147 @@ def test_a_host_that_cannot_be_listed_does_not_hide_the_others(nova: FakeNova) -
         with pytest.raises(ComputeApiError):
             told(HOSTS[0])
         assert [i.id for i in told(HOSTS[1]).instances] == [f"on-{HOSTS[1]}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "shown"),
+    [
+        ("long ago: it does not change any more", timedelta(hours=1, seconds=1), "failed"),
+        ("an hour before the fencing", timedelta(hours=1), "error"),
+        ("half an hour before", timedelta(minutes=30), "error"),
+        ("after the fencing", -timedelta(minutes=30), "error"),
+    ],
+)
+def test_law_2_only_what_had_ended_an_hour_before_the_fencing_is_not_read_again(
+    nova: FakeNova, name: str, age: timedelta, shown: str
+) -> None:
+    nova.migrations[:] = [Migration(9, "old", HOSTS[0], HOSTS[3], "failed", EPOCH - age)]
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records())
+    nova.migrations[0] = replace(nova.migrations[0], status="error")
+    assert [m.status for m in lists.read(BY_NODE, records())(HOSTS[0]).rows] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("age", "whole"), [(timedelta(days=1), 0), (timedelta(days=1, seconds=1), 1)]
+)
+def test_what_never_ended_and_began_a_day_before_is_read_with_its_host_alone(
+    nova: FakeNova, age: timedelta, whole: int
+) -> None:
+    nova.migrations[:] = [Migration(9, "old", HOSTS[0], None, "accepted", EPOCH - age)]
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records())
+    nova.calls.clear()
+    lists.read(BY_NODE, records())
+    assert nova.calls.count("evacuations_from") == whole
+
+
+def test_one_list_serves_two_hosts_and_one_host_has_its_own(nova: FakeNova) -> None:
+    for count, expected in ((1, "evacuations_from"), (2, "evacuations_since")):
+        lists, wanted = lists_of(nova), {host: host for host in HOSTS[:count]}
+        lists.read(wanted, records())
+        nova.calls.clear()
+        lists.read(wanted, records())
+        assert Counter(nova.calls) == {"instances_on": count, expected: 1}
+
+
+def test_what_was_read_a_moment_ago_is_known(nova: FakeNova) -> None:
+    lists, of_host = lists_of(nova), records()[HOSTS[0]]
+    assert lists.recent(of_host) is None
+    found = lists.read(BY_NODE, records())(HOSTS[0])
+    nova.advance(2.9)
+    assert lists.recent(of_host) == found
+    assert lists.recent(first_record(HOSTS[0], "fence-2", EPOCH)) is None
+    nova.advance(0.1)
+    assert lists.recent(of_host) is None
+
+
+def test_changes_are_read_since_the_reading_before(nova: FakeNova) -> None:
+    asked: list[datetime] = []
+    whole_list = nova.instances_changed
+    nova.instances_changed = lambda since: asked.append(since) or whole_list(since)
+    lists = lists_of(nova)
+    for second in (0, 5, 10):
+        told = lists.read(BY_NODE, records(), HOSTS[1:], (), EPOCH + timedelta(seconds=second))
+        for host in HOSTS:
+            told(host)
+    assert told(HOSTS[0]).changed == {}
+    # Ten seconds more, by which clocks may differ.
+    assert asked == [EPOCH - timedelta(seconds=10), EPOCH - timedelta(seconds=5)]
+
+
+def test_a_change_that_cannot_be_read_leaves_what_was_known_with_its_problem(
+    nova: FakeNova,
+) -> None:
+    lists = lists_of(nova)
+    lists.read(BY_NODE, records(), HOSTS, (), EPOCH)
+    (known,) = nova.instances_on(HOSTS[1])
+    broken = Instance(known.id, "", "", "", problem="no host")
+    nova.instances_changed = lambda since: [broken]
+    told = lists.read(BY_NODE, records(), HOSTS, (), EPOCH)
+    assert told(HOSTS[1]).instances == (replace(known, problem="no host"),)
+    assert told(HOSTS[1]).changed == {known.id: broken}
+
+
+class Asked:
+    """Answers look_up, and notes what it was asked."""
+
+    def __init__(self, *changed: Instance) -> None:
+        self.changed = changed
+        self.asked: list[object] = []
+
+    def instances_changed(self, since: datetime) -> tuple[Instance, ...]:
+        self.asked.append(since)
+        return self.changed
+
+    def instance(self, name: str) -> Instance:
+        self.asked.append(name)
+        return elsewhere(name)
+
+
+def elsewhere(name: str, **changes: Any) -> Instance:
+    return replace(Instance(name, name, HOSTS[3], "active"), **changes)
+
+
+def arrived(*names: str, status: str = "done") -> list[Migration]:
+    return [
+        Migration(n, name, HOSTS[0], HOSTS[3], status, EPOCH, EPOCH + timedelta(seconds=20 + n))
+        for n, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "gone", "lists", "changed", "asked"),
+    [
+        ("two that came up", "ab", Listed((), arrived("a", "b")), "ab", ["a", "b"]),
+        ("three", "abc", Listed((), arrived("a", "b", "c")), "abc", [EPOCH + timedelta(seconds=10)]),
+        ("three, one is not shown", "abc", Listed((), arrived("a", "b", "c")), "ab", [EPOCH + timedelta(seconds=10), "c"]),
+        ("three that have not come up", "abc", Listed((), arrived("a", "b", "c", status="accepted")), "abc", ["a", "b", "c"]),
+        ("of three, two came up", "abx", Listed((), arrived("a", "b")), "abx", ["a", "b", "x"]),
+        ("what rests is shown by its changes", "ab", Listed((), [], True, {n: elsewhere(n) for n in "abz"}), "", []),
+        ("a change that cannot be read", "ab", Listed((), [], True, {"a": elsewhere("a", problem="x")}), "", ["a", "b"]),
+        ("one that is going away", "ab", Listed((), [], True, {"a": elsewhere("a", vm_state="soft-delete")}), "", ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_law_5_how_it_is_found_out_what_became_of_those_that_left(
+    name: str, gone: str, lists: Listed, changed: str, asked: list[object]
+) -> None:
+    nova = Asked(*(elsewhere(n) for n in changed))
+    moved: dict[str, Instance | None] = {}
+    look_up(nova, list(gone), lists, moved)
+    assert sorted(nova.asked, key=str) == sorted(asked, key=str)
+    assert moved == {n: elsewhere(n) for n in gone}
+
+
+@pytest.mark.parametrize("changes", [{"vm_state": "deleted"}, {"problem": "x"}])
+def test_law_5_what_the_list_of_changes_does_not_tell_for_sure_is_asked_for(
+    changes: dict[str, str],
+) -> None:
+    nova = Asked(elsewhere("a", **changes), elsewhere("b"), elsewhere("c"))
+    moved: dict[str, Instance | None] = {}
+    look_up(nova, "abc", Listed((), arrived("a", "b", "c")), moved)
+    assert nova.asked == [EPOCH + timedelta(seconds=10), "a"]
+    assert moved["a"] == elsewhere("a")
 
 
 @pytest.mark.parametrize(("in_flight", "requests"), [(400, 1.0), (10, 2.0)])
