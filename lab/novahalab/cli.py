@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("heal", _heal, "put cables back: one, all of a node, or all")
     command.add_argument("node", nargs="?")
     command.add_argument("network", nargs="?", choices=layout.NETWORKS)
+    add("restore", _restore, "undo every crash, freeze, cut and stop")
     add("stop", _stop, "stop a service of the cloud").add_argument("service")
     add("start", _start, "start a service of the cloud").add_argument("service")
     command = add("logs", _logs, "show a log, or which there are")
@@ -232,6 +233,10 @@ def _cut(options: argparse.Namespace) -> None:
 
 def _heal(options: argparse.Namespace) -> None:
     network.heal(_host(options.node) if options.node else None, options.network)
+
+
+def _restore(options: argparse.Namespace) -> None:
+    lifecycle.restore(Settings.load())
 
 
 def _stop(options: argparse.Namespace) -> None:

@@ -9,10 +9,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from novahalab import bmc, cloud, cluster, generations, layout, network, nodes, product
+from novahalab import bmc, cloud, cluster, deaths, generations, layout, network, nodes, product
 from novahalab.errors import LabError
 from novahalab.process import Process, run
 from novahalab.progress import Progress
@@ -137,6 +137,22 @@ def _mount_run() -> None:
     run(["mount", "-t", "tmpfs", "-o", options, "nhl-run", str(layout.RUN)], timeout=10)
     for directory in (layout.LOGS, layout.SANDBOXES, layout.NODES):
         directory.mkdir()
+
+
+def restore(settings: Settings) -> None:
+    """Undo what broke the lab: cables are back, services run, every node is on and not frozen.
+
+    Raises LabError for a service that does not start and a node that does not boot.
+    """
+    network.heal(None, None)
+    if not settings.bare:
+        running = cloud.cloud()
+        running.start(running.services)
+    for node in settings.nodes:
+        with suppress(LabError):  # it is off
+            Sandbox(node).thaw()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(deaths.mend, settings.nodes))
 
 
 def down(progress: Progress, quiet: bool = False) -> None:

@@ -187,12 +187,7 @@ class Site:
     def restore(self) -> None:
         """Make the site whole again, without instances."""
         self.spawn_delay(0)
-        self.lab("heal")
-        for service in ("database", "bus", "keystone", "nova-api", "nova-conductor"):
-            self.lab("start", service)
-        for node in (*layout.CONTROLLERS, *self._remote):
-            self.lab("thaw", node, check=False)
-            self.lab("boot", node)
+        self.lab("restore", timeout=300)
         self.on_any_controller("crm_resource", "--cleanup")
         for node in self._remote:
             if self.state_of(node) == "offline":  # Pacemaker takes it for stopped on purpose

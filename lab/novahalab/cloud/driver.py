@@ -5,14 +5,15 @@ It runs inside nova-compute, as nova.virt.novahalab. Its guests are files, one e
 states are Nova's: RUNNING, SHUTDOWN, PAUSED, SUSPENDED). So guests survive a restart of
 nova-compute, a power cut is a change of files, and "runs on two hosts" can be seen from outside.
 
-Knobs, read at each spawn: ``GUESTS/spawn_delay`` and ``GUESTS/HOST.spawn_delay`` (seconds, added),
-``GUESTS/HOST.spawn_fail`` (exists: the spawn fails). ``GUESTS/move_delay`` and
+Knobs: ``GUESTS/spawn_delay`` and ``GUESTS/HOST.spawn_delay`` (seconds, added; a spawn that waits
+sees them change), ``GUESTS/HOST.spawn_fail`` (exists: the spawn fails). ``GUESTS/move_delay`` and
 ``GUESTS/HOST.move_delay``: how long a guest takes to leave HOST, live or for a resize.
 """
 
 # mypy: disable-error-code="import-not-found"
 # It is imported by OpenStack's own Python, where the lab's packages are not.
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, MutableMapping
@@ -37,6 +38,9 @@ CONF.register_opts(
 )
 
 STATES = ("RUNNING", "PAUSED", "SHUTDOWN", "CRASHED", "SUSPENDED")
+_LOOK = 0.5
+"""Seconds after which a spawn that waits looks at its knobs again."""
+
 NAMES = {getattr(power_state, name): name for name in STATES}
 
 
@@ -122,10 +126,15 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
         return {node.get_local_node_uuid(): name for name in self.get_available_nodes()}
 
     def spawn(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        time.sleep(sum(map(_seconds, self._knobs("spawn_delay"))))
+        begun = time.monotonic()
+        while (left := begun + self._delay("spawn_delay") - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK))
         if (self._root / f"{self._host}.spawn_fail").exists():
             raise exception.NovaException(f"spawning on {self._host} fails: the lab wants it")
         super().spawn(context, instance, *args, **kwargs)
+
+    def _delay(self, name: str) -> float:
+        return sum(map(_seconds, self._knobs(name)))
 
     def _knobs(self, name: str) -> tuple[Path, Path]:
         return self._root / name, self._root / f"{self._host}.{name}"
@@ -133,7 +142,7 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
     # FakeDriver does nothing in these, or leaves the guest running where it was.
 
     def live_migration(self, *args: Any, **kwargs: Any) -> None:
-        time.sleep(sum(map(_seconds, self._knobs("move_delay"))))
+        time.sleep(self._delay("move_delay"))
         super().live_migration(*args, **kwargs)
 
     def post_live_migration(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
@@ -142,7 +151,7 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
     def migrate_disk_and_power_off(
         self, context: Any, instance: Any, *args: Any, **kwargs: Any
     ) -> None:
-        time.sleep(sum(map(_seconds, self._knobs("move_delay"))))
+        time.sleep(self._delay("move_delay"))
         self.instances[instance.uuid].state = power_state.SHUTDOWN
 
     def soft_delete(self, instance: Any) -> None:
@@ -170,7 +179,11 @@ class Driver(fake.FakeDriver):  # type: ignore[misc]
 
 
 def _seconds(knob: Path) -> float:
-    try:
-        return float(knob.read_text())
-    except FileNotFoundError:
-        return 0.0
+    for _ in range(100):
+        with contextlib.suppress(ValueError):  # it is being written
+            try:
+                return float(knob.read_text())
+            except FileNotFoundError:
+                return 0.0
+        time.sleep(0.01)
+    raise ValueError(f"{knob} has no number")
