@@ -2,7 +2,7 @@
 PYTHON ?= /usr/bin/python3
 VENV ?= .venv
 
-.PHONY: demo test check lab-test packages-test lab-test-slow chaos chaos-test soak mutation behaviour changelog clean
+.PHONY: demo test check fuzz lab-test packages-test lab-test-slow chaos chaos-test soak mutation behaviour changelog clean
 
 demo:  ## install what it needs, show a real failover, clean up
 	lab/demo
@@ -39,6 +39,9 @@ soak: $(VENV)/ready  ## half an hour of random histories on the model
 
 mutation: $(VENV)/ready  ## small changes of core and evacuator that a test has to notice: hours
 	$(VENV)/bin/tox run -e mutation -- $(MODULES)
+
+fuzz: $(VENV)/ready  ## every kind of input that novaha has to withstand (make test: a sample)
+	$(VENV)/bin/tox exec -e py3 -- python -m tests.fuzz
 
 behaviour: $(VENV)/ready  ## what the model of Nova claims, asked of the real one
 	$(VENV)/bin/tox run -e lab -- tests/behaviour

@@ -22,6 +22,7 @@ from novaha.core import naming
 from novaha.core.errors import AmbiguousNodeError, RecordError, UnknownNodeError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
+from novaha.core.text import plain
 
 AGENT = Agent(
     name="fence_compute",
@@ -112,7 +113,7 @@ def _list(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode
         columns = [node, ""]
         if request.action is Action.LIST_STATUS:
             columns.append(_power(records.get(node)))
-        print(request.separator.join(columns), file=out)
+        print(plain(request.separator.join(columns)), file=out)
     return ExitCode.SUCCESS
 
 

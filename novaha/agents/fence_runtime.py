@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar
 from novaha.contract import fence, streams
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.core.errors import NovahaError
+from novaha.core.text import line
 
 Context = TypeVar("Context")
 """What an agent works with."""
@@ -30,8 +31,10 @@ class Log:
         self._stderr = None if request and request.quiet else stderr
         self._verbose = bool(request and request.verbose)
         self._file = request.debug_file if request else ""
+        self._secrets = request.secrets if request else ()
 
     def __call__(self, text: str) -> None:
+        text = line(text, self._secrets)
         if self._stderr is not None:
             streams.tell(self._stderr, f"{self._agent}: {text}\n")
         self._to_file(text)
@@ -41,18 +44,18 @@ class Log:
         if self._verbose:
             self(text)
         else:
-            self._to_file(text)
+            self._to_file(line(text, self._secrets))
 
     def _to_file(self, text: str) -> None:
         if not self._file:
             return
-        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._agent}: {text}\n"
+        row = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._agent}: {text}\n"
         # Whatever is there, a pipe or a full disk, must not keep a host from being fenced.
         with contextlib.suppress(OSError, ValueError):
             descriptor = os.open(self._file, _APPEND, 0o600)
             with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    file.write(line)
+                    file.write(row)
 
 
 Handler = Callable[[Request, Context, TextIO, Log], ExitCode]

@@ -35,7 +35,7 @@ def ask(parameters: Mapping[str, str], node: str, seconds: float) -> str:
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return f"Nova cannot be asked about this host: {said[-1] if said else 'killed'}"
-    return done.stdout.decode().strip()
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.hold import record_row, wait_until_free
 from novaha.agents.nova_parameters import EVACUATION_DELAY, NO_SHARED_STORAGE, OLDER_CREDENTIALS
-from novaha.agents.runtime import actions, check, checked, run
+from novaha.agents.runtime import ActionError, actions, check, checked, run
 from novaha.contract import streams
 from novaha.contract.ocf import Action, Agent, ExitCode, Request, table
 from novaha.core.text import line
@@ -76,8 +76,12 @@ def start(request: Request, context: Context) -> ExitCode:
     check(AGENT, request, context.stderr)
     wait_until_free(context.cluster, request.timeout, context.sleep, context.monotonic)
     file = state_file(request)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except (OSError, ValueError) as error:
+        why = f"the state file cannot be written: {error}"
+        raise ActionError(ExitCode.ERR_GENERIC, why) from None
     return ExitCode.SUCCESS
 
 

@@ -239,7 +239,7 @@ def read(root: _Element, nodes: Mapping[str, str]) -> Configuration:
             Level(
                 str(e.get("id")),
                 str(e.get("target")),
-                int(e.get("index") or 0),
+                integer(e.get("index")),
                 tuple(filter(None, re.split(r"[\s,]+", e.get("devices") or ""))),
             )
             for e in levels
@@ -263,8 +263,14 @@ def seconds(text: str) -> float:
     if plain:
         return float(plain[1]) * _UNITS.get(plain[2], 0.0)
     iso = re.fullmatch(r"P?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", text.strip().upper())
-    hours, minutes, rest = (int(part or 0) for part in iso.groups()) if iso else (0, 0, 0)
+    hours, minutes, rest = map(integer, iso.groups()) if iso else (0, 0, 0)
     return 3600.0 * hours + 60.0 * minutes + rest
+
+
+def integer(text: str | None) -> int:
+    """A number of at most 18 digits; 0 for nonsense."""
+    found = re.fullmatch(r"\s*([0-9]{1,18})\s*", text or "")
+    return int(found[1]) if found else 0
 
 
 def meta(element: _Element) -> dict[str, str]:
@@ -342,4 +348,5 @@ def _attributes(pairs: Iterator[_Element]) -> dict[str, str]:
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
     """Sort key by which compute-2 comes before compute-10."""
-    return [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in re.split(r"(\d+)", name) if p]
+    parts = filter(None, re.split(r"([0-9]{1,18})", name))
+    return [(bool(integer(p)) or p.isdigit(), integer(p), p) for p in parts]

@@ -114,6 +114,16 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Install or remove the agents, saying what is done. Raises InstallError."""
     os.umask(0o022)  # Pacemaker runs alerts, and reads metadata, as users other than root
+    try:
+        _run(args)
+    except (OSError, ValueError) as error:
+        where = getattr(error, "filename", None) or "a path"
+        why = getattr(error, "strerror", None) or "it is no path"
+        raise InstallError(f"{where} cannot be used: {why}") from None
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
     wanted = Directories(args.ocf_root, args.sbin, args.alerts)
     here = args.destdir is None
     directories, divert = (wanted, Diversion()) if here else below(wanted, args.destdir)
@@ -128,7 +138,6 @@ def run(args: argparse.Namespace) -> int:
         done.append(extra(place / "novaha", divert))
     for line in itertools.chain.from_iterable(done):
         say(line)
-    return 0
 
 
 def below(directories: Directories, destdir: Path) -> tuple[Directories, Diversion]:
@@ -339,7 +348,7 @@ class Diversion:
 
     def _diverted(self, target: Path) -> bool:
         found = self._run(["dpkg-divert", "--truename", str(target)])
-        return found.stdout.decode().strip() == str(self._kept(target))
+        return found.stdout.decode("utf-8", "replace").strip() == str(self._kept(target))
 
     def _owners(self, target: Path) -> frozenset[str]:
         """The packages that have this file; none where there is no dpkg."""

@@ -65,6 +65,6 @@ def _rpm(asked: list[str], run: Runner) -> frozenset[str]:
 def _lines(argv: list[str], run: Runner) -> list[str]:
     """What it prints. Something that it does not know makes an exit code; so may its absence."""
     try:
-        return run(argv, accept=frozenset({0, 1, 2})).stdout.decode().splitlines()
+        return run(argv, accept=frozenset({0, 1, 2})).stdout.decode("utf-8", "replace").splitlines()
     except ClusterToolError:
         return []

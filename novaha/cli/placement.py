@@ -83,7 +83,7 @@ def score(text: str) -> float:
         return math.inf if word == "infinity" else -math.inf
     try:
         return float(int(word))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

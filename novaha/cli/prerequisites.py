@@ -62,7 +62,7 @@ def too_old(root: _Element, run: Runner | None = None) -> Iterator[str]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The three first numbers of a version; what cannot be read counts as new enough."""
-    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    found = re.match(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?", version)
     return tuple(int(part or 0) for part in found.groups()) if found else (99,)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from novaha.cli import configuration, layout, prerequisites, removal
+from novaha.cli.configuration import integer
 from novaha.cli.layout import Step, Wanted
 from novaha.cli.terminal import say, warn
 from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
@@ -170,6 +171,10 @@ def parameters(pairs: Sequence[str]) -> dict[str, str]:
 
 def pcs_version(run_tool: Runner) -> tuple[int, ...]:
     """Which pcs is here. Raises ClusterToolError."""
-    text = run_tool(["pcs", "--version"], timeout=_PCS_TIMEOUT).stdout.decode().strip()
+    text = (
+        run_tool(["pcs", "--version"], timeout=_PCS_TIMEOUT)
+        .stdout.decode("utf-8", "replace")
+        .strip()
+    )
     numbers = text.split("+")[0].split(".")
-    return tuple(int(number) for number in numbers if number.isdigit())
+    return tuple(integer(number) for number in numbers if re.fullmatch("[0-9]{1,9}", number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ NOT_SET_UP = 3
 """Exit code: a part of novaha without which no host is recovered is not in this cluster."""
 
 _BAR = 20
+_SHORTEST, _LONGEST = 0.1, 86400.0
 _DETAIL = 2000
 
 
@@ -35,11 +37,22 @@ def add_parser(subparsers: Any) -> None:
         "--watch",
         nargs="?",
         const=1.0,
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="show again every SECONDS (default 1) until interrupted",
     )
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    """Between two looks, each of which asks Nova."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not _SHORTEST <= found <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"is no number from {_SHORTEST:g} to {_LONGEST:g} seconds")
+    return found
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,10 +23,10 @@ class Verbatim(cfg.ConfigOpts):  # type: ignore[misc]  # oslo.config has no type
         return value
 
 
-def read(path: str) -> str:
-    """The text of a regular file; a FIFO or a device is refused and never waited for.
+def read_bytes(path: str, most: int = _MOST) -> bytes:
+    """What is in a regular file; a FIFO or a device is refused and never waited for.
 
-    Raises ConfigError; FileNotFoundError where there is none.
+    most: bytes. Raises ConfigError; FileNotFoundError where there is none.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -35,15 +35,21 @@ def read(path: str) -> str:
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ConfigError(f"{path} is no regular file")
-            raw = file.read(_MOST + 1)
+            raw = file.read(most + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise ConfigError("the path of the configuration file is none") from None
-    if len(raw) > _MOST:
+    if len(raw) > most:
         raise ConfigError(f"{path} is too long for a configuration file")
+    return raw
+
+
+def read(path: str) -> str:
+    """The text of a regular file. Raises as `read_bytes`."""
+    raw = read_bytes(path)
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

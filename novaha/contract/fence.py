@@ -74,6 +74,7 @@ class Request:
     domain: DNS domain that may be left out of a plug.
     delay: seconds to wait before `off`.
     ignored: given parameters that mean nothing any more.
+    secrets: values that nothing may show.
     warnings: what was given and is not followed, and why.
     """
 
@@ -89,6 +90,7 @@ class Request:
     ignored: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def parse(agent: Agent, argv: Sequence[str], lines: Iterable[str]) -> Request:
@@ -113,6 +115,7 @@ def parse(agent: Agent, argv: Sequence[str], lines: Iterable[str]) -> Request:
         ignored=ignored(agent.parameters, given),
         warnings=warnings,
         given=given,
+        secrets=tuple(given[p.name] for p in agent.parameters if p.secret and given.get(p.name)),
     )
 
 
@@ -182,7 +185,7 @@ def _from_options(agent: Agent, argv: Sequence[str]) -> dict[str, str]:
     except getopt.GetoptError as error:
         raise ParameterError(error.opt or "?", error.msg) from None
     if rest:
-        raise ParameterError(rest[0], "is not an option (try --help)")
+        raise ParameterError("?", "there is a word that is no option and no value (try --help)")
     given: dict[str, str] = {}
     for option, value in options:
         parameter = by_option[option]

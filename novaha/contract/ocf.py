@@ -23,6 +23,7 @@ DEFAULT_TIMEOUT = 20.0
 """Seconds that an action has when nobody said (Pacemaker's own default)."""
 
 _REASON_LENGTH = 400
+_SHOWN = 2000
 
 _LONGEST = 10**10
 """Milliseconds, some months: more than that no timer takes."""
@@ -160,9 +161,10 @@ def write_exit_reason(stream: TextIO, text: str, secrets: Iterable[str] = ()) ->
 
 def table(rows: Iterable[Row], output_format: str) -> str:
     """What a person asked for, in the format of OCF_OUTPUT_FORMAT: "xml", or else text."""
+    rows = [(line(what), line(state), line(detail, longest=_SHOWN)) for what, state, detail in rows]
     if output_format != "xml":
         lines = (f"{what:<24} {state:<10} {detail}".rstrip() for what, state, detail in rows)
-        return "".join(f"{line}\n" for line in lines)
+        return "".join(f"{row}\n" for row in lines)
     from xml.sax.saxutils import quoteattr
 
     items = [

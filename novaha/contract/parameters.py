@@ -68,7 +68,7 @@ def to_bool(name: str, value: str) -> bool:
     """The truth that a user's text means; raises ParameterError when it means none."""
     found = truth.parse(value) if value.strip() else False
     if found is None:
-        raise ParameterError(name, f"'{value}' is neither true nor false")
+        raise ParameterError(name, "is neither true nor false")
     return found
 
 
@@ -77,9 +77,9 @@ def to_number(name: str, value: str, kind: Callable[[str], Number]) -> Number:
     try:
         number = kind(value.strip().removesuffix("s"))
     except ValueError:
-        raise ParameterError(name, f"'{value}' is not a number") from None
+        raise ParameterError(name, "is not a number") from None
     if number < 0 or number != number:  # NaN is not equal to itself
-        raise ParameterError(name, f"'{value}' is negative or no number")
+        raise ParameterError(name, "is negative or no number")
     return number
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from novaha.core.text import line
+
 
 class NovahaError(Exception):
     """Base of everything novaha raises on purpose.
@@ -45,7 +47,7 @@ class UnknownNodeError(NovahaError):
         self.name = name
         self.known = tuple(sorted(known))
         hint = f"; it knows {', '.join(self.known)}" if self.known else ""
-        super().__init__(f"'{name}' is no node of this cluster{hint}")
+        super().__init__(f"'{line(name, longest=100)}' is no node of this cluster{hint}")
 
 
 class AmbiguousNodeError(NovahaError):
@@ -54,7 +56,9 @@ class AmbiguousNodeError(NovahaError):
     def __init__(self, name: str, nodes: Iterable[str]) -> None:
         self.name = name
         self.nodes = tuple(sorted(nodes))
-        super().__init__(f"'{name}' could be any of the nodes {', '.join(self.nodes)}")
+        super().__init__(
+            f"'{line(name, longest=100)}' could be any of the nodes {', '.join(self.nodes)}"
+        )
 
 
 class UnknownHostError(NovahaError):
@@ -100,6 +104,9 @@ class SharedHostError(NovahaError):
 
 class ConfigError(NovahaError):
     """The configuration cannot work."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(line(problem, longest=1000))
 
 
 class ComputeApiError(NovahaError):

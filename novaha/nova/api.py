@@ -94,7 +94,7 @@ class Api:
         more = {} if body is None else {"body": body}
         answer, shown = self.client.request(path, method, raise_exc=False, **more)
         code = int(answer.status_code)
-        if code >= 400:
+        if code >= 300:  # a redirection that leads nowhere is no consent
             raise by_code(what, code, _message(shown) or str(answer.reason or "no reason given"))
         return answer, shown
 
@@ -141,8 +141,8 @@ def find(session: Session, options: Mapping[str, Any]) -> tuple[Any, str | None]
     )
     try:
         data = adapter.get_endpoint_data()
-    except keystone.DiscoveryFailure:
-        data = None
+    except (keystone.DiscoveryFailure, TypeError, ValueError, LookupError, AttributeError):
+        data = None  # keystoneauth1 takes its documents for what they should be
     newest = api_version(".".join(map(str, data.max_microversion or ()))) if data else None
     if data is None or newest is None:
         raise NotSentError(_WHAT, "Nova tells no microversions")

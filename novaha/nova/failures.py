@@ -7,11 +7,12 @@ import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from keystoneauth1 import exceptions as keystone
 from novaclient import exceptions as nova
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from novaha.core.errors import (
     ComputeApiError,
@@ -53,8 +54,10 @@ def translated(what: str) -> Iterator[None]:
         raise NotSentError(what, _first_line(error)) from error
     except (nova.UnsupportedVersion, nova.VersionNotFoundForAPIMethod) as error:
         raise NotSentError(what, line(error)) from error
-    except (OSError, ValueError) as error:
-        # What requests and urllib3 raise of their own: keystoneauth1 lets it through.
+    except RecursionError as error:
+        raise UnknownOutcomeError(what, "the answer nests without end") from error
+    except (OSError, ValueError, HTTPException, HTTPError) as error:
+        # What requests, urllib3 and http.client raise of their own: keystoneauth1 lets it through.
         raise _by_text(what, error) from error
 
 

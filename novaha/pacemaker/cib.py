@@ -264,6 +264,17 @@ def parse(document: bytes) -> etree._Element:
     return root
 
 
+def must_have(root: etree._Element, tool: str, part: str) -> None:
+    """Raise NovahaError where a tool's answer lacks what every answer to the question has.
+
+    Who took another document for "nothing there" would take a node for offline, say.
+    """
+    if root.find(part) is None:
+        raise NovahaError(
+            line(f"{tool} printed <{root.tag}> without {part}, which it was asked for")
+        )
+
+
 def known_nodes(run: Runner | None = None) -> dict[str, str]:
     """The nodes of this cluster: name to kind ("member", "remote" or "guest").
 

@@ -10,7 +10,16 @@ from lxml import etree
 
 from novaha.core.errors import NovahaError
 from novaha.core.naming import same_name
-from novaha.pacemaker.cib import compute_nodes, is_called, known_nodes, parse, query, quoted
+from novaha.core.text import line
+from novaha.pacemaker.cib import (
+    compute_nodes,
+    is_called,
+    known_nodes,
+    must_have,
+    parse,
+    query,
+    quoted,
+)
 from novaha.pacemaker.devices import FenceDevice
 from novaha.pacemaker.levels import Level, Levels
 from novaha.pacemaker.runner import Runner
@@ -19,6 +28,8 @@ _HUMAN = "a human"
 """Whom Pacemaker names for `stonith_admin --confirm` and `pcs stonith confirm`."""
 
 _KILLS = frozenset({"off", "reboot"})
+
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 _DEVICES = "//primitive[@class='stonith'] | //template | //primitive[@template]"
 _LEVELS = "//fencing-topology/fencing-level"
@@ -93,7 +104,10 @@ class FenceHistory:
         # Without --verbose it shows one entry of each kind, and that may be the oldest (measured).
         # Asked for one node, Pacemaker compares its name with case, and here only (read in 3.0).
         command = ["stonith_admin", "--history", "*", "--output-as=xml", "--verbose"]
-        result = self._run(command)
+        root = parse(self._run(command).stdout)
+        events = list(root.iter("fence_event"))
+        if not events and root.tag != "pacemaker-result":
+            raise NovahaError(line(f"stonith_admin printed <{root.tag}>, asked for the history"))
         return [
             FenceEvent(
                 target=str(element.get("target")),
@@ -102,7 +116,7 @@ class FenceHistory:
                 completed=_time(element.get("completed")),
                 by_hand=element.get("delegate") == _HUMAN,
             )
-            for element in parse(result.stdout).iter("fence_event")
+            for element in events
             if node == "*" or same_name(str(element.get("target")), node)
         ]
 
@@ -120,14 +134,15 @@ class FenceHistory:
         Only Pacemaker's own state of remote and guest nodes tells that (measured: facts.md).
         """
         moments = [
-            int(element.get("node_fenced") or 0)
+            _noted(node, element.get("node_fenced") or "0")
             for element in query(self._run, f"//status/node_state[{is_called(node)}]")
         ]
-        if not any(moments):
+        moments = [moment for moment in moments if moment != _NEVER]
+        if not moments:
             return None
         known = [e.completed for e in self.of(node) if e.status == "success" and e.action in _KILLS]
         # Where the history is lost, nothing confirms this moment: it will be fenced once more.
-        noted = datetime.fromtimestamp(max(moments), UTC)
+        noted = max(moments)
         return max((moment for moment in known if moment is not None), default=noted)
 
     def still_off(self) -> frozenset[str]:
@@ -145,9 +160,11 @@ class FenceHistory:
     def online(self) -> frozenset[str]:
         """The nodes that Pacemaker has online, remote ones by their connection."""
         command = ["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"]
+        root = parse(self._run(command).stdout)
+        must_have(root, "crm_mon", "nodes")
         return frozenset(
             str(element.get("name"))
-            for element in parse(self._run(command).stdout).iterfind("nodes/node")
+            for element in root.iterfind("nodes/node")
             if element.get("online") == "true"
             and element.get("unclean") != "true"
             and element.get("pending") != "true"
@@ -225,8 +242,16 @@ def _time(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text.strip().replace(" +", "+").replace(" -", "-"))
-    except ValueError:
-        raise NovahaError(f"the fencing history has a time that cannot be read: {text}") from None
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    return moment.astimezone(UTC).replace(microsecond=0)
+        return moment.astimezone(UTC).replace(microsecond=0)  # one without an offset is local
+    except (ValueError, OverflowError):
+        shown = line(text, longest=80)
+        raise NovahaError(f"the fencing history has a time that cannot be read: {shown}") from None
+
+
+def _noted(node: str, text: str) -> datetime:
+    """The moment of a fencing in the status section, _NEVER where there was none."""
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        shown = line(text, longest=80)
+        raise NovahaError(f"node_fenced of {node} in the CIB cannot be read: {shown}") from None

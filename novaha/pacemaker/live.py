@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from novaha.pacemaker.cib import parse
+from novaha.pacemaker.cib import must_have, parse
 from novaha.pacemaker.runner import Runner
 
 _OLDER_FLAG = "evacuate"
@@ -43,6 +43,7 @@ def look(run: Runner | None = None) -> Live:
     """Ask crm_mon. Raises ClusterToolError when it cannot be asked."""
     command = ["crm_mon", "--one-shot", "--inactive", "--failcounts", "--output-as=xml"]
     root = parse((run or Runner())(command).stdout)
+    must_have(root, "crm_mon", "summary")
     dc = root.find("summary/current_dc")
     running: dict[str, set[str]] = {}
     for resource in root.iterfind("resources//resource"):

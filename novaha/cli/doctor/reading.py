@@ -31,6 +31,7 @@ from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
 from novaha.core import truth
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
+from novaha.core.text import line
 from novaha.evacuator import client
 from novaha.evacuator.names import Names
 from novaha.pacemaker import live
@@ -198,7 +199,7 @@ def _python(path: str, run: Runner) -> Python:
         shown = run([path, "-I", "-c", code], timeout=30)
     except NovahaError as error:
         return Python(problem=str(error).strip().splitlines()[-1])
-    return Python(shown.stdout.decode().strip())
+    return Python(line(shown.stdout.decode("utf-8", "replace"), longest=80))
 
 
 def _alerts(paths: Iterable[str]) -> dict[str, str]:

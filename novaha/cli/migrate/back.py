@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from novaha.cli.setup import SECRET
+from novaha.conf.file import read_bytes
 from novaha.core.errors import NovahaError
-from novaha.core.record import STATE, set_id
+from novaha.core.record import NAMES, set_id
 from novaha.core.text import MASK
 from novaha.pacemaker.cib import parse
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 PLACE = Path("/var/lib/novaha")
+
+_MOST = 64 << 20
+"""Bytes of a configuration."""
 
 
 class BackError(NovahaError):
@@ -51,9 +55,9 @@ def keep(root: _Element, file: Path | None, now: datetime | None = None) -> Path
 def read(file: Path) -> _Element:
     """The CIB in a file that keep() wrote. Raises BackError."""
     try:
-        root = parse(file.read_bytes())
-    except OSError as error:
-        raise BackError(f"{file} cannot be read: {error.strerror}") from None
+        root = parse(read_bytes(str(file), _MOST))
+    except FileNotFoundError:
+        raise BackError(f"{file} cannot be read: there is no such file") from None
     if root.tag != "cib" or root.find("configuration") is None:
         raise BackError(f"{file} holds no configuration of a cluster")
     return root
@@ -68,7 +72,7 @@ def target(now: _Element, before: _Element) -> _Element:
     flagged = [
         str(node.get("uname"))
         for node in now.iterfind(".//nodes/node")
-        if node.find(f"instance_attributes/nvpair[@name='{STATE}']") is not None
+        if any(pair.get("name") in NAMES for pair in node.iterfind("instance_attributes/nvpair"))
     ]
     if flagged:
         raise BackError(
