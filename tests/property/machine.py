@@ -104,6 +104,7 @@ class Recoveries(RuleBasedStateMachine):
                 if number % 2:
                     self.site.nova.landed.add(instance)
         self.maintained: set[str] = set()
+        self.copies: dict[str, dict[str, str]] = {}
         self.disturbed: set[str] = set()
         self.by_hand: dict[str, datetime] = {}
         self.by_hand_at = float("-inf")
@@ -130,6 +131,24 @@ class Recoveries(RuleBasedStateMachine):
     def boot(self, host: str) -> None:
         if not self.site.nova.hosts[host].running:
             self.site.boot(host)
+
+    @rule(host=hosts)
+    def copy_record(self, host: str) -> None:
+        """Somebody takes a copy of the configuration, to work on it."""
+        if host in self.site.records.attributes:
+            self.copies[host] = dict(self.site.records.attributes[host])
+
+    @rule(host=hosts, for_seconds=seconds)
+    def put_back(self, host: str, for_seconds: float) -> None:
+        """And pushes it when the host has been back for a while: the old record is there again."""
+        in_service = (
+            self.site.nova.hosts[host].running and not self.site.nova.hosts[host].forced_down
+        )
+        if host in self.copies and in_service and host not in self.site.records.attributes:
+            self.site.pass_time(130)
+            if host not in self.site.records.attributes:
+                self.site.put_back(host, self.copies[host])
+                self.site.pass_time(for_seconds)
 
     @rule(host=st.sampled_from([*MORTAL, SURVIVOR]), room=st.sampled_from([0, 1, 3, 1000]))
     def fill(self, host: str, room: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from novahalab import cloud, cluster, layout, network, nodes
-from novahalab.chaos import processes
+from novahalab.chaos import processes, putback
 from novahalab.chaos.history import Happening, History
 from novahalab.chaos.marks import DISABLE, DOWN, Marks
 from novahalab.chaos.schedule import Fault
@@ -29,6 +29,8 @@ _DISTURBING = frozenset(
 )
 _FORGOTTEN = 45.0
 """Seconds after which a compute node that is off is switched on, if nobody is to fence it."""
+_LIVED = 20.0
+"""Seconds after its return for which a host is in service before its old record comes back."""
 _REJOINS = 20.0
 """Seconds until a controller that was cut off, frozen or off is believed again."""
 
@@ -166,6 +168,32 @@ class Faults:
                 nodes.boot(fault.targets[0])
         wait(fault.value % 5)
         self._power_off(fault.targets[0])
+
+    def _crash_and_put_back(self, fault: Fault, wait: Callable[[float], bool]) -> None:
+        """The host's record is copied during its recovery, and pushed when it has lived since."""
+        node, until = fault.targets[0], time.time() + fault.lasts
+        if not self._may_mark(node):
+            raise LabError(f"{node} is not in order now")
+        self._power_off(node)
+        copy = ""
+        while time.time() < until:
+            copy = copy or putback.copy(node)
+            if copy and self._may_mark(node) and self._heard(node, until=time.time()):
+                putback.push(node, copy)
+                self._note("put-back", node, time.time())
+                return
+            if wait(1.0):
+                return
+        raise LabError(f"{node} was not back in service in time")
+
+    def _heard(self, node: str, until: float) -> bool:
+        """Whether the host has been without a record for long enough to have lived since."""
+        timeline = self._history.records.get(node)
+        if timeline is None or timeline.spans[-1].value is not None:
+            return False
+        return (
+            until - timeline.spans[-1].first > _LIVED and self._nova.service(node)["state"] == "up"
+        )
 
     def _crash_controller(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
         self._doubt(fault.targets[0], fault.lasts)

@@ -60,6 +60,14 @@ def _span_before(history: History, node: str, moment: float) -> list[Record]:
     return held
 
 
+def _in_service_until(history: History, node: str, moment: float) -> float:
+    """When the host was last seen without a record, having been so for a while; 0.0 if never."""
+    timeline = history.records.get(node)
+    spans = timeline.spans if timeline else []
+    found = [s.last for s in spans if s.value is None and s.last <= moment and s.last - s.first > 5]
+    return max(found, default=0.0)
+
+
 def never_before_the_fence(history: History) -> list[Breach]:
     """Law 1: every evacuation has a record, a confirmed fencing since, and a force-down."""
     return [
@@ -85,6 +93,8 @@ def _premature(history: History, row: Evacuation) -> str:
     # The record may have appeared after the last look: then the fencing alone is judged.
     held = _span_before(history, row.source, row.seen)
     since = min((record.fenced for record in held), default=0.0)
+    # A record that comes back tells of a fencing from before: the host has been in service since.
+    since = max(since, _in_service_until(history, row.source, row.seen) - 2 * SECOND)
     confirmed = [
         f
         for f in history.fencings

@@ -67,6 +67,8 @@ def schedule(seed: int, minutes: float, computes: Sequence[str]) -> list[Fault]:
         fault = _one(dice, at, end, computes, faults)
         if fault is not None:
             faults.append(fault)
+    # Dice of their own: what a seed has always meant, it means.
+    faults += _put_backs(random.Random(f"novaha put-backs {seed}"), end, computes)
     faults += _tenants(random.Random(f"novaha tenants {seed}"), end)
     return sorted(faults, key=lambda fault: (fault.at, fault.kind))
 
@@ -180,6 +182,21 @@ _KINDS: dict[str, tuple[float, _Maker]] = {
     "operator-disable": (4, _on_one(15, 60)),
     "operator-down": (2, _on_one(15, 60)),
 }
+
+_PUT_BACK = 150.0
+"""Seconds in which a host dies, is recovered, is back for a while, and gets its old record."""
+
+
+def _put_backs(dice: random.Random, end: float, computes: Sequence[str]) -> list[Fault]:
+    """A copy of the configuration is pushed that was taken while a host was in recovery."""
+    found = []
+    at = dice.uniform(20, 60)
+    while at < end - _PUT_BACK:
+        target = (dice.choice(list(computes)),)
+        found.append(Fault(round(at, 2), "crash-and-put-back", target, _PUT_BACK))
+        at += _PUT_BACK + dice.uniform(30, 300)
+    return found
+
 
 _TENANT_KINDS = {
     "tenant-create": 5,

@@ -305,3 +305,21 @@ def test_a_fencing_that_waited_while_others_were_silent_blocks_nothing(good: His
     assert [b.law for b in laws.nothing_blocks(good)] == [8]
     good.happenings.append(Happening("freeze-compute", "compute-2", 97.0, 120.0))
     assert laws.nothing_blocks(good) == []
+
+
+def test_law_1_an_old_fencing_does_not_count_when_its_record_came_back(good: History) -> None:
+    """Case: a copy of the configuration is pushed, and the host is evacuated while it lives."""
+    late = evacuation(2, 220.0, (220.2, 240, Moving("done", "compute-2")))
+    good.evacuations[2] = late
+    good.services["compute-1"] = timeline((20, 300, DOWN))
+    good.computes = {}
+    good.records["compute-1"] = timeline(
+        (50, 99.9, None),
+        (100, 140, RUNNING),
+        (140.5, 200, None),
+        (200.5, 260, RUNNING),
+    )
+    told = [b.what for b in laws.judge(good) if b.law == 1 and "evacuation 2" in b.what]
+    assert ["confirmed no fencing" in what for what in told] == [True]
+    good.fencings[Fencing("compute-1", "reboot", "success", 210.0)] = 210.5
+    assert not [b for b in laws.judge(good) if b.law == 1 and "evacuation 2" in b.what]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from novahalab import layout
-from novahalab.chaos import faults
+from novahalab.chaos import faults, putback
 from novahalab.chaos.schedule import Fault, schedule
 
 COMPUTES = layout.computes(3)
@@ -74,3 +74,25 @@ def test_a_controller_is_rarely_disturbed_while_another_one_is(seed: int) -> Non
     mine: list[Fault] = [f for f in found if "controller" in f.kind or "dc" in f.kind]
     overlapping = sum(1 for a, b in pairwise(mine) if b.at < a.at + a.lasts)
     assert overlapping <= len(mine) / 2
+
+
+def test_a_record_comes_back_in_every_run_that_is_long_enough() -> None:
+    for seed in range(30):
+        found = [f for f in schedule(seed, 5, COMPUTES) if f.kind == "crash-and-put-back"]
+        assert found
+        assert all(f.at + f.lasts <= 300 for f in found)
+
+
+def test_what_is_put_back_is_the_record_alone() -> None:
+    inner = (
+        '<instance_attributes id="r"><nvpair id="s" name="{}" value="{}"/></instance_attributes>'
+    )
+    other = inner.format("osprole", "compute")
+    entry = '<node id="c" uname="c">{}</node>'
+    for state in ("pending", "running"):
+        shown = putback.only_record(entry.format(other + inner.format("novaha-recovery", state)))
+        assert f'value="{state}"' in shown
+        assert "osprole" not in shown
+    for shown in (other, inner.format("novaha-recovery", "recovered"), ""):
+        assert putback.only_record(entry.format(shown)) == ""
+    assert putback.only_record("") == ""
