@@ -34,6 +34,7 @@ from novaha.nova.api import Api, find
 from novaha.nova.causes import fault
 from novaha.nova.deadline import bound
 from novaha.nova.failures import contained, translated
+from novaha.nova.session import secrets_of
 
 LOG = logging.getLogger(__name__)
 
@@ -333,7 +334,7 @@ class Nova:
     @contextmanager
     def _ready(self, what: str) -> Iterator[None]:
         """Negotiate once, and translate what goes wrong."""
-        with contained(what):
+        with contained(what, lambda: secrets_of(self._session)):
             with self._negotiating:
                 if self._reader is None:
                     self._negotiate()

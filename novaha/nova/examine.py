@@ -14,6 +14,7 @@ from novaha.core.model import ComputeService
 from novaha.nova import exposure
 from novaha.nova.compute import Nova
 from novaha.nova.failures import contained
+from novaha.nova.session import secrets_of
 
 _REPORT_INTERVAL = 10.0
 """Nova's default, in seconds."""
@@ -62,7 +63,7 @@ def examine(
     nova = Nova(session, interface=interface, region_name=region_name)
     say("signing in")
     try:
-        with contained("sign in"):
+        with contained("sign in", lambda: secrets_of(session)):
             session.get_token()
             # A token that was given instead of a login tells nothing of its user.
             access = getattr(session.auth, "get_access", None)
@@ -73,7 +74,7 @@ def examine(
     try:
         say("asking Nova what it speaks")
         cloud = replace(cloud, version=nova.version())
-        with contained("find Nova's endpoint"):
+        with contained("find Nova's endpoint", lambda: secrets_of(session)):
             url = session.get_endpoint(
                 service_type="compute", interface=interface, region_name=region_name
             )
@@ -119,7 +120,7 @@ def _by_signs_of_life(services: Iterable[ComputeService]) -> float | None:
 def _ahead(session: Session, interface: str, region_name: str | None) -> float | None:
     where = {"service_type": "compute", "interface": interface, "region_name": region_name}
     begun = time.time()
-    with contained("ask Nova for the time"):
+    with contained("ask Nova for the time", lambda: secrets_of(session)):
         answer = session.get("/", endpoint_filter=where, raise_exc=False)
         ended = time.time()
         date = answer.headers.get("Date")

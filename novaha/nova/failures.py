@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -25,6 +25,8 @@ from novaha.core.text import line
 from novaha.nova.causes import is_final
 
 LOG = logging.getLogger(__name__)
+
+_LONGEST = 1000
 
 _TURNED_AWAY = frozenset({401, 413, 429})
 """Answers that are given before the request is looked at."""
@@ -62,11 +64,17 @@ def translated(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def contained(what: str) -> Iterator[None]:
-    """The same for everything that there is: only NovahaError leaves this adapter."""
+def contained(what: str, secrets: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+    """The same for everything that there is: only NovahaError leaves this adapter.
+
+    secrets: values that no error shows, though Keystone or Nova repeat them.
+    """
     try:
         with translated(what):
             yield
+    except ComputeApiError as error:
+        _hide(error, tuple(secrets()))
+        raise
     except NovahaError:
         raise
     except Exception as error:
@@ -75,6 +83,11 @@ def contained(what: str) -> Iterator[None]:
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
         problem = f"internal error ({type(error).__name__} at {place}), see the log"
         raise UnknownOutcomeError(what, problem) from error
+
+
+def _hide(error: ComputeApiError, secrets: Iterable[str]) -> None:
+    error.detail = line(error.detail, secrets, _LONGEST)
+    error.args = (line(str(error), secrets, _LONGEST),)
 
 
 def by_code(what: str, code: int, message: str) -> ComputeApiError:

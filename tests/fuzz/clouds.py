@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import requests
 import urllib3
@@ -438,6 +439,18 @@ def _tokens() -> Iterator[Kind]:
             if name != "a login":
                 reply = (code, content, body)
                 yield kind("keystone", f"codes, {name}", code, run(reply), "NovahaError", ".")
+    for code in CODES:
+        for form in (SECRET, quote(SECRET, safe=""), json.dumps(SECRET)):
+            body = json.dumps({"error": {"message": f"wrong: {form}, again", "code": code}})
+            reply = (code, JSON, body.encode())
+            yield kind(
+                "keystone",
+                "the password repeated",
+                f"{code} {form}",
+                run(reply),
+                "NovahaError",
+                ".",
+            )
     for name, make in RAISED.items():
         if name != "a URL":
             yield kind("keystone", "errors", name, run(make()), "NovahaError", ".")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from http.client import BadStatusLine
 from pathlib import Path
 
 import pytest
+from keystoneauth1.identity import v3
 
 from novaha.agents import fence_compute
 from novaha.cli import main
@@ -18,7 +20,7 @@ from novaha.core.errors import NovahaError, UnknownOutcomeError
 from novaha.pacemaker import live
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.runner import Runner
-from tests.fuzz.clouds import JSON, READS, REQUESTS, UPDATES, Cloud, nova
+from tests.fuzz.clouds import JSON, KEYSTONE, READS, REQUESTS, UPDATES, Cloud, nova
 from tests.fuzz.commands import novaha
 from tests.fuzz.kinds import SECRET
 from tests.fuzz.tools import CIB, Tools, in_place
@@ -178,3 +180,14 @@ def test_install_agents_below_a_file(tmp_path: Path) -> None:
     outcome = novaha("install-agents", "--destdir", str(tmp_path / "file" / "x"))(tmp_path)
     assert outcome.ended == 1
     assert "cannot be used: Not a directory" in outcome.said
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 500, 503])
+def test_law_9_a_keystone_that_repeats_the_password_is_not_repeated(code: int) -> None:
+    auth = v3.Password(KEYSTONE, username="u", password=SECRET, user_domain_name="d")
+    body = json.dumps({"error": {"message": f"{SECRET} is wrong", "code": code}}).encode()
+    cloud = Cloud((200, JSON, b"{}"), token=(code, JSON, body))
+    with pytest.raises(NovahaError) as caught:
+        READS["services"](nova(cloud, auth))
+    assert SECRET not in f"{caught.value} {caught.value.args} {vars(caught.value)}"
+    assert "*** is wrong" in str(caught.value)
