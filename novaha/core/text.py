@@ -24,8 +24,8 @@ _CONTROL = re.compile(
 )
 """What a terminal obeys instead of showing it, and what cannot be encoded."""
 
-_USER = re.compile(r"(?<=://)[^\s'\"<>]*@")
-"""All before the last @, because a password in a URL may have a / or an @ in it."""
+_USER = re.compile(r"(?<=://)\S*@")
+"""All before the last @, because a password in a URL may have a /, a quote or an @ in it."""
 
 _QUERY = re.compile(r"(?<=[^\s'\"<>()])\?[^\s'\"<>()=?]+=[^\s'\"<>()]*")
 

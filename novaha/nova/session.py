@@ -83,4 +83,9 @@ def secrets_of(session: Session) -> tuple[str, ...]:
         for name, value in vars(part).items() if part is not None else ():
             if isinstance(value, str) and any(word in name for word in _SECRET):
                 found.append(value)
+    # What stands before the last @ of an address, and in it what stands behind the colon.
+    address = str(getattr(auth, "auth_url", None) or "").partition("://")[2]
+    login, separator, _ = address.rpartition("@")
+    if separator:
+        found += [login, *filter(None, [login.partition(":")[2]])]
     return tuple(found)

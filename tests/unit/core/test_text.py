@@ -120,3 +120,10 @@ def test_lines_and_blanks_of_a_table_stay() -> None:
     assert plain("A    B\n  c  d\n") == "A    B\n  c  d\n"
     assert plain("at https://user:pa@ss@keystone/v3 now") == "at https://***@keystone/v3 now"
     assert plain("it is Secret here", ["Secret"]) == "it is *** here"
+
+
+@pytest.mark.parametrize("password", ["a'b", 'a"b', "a<b>c", "a/b@c", "x$&/%<'\"", "p"])
+def test_law_9_a_login_in_a_url_is_masked_whatever_signs_it_has(password: str) -> None:
+    for shown in (line, plain):
+        said = shown(f"no route to http://user:{password}@keystone:5000/v3 now")
+        assert said == "no route to http://***@keystone:5000/v3 now"
