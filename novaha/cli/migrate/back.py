@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from novaha.cli.setup import SECRET
-from novaha.conf.file import read_bytes
 from novaha.core.errors import NovahaError
 from novaha.core.record import NAMES, set_id
 from novaha.core.text import MASK
@@ -54,6 +53,8 @@ def keep(root: _Element, file: Path | None, now: datetime | None = None) -> Path
 
 def read(file: Path) -> _Element:
     """The CIB in a file that keep() wrote. Raises BackError."""
+    from novaha.conf.file import read_bytes  # with oslo.config, which nothing else here needs
+
     try:
         root = parse(read_bytes(str(file), _MOST))
     except FileNotFoundError:
