@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -13,6 +14,11 @@ from oslo_config import cfg
 from novaha.core.errors import ConfigError
 
 GROUP = "keystone"
+
+# Python prints what nobody handles: these libraries warn with whole URLs in it, logins included.
+# The evacuator's log has a handler of its own, which masks them.
+for _name in ("keystoneauth", "novaclient", "openstack", "stevedore", "urllib3", "novaha"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 def from_conf(conf: cfg.ConfigOpts) -> tuple[Session, str, str | None]:

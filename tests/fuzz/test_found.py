@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 from http.client import BadStatusLine
 from pathlib import Path
 
@@ -191,3 +193,27 @@ def test_law_9_a_keystone_that_repeats_the_password_is_not_repeated(code: int) -
         READS["services"](nova(cloud, auth))
     assert SECRET not in f"{caught.value} {caught.value.args} {vars(caught.value)}"
     assert "*** is wrong" in str(caught.value)
+
+
+def test_law_9_the_libraries_print_no_warning_of_their_own(tmp_path: Path) -> None:
+    """keystoneauth1 warns of an address that it cannot reach, with the login in it."""
+    conf = tmp_path / "novaha.conf"
+    conf.write_text(
+        "[keystone]\nauth_type = password\nusername = u\npassword = x\n"
+        f"auth_url = http://u:{SECRET}@127.0.0.1:1/\n"
+    )
+    conf.chmod(0o640)
+    code = f"from novaha import wiring; wiring.check_nova({{'config': {str(conf)!r}}})"
+    script = (
+        f"try:\n    {code.replace('; ', chr(10) + '    ')}\nexcept Exception as e:\n    print(e)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "http://***@127.0.0.1:1" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+    assert done.stderr == ""
