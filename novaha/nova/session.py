@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone
@@ -93,5 +94,6 @@ def secrets_of(session: Session) -> tuple[str, ...]:
     address = str(getattr(auth, "auth_url", None) or "").partition("://")[2]
     login, separator, _ = address.rpartition("@")
     if separator:
-        found += [login, *filter(None, [login.partition(":")[2]])]
+        parts = re.split(r"[/?#:]", login)[1:]  # as which a library may quote it
+        found += filter(None, [login, login.partition(":")[2], *parts])
     return tuple(found)
