@@ -154,6 +154,7 @@ def launch(
             stderr=output,
             start_new_session=True,
             cwd="/",
+            env=_environment(),
         )
     settings = {
         "parameters": dict(parameters),
@@ -173,6 +174,16 @@ def launch(
         time.sleep(0.1)
     process.kill()
     raise EvacuatorError(f"the evacuator did not answer within {timeout:.0f} s, see {log}")
+
+
+def _environment() -> dict[str, str]:
+    """The agent's own, without the resource's parameters and anybody's login: what the evacuator
+    needs of them it is told over standard input (law 9)."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("OCF_RESKEY_CRM_meta") or not name.startswith(("OCF_RESKEY_", "OS_"))
+    }
 
 
 def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0) -> bool:

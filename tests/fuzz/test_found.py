@@ -19,6 +19,7 @@ from novaha.cli.configuration import integer
 from novaha.cli.setup import pcs_version
 from novaha.contract.parameters import ParameterError, to_bool, to_number
 from novaha.core.errors import NovahaError, UnknownOutcomeError
+from novaha.evacuator import client
 from novaha.pacemaker import live
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.runner import Runner
@@ -217,3 +218,15 @@ def test_law_9_the_libraries_print_no_warning_of_their_own(tmp_path: Path) -> No
     assert "http://***@127.0.0.1:1" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert done.stderr == ""
+
+
+def test_law_9_the_evacuator_inherits_no_parameter_and_no_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OCF_RESKEY_password", "OCF_RESKEY_auth_url", "OS_PASSWORD", "OS_TOKEN"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("OCF_RESKEY_CRM_meta_on_node", "controller-1")
+    found = client._environment()
+    assert SECRET not in found.values()
+    assert found["OCF_RESKEY_CRM_meta_on_node"] == "controller-1"
+    assert found["PATH"] == os.environ["PATH"]
