@@ -23,14 +23,19 @@ from novaha.nova import exposure
 )
 def test_addresses(url: str, shown: str) -> None:
     assert exposure.plain(url) == shown
-    told = [*exposure.requests(url), *exposure.sign_in(session.Session(v3.Password(url, "S3cret")))]
+    told = [
+        *exposure.requests(url),
+        *exposure.sign_in(session.Session(v3.Password(auth_url=url, password="S3cret"))),
+    ]
     assert len(told) == (2 if shown else 0)
     assert all(shown in text and "S3cret" not in text for text in told)
 
 
 @pytest.mark.parametrize(("verify", "told"), [(False, 1), (True, 0), ("/etc/ca.pem", 0)])
 def test_certificates(verify: object, told: int) -> None:
-    found = exposure.sign_in(session.Session(v3.Password("https://k", "S3cret"), verify=verify))
+    found = exposure.sign_in(
+        session.Session(v3.Password(auth_url="https://k", password="S3cret"), verify=verify)
+    )
     assert ["insecure" in text for text in found] == [True] * told
 
 
