@@ -43,6 +43,19 @@ def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:
     return secrets_of(from_conf(configuration)[0])
 
 
+def files(parameters: Mapping[str, str]) -> list[str]:
+    """What a process has to be able to read that signs in by these parameters: the file of options
+    first, whether it is there or not, then what that names, and the libraries. Nothing is raised.
+    """
+    from importlib.util import find_spec
+
+    from novaha.conf.load import files as named
+
+    libraries = ("os", "novaha", "lxml", "oslo_config", "keystoneauth1", "novaclient")
+    specs = [find_spec(name) for name in libraries]
+    return [*named(parameters), *(str(spec.origin) for spec in specs if spec and spec.origin)]
+
+
 def nova(configuration: cfg.ConfigOpts) -> Nova:
     """Nova by the configuration; nothing is sent yet. Raises ConfigError."""
     from novaha.nova.compute import Nova

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from novaha import __version__
 from novaha.agents.cluster import Cluster, PacemakerCluster
@@ -26,6 +26,9 @@ from novaha.contract.parameters import Parameter
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.steps import Progress
 from novaha.evacuator import client
+
+if TYPE_CHECKING:
+    from novaha.evacuator.identity import Identity
 
 Answer = TypeVar("Answer")
 
@@ -57,6 +60,17 @@ AGENT = Agent(
         VERBOSE,
         NO_SHARED_STORAGE,
         DEBUG_FILE,
+        Parameter(
+            name="user",
+            reloadable=True,
+            shortdesc="User to run the evacuator as",
+            longdesc=(
+                "User to run the evacuator as, in group haclient besides its own; it needs no "
+                "root. If not set, novaha where that user exists and can read the configuration, "
+                "else root without most of its rights."
+            ),
+            advanced=True,
+        ),
         Parameter(
             name="evacuate_delay",
             type="integer",
@@ -285,7 +299,8 @@ class LocalEvacuator:
         return client.pid()
 
     def launch(self, parameters: Mapping[str, str], *, timeout: float) -> int:
-        return client.launch(parameters, timeout=timeout)
+        user, note = _user(parameters)
+        return client.launch(parameters, timeout=timeout, user=user, note=note)
 
     def ask(self, question: str, *, timeout: float) -> dict[str, Any]:
         return client.ask(question, timeout=timeout)
@@ -298,9 +313,39 @@ def _check_conf(parameters: Mapping[str, str]) -> None:
     from novaha import wiring
 
     wiring.nova(wiring.conf(parameters))
+    _user(parameters)
 
 
 def _check_nova(parameters: Mapping[str, str]) -> None:
     from novaha import wiring
 
+    _user(parameters)
     wiring.check_nova(parameters)
+
+
+def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
+    """Whom the evacuator is to run as, None for who this is; and what an operator is to mend.
+
+    novaha by default, unless that cannot read what it has to: an upgrade that brings the user must
+    not keep hosts from being recovered.
+
+    Raises ActionError where the user that was asked for does not exist or cannot read it.
+    """
+    from novaha import wiring
+    from novaha.evacuator import identity
+
+    wanted = parameters.get("user", "")
+    try:
+        user = identity.chosen(wanted)
+        if user is None:
+            return None, ""
+        files = wiring.files(parameters)
+        blocked = identity.unreadable(user, files)
+    except client.EvacuatorError as error:
+        raise ActionError(ExitCode.ERR_INSTALLED, str(error)) from None
+    if not blocked:
+        return user, ""
+    problem = identity.remedy(user, blocked, files[0])
+    if wanted:
+        raise ActionError(ExitCode.ERR_PERM, problem)
+    return None, f"the evacuator runs as root: {problem}; then pcs resource restart it"

@@ -96,7 +96,9 @@ class DirectProcess:
             raise ActionError(ExitCode.ERR_INSTALLED, missing)
         identity = _user(self._user)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        # No link is followed: the directory may be the evacuator's user's.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._log, flags, 0o640)
         with open(descriptor, "ab") as log:
             offset = log.tell()
             try:

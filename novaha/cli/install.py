@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import novaha
-from novaha.cli import completion, packages
+from novaha.cli import completion, packages, user
 from novaha.cli.terminal import say
 from novaha.core.errors import NovahaError
 from novaha.pacemaker.runner import Runner
@@ -136,6 +136,8 @@ def _run(args: argparse.Namespace) -> None:
         extra = install_completion
     if not args.no_completion:
         done.append(extra(place / "novaha", divert))
+    if here and wanted == Directories() and os.geteuid() == 0:
+        done.append(user.remove() if args.uninstall else user.make())
     for line in itertools.chain.from_iterable(done):
         say(line)
 

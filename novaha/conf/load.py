@@ -62,6 +62,22 @@ def load(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
     return conf
 
 
+def files(parameters: Mapping[str, str] | None = None) -> list[str]:
+    """The files that a configuration consists of: the file of options first, whether it is there or
+    not, then what it names. What cannot be used is told by `load`, and nothing is raised here.
+    """
+    found = [(parameters or {}).get("config") or DEFAULT_FILE]
+    try:
+        conf = load(parameters)
+    except ConfigError:
+        return found
+    group = conf[KEYSTONE]
+    if group.cloud:
+        secure = os.path.join(os.path.dirname(group.clouds_file), "secure.yaml")
+        found += [group.clouds_file, secure]
+    return found + [path for path in (group.cafile, group.certfile, group.keyfile) if path]
+
+
 def _check_mode(path: str) -> None:
     """The file may hold a password: nobody but root and a group may read it (law 9)."""
     if os.stat(path).st_mode & stat.S_IROTH:

@@ -13,12 +13,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novaha.core.text import line
 from novaha.evacuator import address, pidfile, places
 from novaha.evacuator.places import EvacuatorError
+
+if TYPE_CHECKING:
+    from novaha.evacuator.identity import Identity
 
 __all__ = ["EvacuatorError", "ask", "launch", "pid", "ring", "terminate"]
 
@@ -26,6 +30,8 @@ RUN_DIR = Path(address.RUN_DIR)
 LOG_DIR = Path("/var/log/novaha")
 PID_FILE = pidfile.NAME
 SOCKET = address.SOCKET
+JOURNAL = "journal.jsonl"
+LOG = "nova-evacuate.log"
 
 HUNG_AFTER = 180.0
 """Seconds without a turn of the loop after which it counts as hung. A turn may have to sit out
@@ -128,19 +134,26 @@ def launch(
     run_dir: Path = RUN_DIR,
     log_dir: Path = LOG_DIR,
     timeout: float = 15.0,
+    user: Identity | None = None,
+    note: str = "",
 ) -> int:
     """Start the evacuator and wait until its loop turns; returns its pid.
 
     parameters: of the resource; they go over standard input, never in arguments (law 9).
-    timeout: seconds.
+    timeout: seconds. user: whom it becomes, None if it stays who it is.
+    note: what an operator has to see to as long as it runs.
 
     Raises EvacuatorError that says why it did not start.
     """
-    log = log_dir / "nova-evacuate.log"
+    log = log_dir / LOG
+    uid = user.uid if user else os.geteuid()
     try:
-        places.run_directory(run_dir)
-        places.log_directory(log_dir)
+        for file in (log, log_dir / JOURNAL):
+            places.hand_over(file, uid)
+        places.log_directory(log_dir, uid)
+        places.run_directory(run_dir, uid)
         descriptor = places.open_file(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        places.give(descriptor, uid)
         began_at = os.fstat(descriptor).st_size
     except OSError as error:
         raise EvacuatorError(f"{error.filename}: {error.strerror}") from None
@@ -160,6 +173,8 @@ def launch(
         "parameters": dict(parameters),
         "run_dir": str(run_dir),
         "log_dir": str(log_dir),
+        "user": asdict(user) if user else None,
+        "note": note,
     }
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
@@ -186,7 +201,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0) -> bool:
+def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0, log_dir: Path = LOG_DIR) -> bool:
     """End the evacuator if one runs: SIGTERM, and SIGKILL after `patience` seconds.
 
     Whether it is gone two seconds after that. One that is not hangs in the kernel and does nothing
@@ -200,6 +215,24 @@ def terminate(run_dir: Path = RUN_DIR, patience: float = 3.0) -> bool:
         except (EvacuatorError, OSError):
             process = None
         process = process or pidfile.find(run_dir)
-        return process is None or pidfile.end(process, patience, certainly=2.0)
+        gone = process is None or pidfile.end(process, patience, certainly=2.0)
+        if gone:
+            _take_back(run_dir, log_dir)
+        return gone
     except PermissionError:
         raise EvacuatorError("only root may end the evacuator: use sudo") from None
+
+
+def _take_back(run_dir: Path, log_dir: Path) -> None:
+    """What the evacuator's user had is root's again, for whoever the next one is: a parameter may
+    change, and so may the version."""
+    if os.geteuid() != 0:
+        return
+    with contextlib.suppress(OSError, EvacuatorError):
+        if log_dir.lstat().st_uid != 0:
+            for file in (log_dir / LOG, log_dir / JOURNAL):
+                places.hand_over(file, 0)
+            places.log_directory(log_dir)
+    with contextlib.suppress(OSError, EvacuatorError):  # last: its owner is the user's proof
+        if run_dir.lstat().st_uid != 0:
+            places.run_directory(run_dir)

@@ -1,7 +1,7 @@
 """The directories and files of the evacuator: made private, never followed through a link.
 
-They are root's, and group haclient's where Pacemaker's programs use them. What an earlier version
-left looser is repaired; what somebody else put there is refused.
+They are the evacuator's user's, and group haclient's where Pacemaker's programs use them. What an
+earlier version left looser is repaired; what somebody else put there is refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
+
+from novaha.evacuator import address
 
 GROUP = "haclient"
 """Pacemaker's group: alert agents run as its user hacluster."""
@@ -30,30 +32,41 @@ class EvacuatorError(Exception):
     """The evacuator does not do what was asked of it; the text says why."""
 
 
-def run_directory(path: Path) -> None:
-    """Make the directory of pid file, socket and bell, 0750 root:haclient.
+def run_directory(path: Path, uid: int | None = None) -> None:
+    """Make the directory of pid file, socket and bell, 0750 of group haclient.
 
-    Nobody else may enter it: who can open the pid file can lock it.
+    Nobody else may enter it: who can open the pid file can lock it. What an evacuator of another
+    user has left there is removed.
+
+    uid: whom it belongs to, root if it is None.
 
     Raises EvacuatorError when something else is in its place.
     """
-    descriptor = _directory(path)
+    descriptor = _directory(path, uid)
     try:
+        if os.fstat(descriptor).st_uid != (wanted := os.geteuid() if uid is None else uid):
+            for name in os.listdir(descriptor):
+                with contextlib.suppress(OSError):  # a directory: told when it is in the way
+                    os.unlink(name, dir_fd=descriptor)
+            give(descriptor, wanted)
         give_group(descriptor)
         os.fchmod(descriptor, 0o750)
     finally:
         os.close(descriptor)
 
 
-def log_directory(path: Path) -> None:
-    """Make the directory of the logs, 0750 root:haclient.
+def log_directory(path: Path, uid: int | None = None) -> None:
+    """Make the directory of the logs, 0750 of group haclient.
 
     A group that an administrator gave it stays; nobody but its owner may change it.
 
+    uid: whom it belongs to, root if it is None.
+
     Raises EvacuatorError when something else is in its place.
     """
-    descriptor = _directory(path)
+    descriptor = _directory(path, uid)
     try:
+        give(descriptor, os.geteuid() if uid is None else uid)
         status = os.fstat(descriptor)
         mode = stat.S_IMODE(status.st_mode) & ~0o022
         if status.st_gid == 0:
@@ -80,13 +93,33 @@ def open_file(path: Path, flags: int, mode: int) -> int:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise EvacuatorError(_in_place(path, "regular file"))
-        _check_owner(path, status)
+        # Whom root has given the directory to may make files in it.
+        _check_owner(path, status, _owner(path.parent))
         if stat.S_IMODE(status.st_mode) & ~mode and os.geteuid() in (0, status.st_uid):
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & mode)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def give(descriptor: int, uid: int) -> None:
+    """Let an open file or directory of ours belong to `uid`."""
+    if os.fstat(descriptor).st_uid != uid and os.geteuid() == 0:
+        os.fchown(descriptor, uid, -1)
+
+
+def hand_over(path: Path, uid: int) -> None:
+    """Let a file of ours, if it is there, belong to `uid`.
+
+    Raises EvacuatorError when something else is in its place.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = open_file(path, os.O_WRONLY | os.O_APPEND, 0o640)
+        try:
+            give(descriptor, uid)
+        finally:
+            os.close(descriptor)
 
 
 def make_way(path: Path) -> None:
@@ -110,11 +143,23 @@ def give_group(place: int | Path) -> bool:
 
 
 def evacuator_uids() -> frozenset[int]:
-    """The users that the evacuator may run as: root, its own, and who asks."""
-    uids = {0, os.geteuid()}
-    with contextlib.suppress(KeyError):
-        uids.add(pwd.getpwnam(USER).pw_uid)
-    return frozenset(uids)
+    """The users that the evacuator may run as: root, its own, who asks, and whom root has given
+    its directory to."""
+    return frozenset({0, os.geteuid(), *_own_uid(), *_owner(Path(address.RUN_DIR))})
+
+
+def _own_uid() -> set[int]:
+    try:
+        return {pwd.getpwnam(USER).pw_uid}
+    except KeyError:
+        return set()
+
+
+def _owner(path: Path) -> set[int]:
+    try:
+        return {path.lstat().st_uid}
+    except OSError:
+        return set()
 
 
 def tail(path: Path, since: int = 0) -> list[str]:
@@ -131,7 +176,7 @@ def tail(path: Path, since: int = 0) -> list[str]:
         return []
 
 
-def _directory(path: Path) -> int:
+def _directory(path: Path, uid: int | None) -> int:
     """Open the directory, which is made if it is not there, and is ours alone to change."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,15 +186,16 @@ def _directory(path: Path) -> int:
     except OSError as error:
         raise EvacuatorError(_in_place(path, "directory", error)) from None
     try:
-        _check_owner(path, os.fstat(descriptor))
+        may = evacuator_uids() | ({uid} if uid is not None else set())
+        _check_owner(path, os.fstat(descriptor), may)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_owner(path: Path, status: os.stat_result) -> None:
-    if status.st_uid not in (0, os.geteuid()):
+def _check_owner(path: Path, status: os.stat_result, others: Set[int]) -> None:
+    if status.st_uid not in {0, os.geteuid(), *others}:
         raise EvacuatorError(
             f"{path} belongs to {user_name(status.st_uid)}, not to root: "
             "find out who made it, and remove it"

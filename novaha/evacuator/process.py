@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,13 @@ from oslo_config import cfg
 from novaha import wiring
 from novaha.core import text, truth
 from novaha.core.errors import NovahaError
-from novaha.evacuator import pidfile, status
+from novaha.evacuator import identity, pidfile, status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.ahead import AT_ONCE
 from novaha.evacuator.bell import listen, open_pipe
-from novaha.evacuator.client import HUNG_AFTER, SOCKET
+from novaha.evacuator.client import HUNG_AFTER, JOURNAL, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
@@ -73,15 +73,14 @@ class Lines(logging.Formatter):
         return "\n".join(text.line(row, self.secrets, _LONGEST) for row in rows)
 
 
-def main() -> int:
-    """Run with the settings on standard input; returns the exit code."""
+def main(settings: Mapping[str, Any]) -> int:
+    """Run with the settings that `client.launch` gives; returns the exit code."""
     lines = Lines()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     try:
-        settings = json.load(sys.stdin)
         parameters = settings["parameters"]
         lines.secrets = tuple(filter(None, [parameters.get("password")]))
         if truth.is_true(parameters.get("verbose", "")):
@@ -96,7 +95,8 @@ def main() -> int:
         conf = wiring.conf(parameters)
         lines.secrets += wiring.secrets(conf)
         loop = build(conf, me, Path(settings["log_dir"]))
-        _serve(loop, run_dir, node, lines.secrets)
+        note = str(settings.get("note", ""))
+        _serve(loop, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
@@ -104,7 +104,9 @@ def main() -> int:
         signal.signal(number, lambda *_: _stop(loop))
     if loop.held is not None:
         threading.Thread(target=loop.held.run, args=(loop.stopping,), daemon=True).start()
-    LOG.info("evacuator %s begins", me)
+    if note:
+        LOG.warning("%s", note)
+    LOG.info("evacuator %s begins, as user %s", me, identity.current())
     try:
         loop.run()
     except SupersededError as error:
@@ -124,7 +126,7 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     options = conf.evacuator
     records = RecordStore()
     fencing = FenceHistory()
-    journal = Journal(log_dir / "journal.jsonl")
+    journal = Journal(log_dir / JOURNAL)
     # Pools of their own: requests that hang must not keep anybody from looking.
     readers = ThreadPoolExecutor(options.max_requests, "read")
     ahead = ThreadPoolExecutor(AT_ONCE, "ahead")
@@ -182,7 +184,9 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     )
 
 
-def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...]) -> None:
+def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...], note: str) -> None:
+    """note: what an operator has to see to as long as this process runs, "" if there is nothing."""
+
     def ring() -> dict[str, Any]:
         loop.bell.ring()
         return {"ok": True}
@@ -193,6 +197,7 @@ def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...]) -> No
         return {
             "pid": os.getpid(),
             "node": node,
+            "user": identity.current(),
             "turn_age": round(now - loop.turned_at, 3),
             "problem": loop.problem,
             "failing_for": round(loop.failing.seconds(now), 3),
@@ -201,7 +206,7 @@ def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...]) -> No
                 "problem": problem or "",
                 "silent_for": round(loop.nova_silent.seconds(now), 3),
             },
-            "attention": list(loop.attention),
+            "attention": [*loop.attention, *filter(None, [note])],
         }
 
     def answer() -> dict[str, Any]:
