@@ -219,6 +219,7 @@ def status_json() -> str:
         "evacuator": {
             "pid": 1234,
             "node": "controller-2",
+            "user": "novaha",
             "turn_age": 0.4,
             "problem": "",
             "failing_for": 0.0,

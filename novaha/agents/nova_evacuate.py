@@ -348,4 +348,4 @@ def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
     problem = identity.remedy(user, blocked, files[0])
     if wanted:
         raise ActionError(ExitCode.ERR_PERM, problem)
-    return None, f"the evacuator runs as root: {problem}; then pcs resource restart it"
+    return None, f"the evacuator runs as root: {problem}; then pcs resource restart nova-evacuate"

@@ -57,7 +57,9 @@ def chosen(name: str = "") -> Identity | None:
         if not name:
             return None
         missing = f"group {GROUP}" if GROUP in str(error) else f"user '{name}'"
-        raise EvacuatorError(f"there is no {missing} on this node, set user right") from None
+        raise EvacuatorError(
+            f"there is no {missing} on this node: make it, or set another user"
+        ) from None
     if entry.pw_uid == 0:
         return None
     groups = {*os.getgrouplist(entry.pw_name, entry.pw_gid), haclient} - {0}

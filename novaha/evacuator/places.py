@@ -148,6 +148,11 @@ def evacuator_uids() -> frozenset[int]:
     return frozenset({0, os.geteuid(), *_own_uid(), *_owner(Path(address.RUN_DIR))})
 
 
+def has_own_user() -> bool:
+    """Whether there is the user that the evacuator runs as by default."""
+    return bool(_own_uid())
+
+
 def _own_uid() -> set[int]:
     try:
         return {pwd.getpwnam(USER).pw_uid}

@@ -16,6 +16,13 @@ from novahalab.roots import Scratch
 _OF_DPKG = (
     *("var/lib/dpkg/", "var/lib/rpm/", "var/lib/apt/", "var/log/", "var/cache/", "var/backups/"),
     "etc/ld.so.cache",
+    # A user that came and went.
+    *(
+        f"etc/{name}{kept}"
+        for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+        for kept in ("", "-")
+    ),
+    "etc/.pwd.lock",
 )
 _OTHERS = ("dev", "proc", "root", "run", "tmp")
 

@@ -67,6 +67,21 @@ def test_where_the_secret_goes_nobody_else_gets(fresh: Machine) -> None:
     assert shown.stdout.splitlines() == ["drwxr-x--- root haclient", "-rw-r----- root root"]
 
 
+def test_the_evacuator_has_a_user_of_its_own_with_no_more_than_pacemakers_group(
+    fresh: Machine,
+) -> None:
+    assert fresh.run("id", "-Gn", "novaha").stdout.split() == ["novaha", "haclient"]
+    shown = fresh.run("getent", "passwd", "novaha").stdout.strip().split(":")
+    assert shown[5:] == ["/nonexistent", "/usr/sbin/nologin"]
+    assert not fresh.path("/nonexistent").exists()
+    assert fresh.text("/usr/sbin/novaha").startswith("#!/usr/bin/python3 -I\n")
+    fresh.run("su", "-s", "/bin/sh", "-c", "/usr/bin/python3 -I -m novaha.evacuator </dev/null; "
+              "python3 -I -c 'import novaha.evacuator.process'", "novaha")  # fmt: skip
+    fresh.purge()
+    assert fresh.run("getent", "passwd", "novaha", check=False).returncode == 2
+    assert fresh.run("getent", "group", "novaha", check=False).returncode == 2
+
+
 def test_logs_are_rotated_and_still_written_to(fresh: Machine) -> None:
     """What the evacuator keeps open is truncated, not renamed."""
     text = fresh.text("/etc/logrotate.d/novaha-agents")

@@ -123,6 +123,8 @@ def test_installed_and_removed(machine: Machine) -> None:
         done = machine.run(f"{PROVIDER}/{agent.name}", "meta-data")
         assert f'version="{__version__}"' in done.stdout
     assert 'name="fence_compute"' in machine.run("/usr/sbin/fence_compute", "-o", "metadata").stdout
+    assert machine.run("id", "-Gn", "novaha").stdout.split() == ["novaha", "haclient"]
+    assert machine.text("/usr/sbin/novaha").startswith("#!/usr/bin/python3 -I\n")
     machine.run("rpm", "--erase", "--nodeps", "novaha-agents", "python3-novaha")
     assert machine.changes(before) == {}
 

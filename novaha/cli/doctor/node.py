@@ -71,6 +71,7 @@ class Node:
     boot_problem: why systemd did not tell of one of them, "" if it told of all.
     nova_conf: on compute nodes.
     secret_files: those that are there. core_dumps: None where no evacuator runs.
+    evacuator_uid: whom it runs as, None where it does not. own_user: whether there is novaha's.
     load: the last minute's, and the number of cores.
     properties: the cluster's.
     """
@@ -91,6 +92,8 @@ class Node:
     nova_conf: NovaConf | None = None
     secret_files: tuple[SecretFile, ...] = ()
     core_dumps: CoreDumps | None = None
+    evacuator_uid: int | None = None
+    own_user: bool = True
     load: float = 0.0
     cores: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -183,6 +186,13 @@ def secret_files(node: Node) -> Iterator[Trouble]:
     if not node.secret_files:
         yield not_checked("", "there are no credentials in files on this node")
     yield from secrecy.secret_files(node.secret_files)
+
+
+def evacuator_user(node: Node) -> Iterator[Trouble]:
+    """The evacuator has a user of its own, where it may run."""
+    if not node.name or (not node.controller and node.evacuator_uid is None):
+        return
+    yield from secrecy.evacuator_user(node.evacuator_uid, node.own_user, node.installs(AGENTS))
 
 
 def core_dumps(node: Node) -> Iterator[Trouble]:
@@ -287,6 +297,7 @@ NODE: tuple[Check[Node], ...] = (
     Check("alert-file", "Pacemaker may execute the alert", alert_file),
     Check("novaha.conf", "it is as it should be, or not needed here", conf_file),
     Check("secret-files", "nobody else reads or replaces them", secret_files),
+    Check("evacuator-user", "the evacuator does not run as root", evacuator_user),
     Check("core-dumps", "the evacuator leaves none", core_dumps),
     Check("novaha.conf-options", "no option that means nothing", conf_options),
     Check("boot", "systemd does not start nova-compute by itself", boot),

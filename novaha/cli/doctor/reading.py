@@ -32,7 +32,7 @@ from novaha.core import truth
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.text import line
-from novaha.evacuator import client
+from novaha.evacuator import client, places
 from novaha.evacuator.names import Names
 from novaha.pacemaker import live
 from novaha.pacemaker.cib import RecordStore, known_nodes, local_node, query
@@ -176,6 +176,8 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         nova_conf=_nova_conf(found) if found.compute else None,
         secret_files=tuple(_secret_files(path, conf)),
         core_dumps=secrecy.read_core_dumps(_evacuator()),
+        evacuator_uid=secrecy.read_uid(_evacuator()),
+        own_user=places.has_own_user(),
         load=os.getloadavg()[0],
         cores=os.cpu_count() or 1,
         properties=found.cluster.now.properties if found.cluster else {},

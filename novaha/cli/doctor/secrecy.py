@@ -85,6 +85,29 @@ def core_dumps(found: CoreDumps | None) -> Iterator[Trouble]:
         )
 
 
+def evacuator_user(uid: int | None, exists: bool, remedy: str) -> Iterator[Trouble]:
+    """It needs none of root's rights. uid: whom it runs as, None where it does not run.
+
+    exists: whether there is the user novaha here. remedy: what makes that user.
+    """
+    if not exists and not uid:
+        yield warning("", "there is no user novaha, so the evacuator runs as root", remedy)
+    elif uid == 0:
+        text = "the evacuator runs as root, and the user novaha is there"
+        yield warning("", text, f"pcs resource restart {EVACUATE_ID}")
+
+
+def read_uid(pid: int | None) -> int | None:
+    """Whom the process is; None without one, or when it has ended."""
+    try:
+        for row in (PROC / str(pid) / "status").read_text().splitlines():
+            if row.startswith("Uid:"):
+                return int(row.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
 def open_above(path: str) -> str:
     """The first directory above, also behind a link, in which every user may replace what is there.
 
