@@ -20,6 +20,7 @@ from tests.contract.namespace import Namespace
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "ocf/NovaEvacuate"
 RUN, LOG, CONF = "/run/novaha", "/var/log/novaha", "/etc/novaha/novaha.conf"
+ROTATION = "/run/place/rotation"
 USER, OTHER, GROUP = 901, 902, 903
 
 OK, GENERIC, PERM, INSTALLED, NOT_RUNNING, DEGRADED = 0, 1, 4, 5, 7, 190
@@ -58,6 +59,7 @@ cp {conf} {path}
 chgrp haclient {path}; chmod 640 {path}
 cp {cib} /run/place/cib.xml
 chmod 666 /run/place/cib.xml; chmod 777 /run/place
+cp {root}/packaging/debian/novaha-agents.logrotate {rotation}; chmod 644 {rotation}
 cp -r {bin} /run/place/bin; cp {node} /run/place/node
 sed -i s:{bin_parent}/node:/run/place/node: /run/place/bin/crm_node
 chmod -R a+rX /run/place
@@ -110,8 +112,9 @@ def make(
     def of(user: bool = True) -> Controller:
         (tmp_path / "conf").write_text(TEXT)
         names = {
-            "conf": tmp_path / "conf", "path": CONF, "cib": cib, "bin": tmp_path / "bin",
-            "node": tmp_path / "node", "bin_parent": tmp_path, "group": GROUP, "other": OTHER,
+            "conf": tmp_path / "conf", "path": CONF, "cib": cib, "root": ROOT, "rotation": ROTATION,
+            "bin": tmp_path / "bin", "bin_parent": tmp_path, "node": tmp_path / "node",
+            "group": GROUP, "other": OTHER,
             "user": MAKE_USER.format(user=USER) if user else "",
         }  # fmt: skip
         script = SCRIPT.format(**names) + PYTHON.format(
@@ -275,9 +278,16 @@ def test_logs_are_rotated_and_still_written_to(make) -> None:
     """As packaging/debian/novaha-agents.logrotate has it: by copy, and by another name."""
     controller = make()
     controller.agent("start")
-    controller.sh(f"cp {LOG}/nova-evacuate.log /run/place/old; : >{LOG}/nova-evacuate.log")
-    controller.agent("reload-agent")
-    assert "evacuator" in controller.sh(f"cat {LOG}/nova-evacuate.log")
+    pid = controller.pid
+    for _ in range(2):
+        controller.sh(f"echo '{{}}' >>{LOG}/journal.jsonl; echo before >>{LOG}/nova-evacuate.log")
+        rotate = f"logrotate --force --state /run/place/state {ROTATION} 2>&1"
+        assert "error" not in controller.sh(rotate)
+        assert "before" in controller.sh(f"cat {LOG}/nova-evacuate.log.1")
+        assert controller.sh(f"cat {LOG}/nova-evacuate.log; ls {LOG}").count("journal.jsonl\n") == 0
+    controller.sh(f"kill -TERM {pid}; sleep 1")
+    assert "ends" in controller.sh(f"cat {LOG}/nova-evacuate.log"), "it goes on in the same file"
+    controller.agent("start")
     write = "from pathlib import Path; from novaha.evacuator.journal import Journal; "
     write += f"Journal(Path('{LOG}/journal.jsonl')).write('event')"
     env = f"PYTHONPATH={shlex.quote(str(ROOT))}"

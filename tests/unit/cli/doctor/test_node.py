@@ -273,3 +273,22 @@ def test_a_load_at_which_pacemaker_throttles_itself() -> None:
     assert list(checks.load(replace(busy, properties={"load-threshold": "150%"}))) == []
     found = only(checks.load(replace(busy, load=12.0)), Verdict.WARNING)
     assert found.remedy.endswith("=700%")
+
+
+@pytest.mark.parametrize(
+    ("uid", "exists", "says"),
+    [(None, True, ""), (901, True, ""), (901, False, ""), (0, True, "pcs resource restart")],
+)
+def test_the_evacuator_runs_as_its_own_user(uid: int | None, exists: bool, says: str) -> None:
+    node = replace(CONTROLLER, evacuator_uid=uid, own_user=exists)
+    found = list(checks.evacuator_user(node))
+    assert all(says in trouble.remedy for trouble in found)
+    assert bool(found) is bool(says)
+
+
+@pytest.mark.parametrize("uid", [None, 0])
+def test_where_there_is_no_such_user_doctor_says_how_it_is_made(uid: int | None) -> None:
+    node = replace(CONTROLLER, evacuator_uid=uid, own_user=False)
+    found = only(checks.evacuator_user(node), Verdict.WARNING)
+    assert "runs as root" in found.detail
+    assert "install" in found.remedy
