@@ -341,11 +341,11 @@ def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
             return None, ""
         files = wiring.files(parameters)
         blocked = identity.unreadable(user, files)
+        problem, code = identity.remedy(user, blocked, files[0]), ExitCode.ERR_PERM
     except client.EvacuatorError as error:
-        raise ActionError(ExitCode.ERR_INSTALLED, str(error)) from None
-    if not blocked:
+        user, problem, code = None, str(error), ExitCode.ERR_INSTALLED
+    if not problem:
         return user, ""
-    problem = identity.remedy(user, blocked, files[0])
     if wanted:
-        raise ActionError(ExitCode.ERR_PERM, problem)
+        raise ActionError(code, problem)
     return None, f"the evacuator runs as root: {problem}; then pcs resource restart nova-evacuate"

@@ -77,12 +77,13 @@ def become(user: Mapping[str, object] | None) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() == 0:
         try:
-            if user is None:
-                _keep_one(libc)
-            else:
+            if user is not None:
                 _switch(libc, Identity(**user))  # type: ignore[arg-type]
         except OSError as error:
             raise EvacuatorError(f"root's rights cannot be given up: {error.strerror}") from None
+        if user is None:
+            with contextlib.suppress(OSError):  # a container in which root has fewer already
+                _keep_one(libc)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     # Last: a change of the user resets it. Its memory holds the password: no core dump, and no
     # other process of this user may look into it.
