@@ -323,11 +323,24 @@ def _check_nova(parameters: Mapping[str, str]) -> None:
     wiring.check_nova(parameters)
 
 
+def _has_acls() -> bool:
+    """Whether Pacemaker asks a role of everybody but root and hacluster; novaha makes none."""
+    from novaha.core import truth
+    from novaha.pacemaker.cib import query
+    from novaha.pacemaker.runner import Runner
+
+    try:
+        found = query(Runner(), "//crm_config//nvpair[@name='enable-acl']")
+        return any(truth.is_true(str(pair.get("value"))) for pair in found)
+    except NovahaError:
+        return False
+
+
 def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
     """Whom the evacuator is to run as, None for who this is; and what an operator is to mend.
 
     novaha by default, unless that cannot read what it has to: an upgrade that brings the user must
-    not keep hosts from being recovered.
+    not keep hosts from being recovered. Nor where Pacemaker's ACLs would refuse it.
 
     Raises ActionError where the user that was asked for does not exist or cannot read it.
     """
@@ -337,7 +350,7 @@ def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
     wanted = parameters.get("user", "")
     try:
         user = identity.chosen(wanted)
-        if user is None:
+        if user is None or (not wanted and _has_acls()):
             return None, ""
         files = wiring.files(parameters)
         blocked = identity.unreadable(user, files)

@@ -216,6 +216,18 @@ def test_the_user_can_be_chosen(make) -> None:
     )
 
 
+def test_where_acls_would_refuse_it_root_stays_unless_somebody_says_so(make, cib) -> None:
+    acls = '<cluster_property_set id="p"><nvpair id="a" name="enable-acl" value="true"/>'
+    config = f"<crm_config>{acls}</cluster_property_set></crm_config>"
+    cib.write_text(cib.read_text().replace("<crm_config/>", config))
+    controller = make()
+    controller.agent("start")
+    assert_private(controller, 0)
+    controller.agent("stop")
+    controller.agent("start", user="novaha")
+    assert_private(controller, USER)
+
+
 def test_one_user_after_another(make) -> None:
     """What the one has left the next can use: root, its own user, root again."""
     controller = make()
