@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -73,14 +74,18 @@ class Lines(logging.Formatter):
         return "\n".join(text.line(row, self.secrets, _LONGEST) for row in rows)
 
 
-def main(settings: Mapping[str, Any]) -> int:
-    """Run with the settings that `client.launch` gives; returns the exit code."""
+def main(settings: Mapping[str, Any] | None = None) -> int:
+    """Run with the settings that `client.launch` gives, on standard input if they are not read yet;
+    returns the exit code.
+    """
     lines = Lines()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     try:
+        if settings is None:
+            settings = json.load(sys.stdin)
         parameters = settings["parameters"]
         lines.secrets = tuple(filter(None, [parameters.get("password")]))
         if truth.is_true(parameters.get("verbose", "")):
