@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dulwich import porcelain
+from dulwich.repo import Repo
 
 from tests.unit.docs.pages import DOCS
 
@@ -26,14 +27,14 @@ def note(root: Path, day: int, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"---\n{text}")
     porcelain.add(root, [file])
-    porcelain.commit(
-        root,
-        message=b"note",
-        author=WHO,
-        committer=WHO,
-        commit_timestamp=stamp(day),
-        commit_timezone=0,
-    )
+    with Repo(str(root)) as repository:  # porcelain.commit of older dulwichs takes no time
+        repository.get_worktree().commit(
+            message=b"note",
+            author=WHO,
+            committer=WHO,
+            commit_timestamp=stamp(day),
+            commit_timezone=0,
+        )
 
 
 def tag(root: Path, name: str, day: int) -> None:
