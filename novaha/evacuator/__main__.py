@@ -15,6 +15,7 @@ from novaha.evacuator import identity
 def begin() -> int:
     """Read the settings, give up rights, and run; returns the exit code."""
     try:
+        identity.conceal()
         settings = json.load(sys.stdin)
         identity.become(settings.get("user"))
     except (identity.EvacuatorError, OSError, ValueError, TypeError, AttributeError) as error:

@@ -20,7 +20,16 @@ from dataclasses import dataclass
 
 from novaha.evacuator.places import GROUP, USER, EvacuatorError, user_name
 
-__all__ = ["EvacuatorError", "Identity", "become", "chosen", "current", "remedy", "unreadable"]
+__all__ = [
+    "EvacuatorError",
+    "Identity",
+    "become",
+    "chosen",
+    "conceal",
+    "current",
+    "remedy",
+    "unreadable",
+]
 
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
@@ -73,7 +82,6 @@ def become(user: Mapping[str, object] | None) -> None:
 
     Raises EvacuatorError where that cannot be.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() == 0:
         try:
@@ -85,9 +93,16 @@ def become(user: Mapping[str, object] | None) -> None:
             with contextlib.suppress(OSError):  # a container in which root has fewer already
                 _keep_one(libc)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
-    # Last: a change of the user resets it. Its memory holds the password: no core dump, and no
-    # other process of this user may look into it.
-    _prctl(libc, _PR_SET_DUMPABLE, 0)
+    conceal()  # last: a change of the user resets it
+
+
+def conceal() -> None:
+    """Leave no core dump, and let no other process of this user look into this one.
+
+    Its memory holds the password: to be called before that is read.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(ctypes.CDLL(None, use_errno=True), _PR_SET_DUMPABLE, 0)
 
 
 def _switch(libc: ctypes.CDLL, user: Identity) -> None:

@@ -28,17 +28,25 @@ _DAC_OVERRIDE = 1 << 1
 
 # The tests' Python may be one that only root can reach.
 PYTHON = """
+kept={place}/kept
+of_base() {{ echo "$kept/$(echo "$1" | tr / _)"; }}
+for base in {base} {prefix} {root}; do
+    mkdir -p "$(of_base "$base")"; mount --rbind "$base" "$(of_base "$base")"
+done
 for base in {base} {prefix} {root}; do
     part=
     for word in $(echo "$base" | tr / ' '); do
         part=$part/$word
-        [ "$part" = "$base" ] || [ -n "$(find "$part" -maxdepth 0 -perm -o=x)" ] || {{
-            mkdir -p {place}/kept; mount --rbind "$base" {place}/kept
+        [ "$part" = "$base" ] || [ ! -d "$part" ] ||
+            [ -n "$(find "$part" -maxdepth 0 -perm -o=x)" ] ||
             mount -t tmpfs -o mode=755 none "$part"
-            mkdir -p "$base"; mount --rbind {place}/kept "$base"; umount -l {place}/kept
-        }}
     done
 done
+for base in {base} {prefix} {root}; do
+    [ "$base" -ef "$(of_base "$base")" ] && continue
+    mkdir -p "$base"; mount --rbind "$(of_base "$base")" "$base"
+done
+umount -l "$kept"/*
 """
 SCRIPT = """
 mount -t tmpfs -o mode=755 none /run
