@@ -36,11 +36,14 @@ OWN_RUN = (
     """
 mount --make-rprivate /
 for directory in /run /var/log; do mount -t tmpfs none $directory; done
+sed '/^novaha:/d' /etc/passwd >/run/passwd
+mount --bind /run/passwd /etc/passwd
 exec "$@"
 """,
     "sh",
 )
-"""Where an evacuator may be started and leave what it leaves."""
+"""Where an evacuator may be started and leave what it leaves. It stays root: for a user of its own
+the agent has to know which files the configuration names."""
 
 
 def foreign(

@@ -28,7 +28,7 @@ PLACE = "/mnt"
 
 SANDBOX = """
 mount -t tmpfs none {layers}
-for place in /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
+for place in /etc /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
     upper={layers}$place
     mkdir -p $upper/upper $upper/work
     mount -t overlay o -o lowerdir=$place,upperdir=$upper/upper,workdir=$upper/work $place
