@@ -32,6 +32,16 @@ def test_what_is_printed_and_what_is_read() -> None:
     assert Runner()(shell("cat; echo b >&2")).stderr == "b"
 
 
+@pytest.mark.parametrize(("user", "log"), [(0, "/var/log/pacemaker.log"), (999, "none")])
+def test_no_tool_of_another_user_than_root_opens_pacemakers_log(
+    monkeypatch: pytest.MonkeyPatch, user: int, log: str
+) -> None:
+    """Pacemaker 3.0.3 closes its standard input for that."""
+    monkeypatch.setenv("PCMK_logfile", "/var/log/pacemaker.log")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert f"PCMK_logfile={log}\n" in Runner()(["env"]).stdout.decode()
+
+
 def test_a_tool_that_does_not_read_gets_no_more() -> None:
     assert Runner()(["true"], stdin=b"x" * 1_000_000).returncode == 0
 
