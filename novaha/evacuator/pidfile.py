@@ -126,6 +126,8 @@ def _attempt(run_dir: Path) -> IO[bytes] | None:
 
 def find(run_dir: Path) -> Process | None:
     """The evacuator of this directory by what it has open, for when its pid file is lost."""
+    nearest = next(path for path in (run_dir, *run_dir.parents) if path.exists())
+    device = nearest.stat().st_dev
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
@@ -133,10 +135,16 @@ def find(run_dir: Path) -> Process | None:
             continue
         with contextlib.suppress(OSError):
             here = os.stat("/proc/self/ns/pid").st_ino == (entry / "ns/pid").stat().st_ino
-            opened = {os.readlink(link) for link in (entry / "fd").iterdir()}
-            if here and any(name.startswith(f"{run_dir}/") for name in opened):
+            if here and any(_is_in(run_dir, device, link) for link in (entry / "fd").iterdir()):
                 return Process(int(entry.name), _started(int(entry.name)), _boot())
     return None
+
+
+def _is_in(run_dir: Path, device: int, link: Path) -> bool:
+    """Whether an open file lies, or lay, in the directory: its name may be of another mount."""
+    with contextlib.suppress(OSError):
+        return os.readlink(link).startswith(f"{run_dir}/") and link.stat().st_dev == device
+    return False
 
 
 def end(process: Process, patience: float, certainly: float) -> bool:

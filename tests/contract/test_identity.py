@@ -283,6 +283,15 @@ def test_what_the_user_cannot_read_is_named_with_the_remedy(make, spoil: str, sa
     assert says in controller.agent("monitor", DEGRADED, level=10)
 
 
+def test_one_of_another_run_directory_is_left_alone(make) -> None:
+    """Of the same name, in another mount namespace: a container, or a test beside this one."""
+    controller, other = make(), make()
+    controller.agent("start")
+    other.agent("monitor", NOT_RUNNING)
+    other.agent("stop")
+    controller.agent("monitor")
+
+
 def test_the_remedy_is_one(make) -> None:
     controller = make()
     controller.sh(f"chmod 600 {CONF}; chgrp root {CONF}")
