@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from novaha.contract.proc import owner, shares, started
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -20,16 +22,6 @@ class Identity:
     def lives(self) -> bool:
         """Whether that very process still runs."""
         return started(self.pid) == self.started
-
-
-def started(pid: int) -> int | None:
-    """When this process started, in clock ticks since boot (proc(5)); None if it has ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def family(pid: int) -> list[Identity]:
@@ -70,8 +62,9 @@ def sessions(
         with contextlib.suppress(OSError, ValueError, IndexError):
             stat = (entry / "stat").read_bytes()
             leads = stat[stat.rindex(b")") + 2 :].split()[3] == entry.name.encode()
-            if leads and _uid(entry) in users and _is_here(entry) and fits(entry):
-                yield Identity(int(entry.name), since)
+            pid = int(entry.name)
+            if leads and owner(pid) in users and shares(pid, "pid") and fits(entry):
+                yield Identity(pid, since)
 
 
 def of_unit(unit: str) -> list[Identity]:
@@ -86,15 +79,6 @@ def of_unit(unit: str) -> list[Identity]:
             if inside and (since := started(int(entry.name))) is not None:
                 found.append(Identity(int(entry.name), since))
     return found
-
-
-def _uid(entry: Path) -> int:
-    rows = (entry / "status").read_text(errors="replace").splitlines()
-    return int(next(row.split()[1] for row in rows if row.startswith("Uid:")))
-
-
-def _is_here(entry: Path) -> bool:
-    return os.stat("/proc/self/ns/pid").st_ino == os.stat(entry / "ns/pid").st_ino
 
 
 def kill(processes: Sequence[Identity], number: signal.Signals = signal.SIGKILL) -> bool:

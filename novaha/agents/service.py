@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from novaha.agents.processes import Identity, sessions, started
+from novaha.agents.processes import Identity, sessions
 from novaha.agents.runtime import ActionError
 from novaha.contract.ocf import ExitCode
+from novaha.contract.proc import started
 from novaha.core.errors import NovahaError
 
 _POLL = 0.1

@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+from novaha.contract.proc import owner, shares, started
 from novaha.evacuator import places
 from novaha.evacuator.places import EvacuatorError
 
@@ -46,7 +47,7 @@ class Process:
 
     def is_evacuator(self) -> bool:
         """Whether this very process runs, and is an evacuator."""
-        now = _started(self.pid)
+        now = started(self.pid)
         if now is None or not is_evacuator(self.pid):
             return False
         return self.started is None or (self.started == now and self.boot == _boot())
@@ -120,30 +121,37 @@ def _attempt(run_dir: Path) -> IO[bytes] | None:
             break
         file.close()
     file.truncate(0)
-    file.write(f"{os.getpid()} {_started(os.getpid())} {_boot()}\n".encode())
+    file.write(f"{os.getpid()} {started(os.getpid())} {_boot()}\n".encode())
     return file
 
 
 def find(run_dir: Path) -> Process | None:
     """The evacuator of this directory by what it has open, for when its pid file is lost."""
-    nearest = next(path for path in (run_dir, *run_dir.parents) if path.exists())
-    device = nearest.stat().st_dev
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
-        if not is_evacuator(int(entry.name)):
-            continue
+        pid = int(entry.name)
         with contextlib.suppress(OSError):
-            here = os.stat("/proc/self/ns/pid").st_ino == (entry / "ns/pid").stat().st_ino
-            if here and any(_is_in(run_dir, device, link) for link in (entry / "fd").iterdir()):
-                return Process(int(entry.name), _started(int(entry.name)), _boot())
+            if is_evacuator(pid) and shares(pid, "pid") and _has_open(pid, run_dir):
+                return Process(pid, started(pid), _boot())
     return None
 
 
-def _is_in(run_dir: Path, device: int, link: Path) -> bool:
-    """Whether an open file lies, or lay, in the directory: its name may be of another mount."""
-    with contextlib.suppress(OSError):
-        return os.readlink(link).startswith(f"{run_dir}/") and link.stat().st_dev == device
+def _has_open(pid: int, run_dir: Path) -> bool:
+    """Whether it has a file of the directory open. Raises OSError.
+
+    In another mount namespace the same name may be another directory: of another device then.
+    """
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if _is_below(link, run_dir)]
+    if not links or shares(pid, "mnt"):
+        return bool(links)
+    nearest = next(path for path in (run_dir, *run_dir.parents) if path.exists())
+    return any(link.stat().st_dev == nearest.stat().st_dev for link in links)
+
+
+def _is_below(link: Path, run_dir: Path) -> bool:
+    with contextlib.suppress(OSError):  # closed meanwhile
+        return os.readlink(link).startswith(f"{run_dir}/")
     return False
 
 
@@ -196,13 +204,9 @@ def is_evacuator(pid: int) -> bool:
     """Whether this is a process that runs `novaha.evacuator` as one of the users that may."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:
         return False
-    if (b"-m", _MODULE) not in pairwise(words):
-        return False
-    uids = next((row.split()[1] for row in status.splitlines() if row.startswith(b"Uid:")), b"-1")
-    return int(uids) in places.evacuator_uids()
+    return (b"-m", _MODULE) in pairwise(words) and owner(pid) in places.evacuator_uids()
 
 
 def _parse(text: bytes) -> Process | None:
@@ -217,16 +221,6 @@ def _parse(text: bytes) -> Process | None:
 
 def _is_number(word: bytes) -> bool:
     return word.isdigit() and 0 < len(word) < 16 and int(word) > 0
-
-
-def _started(pid: int) -> int | None:
-    """When this process started, in clock ticks since boot (proc(5)); None if it has ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def _boot() -> str:

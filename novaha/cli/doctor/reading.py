@@ -28,6 +28,7 @@ from novaha.cli.doctor.resources import SECRET, alert_files
 from novaha.cli.doctor.secrecy import SecretFile
 from novaha.cli.install import Directories, InstallError
 from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
+from novaha.contract.proc import owner
 from novaha.core import truth
 from novaha.core.errors import ConfigError, NovahaError, RecordError
 from novaha.core.record import Record
@@ -158,6 +159,7 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
     given = found.parameters(EVACUATE_AGENT)
     path = given.get("config", DEFAULT_CONFIG)
     conf, host_names = _conf(path)
+    evacuator = _evacuator()
     boot_units, boot_problem = _boot_units(found.parameters(COMPUTE_AGENT).get("unit", ""), run)
     return Node(
         name=found.name,
@@ -175,8 +177,8 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         boot_problem=boot_problem,
         nova_conf=_nova_conf(found) if found.compute else None,
         secret_files=tuple(_secret_files(path, conf)),
-        core_dumps=secrecy.read_core_dumps(_evacuator()),
-        evacuator_uid=secrecy.read_uid(_evacuator()),
+        core_dumps=secrecy.read_core_dumps(evacuator),
+        evacuator_uid=None if evacuator is None else owner(evacuator),
         own_user=places.has_own_user(),
         load=os.getloadavg()[0],
         cores=os.cpu_count() or 1,

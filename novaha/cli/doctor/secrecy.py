@@ -97,17 +97,6 @@ def evacuator_user(uid: int | None, exists: bool, remedy: str) -> Iterator[Troub
         yield warning("", text, f"pcs resource restart {EVACUATE_ID}")
 
 
-def read_uid(pid: int | None) -> int | None:
-    """Whom the process is; None without one, or when it has ended."""
-    try:
-        for row in (PROC / str(pid) / "status").read_text().splitlines():
-            if row.startswith("Uid:"):
-                return int(row.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
-
-
 def open_above(path: str) -> str:
     """The first directory above, also behind a link, in which every user may replace what is there.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from novaha.contract import proc
 from novaha.evacuator import client, pidfile, places
 from novaha.evacuator.server import Server
 
@@ -66,8 +67,7 @@ EVACUATOR = ("-m", "novaha.evacuator")
 
 
 def entry(pid: int, ticks: int = 0) -> str:
-    started = pidfile._started(pid)
-    return f"{pid} {started + ticks} {pidfile._boot()}\n"
+    return f"{pid} {proc.started(pid) + ticks} {pidfile._boot()}\n"
 
 
 def test_a_running_evacuator_is_found_and_ended(tmp_path: Path, process) -> None:
@@ -107,7 +107,7 @@ def test_a_reused_pid_is_nobodys_and_never_killed(
     "forge",
     [
         lambda pid: entry(pid, ticks=1),
-        lambda pid: f"{pid} {pidfile._started(pid)} another-boot\n",
+        lambda pid: f"{pid} {proc.started(pid)} another-boot\n",
         lambda pid: f"-{pid}",
         lambda pid: f"{pid} x y",
         lambda pid: "9" * 5000,
@@ -180,7 +180,7 @@ def test_one_evacuator_holds_the_pid_file(tmp_path: Path, monkeypatch) -> None:
         assert stat.S_IMODE((tmp_path / client.PID_FILE).stat().st_mode) == 0o600
         assert file.name is not None
         pid, started, boot = (tmp_path / client.PID_FILE).read_text().split()
-        assert (int(pid), int(started)) == (os.getpid(), pidfile._started(os.getpid()))
+        assert (int(pid), int(started)) == (os.getpid(), proc.started(os.getpid()))
         assert boot == pidfile._BOOT_ID.read_text().strip()
         with pytest.raises(client.EvacuatorError, match="another evacuator"):
             pidfile.hold(tmp_path)
