@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from novaha.core.brake import Code, Host, Limits, Site, Verdict, judge
+from novaha.core.brake import Code, Host, Limits, Verdict
 from novaha.core.steering import HELD, Held, held_text
 
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ def decide(
 
     power_seconds: for the power device, 0 not to ask it.
     """
-    permit = view.permits.get(node)
-    permitted = str(permit) if permit is not None and permit.holds(now) else ""
-    paused = str(view.pause) if view.pause is not None and view.pause.holds(now) else ""
-    site = Site(view.quorum, paused)
-    hosts = view.hosts.values() if permitted or paused else world.look_around(view, node)
-    verdict = judge(node, list(hosts), site, limits, now, permitted=permitted)
+    said = view.permitted(node, now) or view.paused(now)
+    hosts = list(view.hosts.values()) if said else world.look_around(view, node)
+    verdict = view.judge(node, hosts, limits, now)
     if verdict.go or verdict.code not in _LOOKED_AT or power_seconds <= 0:
         return verdict
     with suppress(Exception):  # without its word the verdict stands

@@ -186,18 +186,19 @@ def _of_pacemaker(view: Computes, node: str) -> Iterator[tuple[str, str]]:
     lost = sum(other.lost for other in view.hosts.values())
     yield "all compute hosts", f"{lost} of {len(view.hosts)} lost"
     yield "quorum here", "yes" if view.quorum else "no"
-    if view.pause is not None and view.pause.holds(datetime.now(UTC)):
-        yield "paused", str(view.pause)
+    if paused := view.paused(datetime.now(UTC)):
+        yield "paused", paused
 
 
 def _of_networks(view: Computes, node: str) -> Iterator[tuple[str, str]]:
     from novaha.pacemaker.reach import answering
     from novaha.pacemaker.witness import PROBE_SECONDS, look_around
 
-    for address in view.addresses[node]:
-        answers = answering({node: [address]}, PROBE_SECONDS).get(node)
-        words = {True: "answers", False: "silent", None: "its name cannot be resolved"}
-        yield f"network {address}", words[answers]
+    words = {True: "answers", False: "silent", None: "its name cannot be resolved"}
+    addresses = {str(address): [address] for address in view.addresses[node]}
+    answers = answering(addresses, PROBE_SECONDS)
+    for address in addresses:
+        yield f"network {address}", words[answers.get(address)]
     asked = [h for h in look_around(view, [node]) if h.node != node and h.answers is not None]
     yield "other hosts", f"{sum(bool(h.answers) for h in asked)} of {len(asked)} answer"
 
@@ -211,12 +212,13 @@ def _of_power(node: str, run: Runner) -> Iterator[tuple[str, str]]:
 
 def _of_nova(node: str) -> Iterator[tuple[str, str]]:
     from novaha import wiring
+    from novaha.evacuator.ahead import by_host
     from novaha.evacuator.names import Names
 
     try:
         conf = wiring.conf({})
         nova = wiring.nova(conf)
-        services = {service.host: service for service in nova.services()}
+        services = by_host(nova)
         name = Names(conf.nova.host_names, conf.nova.domain).host(node, frozenset(services))
         service = services[name]
         seen = service.last_seen

@@ -77,6 +77,11 @@ class Held:
     code: str
 
 
+def in_force(said: Permit | Pause | None, now: datetime) -> str:
+    """What an operator said, in words, if it holds at this moment; else ""."""
+    return str(said) if said is not None and said.holds(now) else ""
+
+
 def permit_text(permit: Permit) -> str:
     """The permit as the value of its attribute."""
     return f"{permit.at.astimezone(UTC):{_TIME}} {word(permit.by)} {_line(permit.why)}".strip()

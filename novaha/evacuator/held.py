@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from novaha.core import text
-from novaha.core.brake import Host, Site, Verdict, judge, read_limits, sentence
+from novaha.core.brake import Host, Verdict, read_limits, sentence
 from novaha.core.errors import NovahaError
-from novaha.core.steering import Pause
+from novaha.core.steering import Pause, in_force
 from novaha.evacuator.journal import Journal
 from novaha.pacemaker.computes import Computes
 
@@ -160,8 +160,7 @@ class HeldHosts:
         """
         if self._braked is None:
             self._braked = self.storm.braked()
-        pause = self.storm.pause() if self._braked else None
-        paused = str(pause) if pause is not None and pause.holds(self.now()) else ""
+        paused = in_force(self.storm.pause(), self.now()) if self._braked else ""
         if paused and paused != self._paused:
             self.journal.write("paused", reason=paused)
         elif self._paused and not paused:
@@ -263,12 +262,7 @@ class HeldHosts:
 
     def _verdict(self, view: Computes, hosts: Mapping[str, Host], node: str) -> Verdict:
         limits, _ = read_limits(view.settings)
-        now = self.now()
-        permit = view.permits.get(node)
-        permitted = str(permit) if permit is not None and permit.holds(now) else ""
-        paused = str(view.pause) if view.pause is not None and view.pause.holds(now) else ""
-        site = Site(view.quorum, paused)
-        return judge(node, list(hosts.values()), site, limits, now, permitted=permitted)
+        return view.judge(node, hosts.values(), limits, self.now())
 
 
 def _lately(moment: float | None, clock: float) -> bool:

@@ -7,7 +7,7 @@ reads it: from the history of the connection resource (lib/pengine/unpack.c).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from lxml import etree
 
 from novaha.core import truth
-from novaha.core.brake import Host
+from novaha.core.brake import Host, Limits, Site, Verdict, judge
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import HOLD, Record, from_attributes, set_id
 from novaha.core.recovery import RecoveryState
@@ -27,6 +27,7 @@ from novaha.core.steering import (
     Pause,
     Permit,
     SteeringError,
+    in_force,
     read_held,
     read_pause,
     read_permit,
@@ -75,6 +76,19 @@ class Computes:
     def canonical(self, name: str) -> str | None:
         """The cluster's spelling of a host's name, None for one that it does not have."""
         return next((node for node in self.hosts if node.lower() == name.lower()), None)
+
+    def paused(self, now: datetime) -> str:
+        """Why fencing and recovery are paused at this moment, "" when they are not."""
+        return in_force(self.pause, now)
+
+    def permitted(self, node: str, now: datetime) -> str:
+        """Who has let the host go, "" when nobody has, or not lately."""
+        return in_force(self.permits.get(node), now)
+
+    def judge(self, node: str, hosts: Collection[Host], limits: Limits, now: datetime) -> Verdict:
+        """Whether the host may be powered off. hosts: with whether they answer."""
+        site, permitted = Site(self.quorum, self.paused(now)), self.permitted(node, now)
+        return judge(node, hosts, site, limits, now, permitted=permitted)
 
 
 def read_computes(run: Runner | None = None) -> Computes:
@@ -134,7 +148,7 @@ def from_cib(cib: etree._Element, marks: Mapping[str, str] | None = None) -> Com
         hosts=hosts,
         addresses={name: _addresses(name, nodes, connections) for name in hosts},
         quorum=truth.in_cib(cib.get("have-quorum", "1")),
-        pause=_pause(cib, problems),
+        pause=_pause(cib.iterfind(f"configuration/crm_config//nvpair[@name='{PAUSE}']"), problems),
         permits=permits,
         held=held,
         connections={name: connection.resource for name, connection in connections.items()},
@@ -278,15 +292,12 @@ def paused(run: Runner | None = None) -> Pause | None:
 
     Raises ClusterToolError when the CIB cannot be read.
     """
-    for pair in query(run or Runner(), f"//crm_config//nvpair[@name='{PAUSE}']"):
-        with contextlib.suppress(SteeringError):
-            return read_pause(str(pair.get("value")))
-    return None
+    return _pause(query(run or Runner(), f"//crm_config//nvpair[@name='{PAUSE}']"), [])
 
 
-def _pause(cib: etree._Element, problems: list[str]) -> Pause | None:
-    for pair in cib.iterfind("configuration/crm_config//nvpair"):
-        if pair.get("name") == PAUSE and pair.get("value"):
+def _pause(pairs: Iterable[etree._Element], problems: list[str]) -> Pause | None:
+    for pair in pairs:
+        if pair.get("value"):
             try:
                 return read_pause(str(pair.get("value")))
             except SteeringError as error:
