@@ -18,6 +18,7 @@ from novaha.contract.names import (
     ROLE,
 )
 from novaha.core import truth
+from novaha.pacemaker.devices import host_map
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -52,10 +53,7 @@ class Device:
     def hosts(self) -> frozenset[str]:
         """The nodes that it is told to fence, by pcmk_host_list and pcmk_host_map."""
         listed = re.split(r"[\s,;]+", self.attributes.get("pcmk_host_list", ""))
-        mapped = [
-            re.split(r"[:=]", entry, maxsplit=1)[0].replace("\\", "")
-            for entry in re.split(r"[\s;]+", self.attributes.get("pcmk_host_map", ""))
-        ]
+        mapped = (node for node, _ in host_map(self.attributes.get("pcmk_host_map", "")))
         spelled = {node.lower(): node for node in self.nodes}
         return frozenset(spelled.get(n.lower(), n) for n in (*listed, *mapped) if n)
 

@@ -7,7 +7,7 @@ host off its storage, asks a question or does nothing comes while the guests run
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -101,6 +101,14 @@ def effect_of(agent: str) -> Effect:
     if agent in _AGENTS:
         return _AGENTS[agent]
     return next((e for prefix, e in _FAMILIES if agent.startswith(prefix)), Effect.UNKNOWN)
+
+
+def host_map(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of a `pcmk_host_map`, as Pacemaker reads it: the node, and what its device calls it
+    (several separated by commas), "" where that is missing."""
+    for entry in re.split(r"[\s;]+", text):
+        node, *plugs = re.split(r"[:=]", entry, maxsplit=1)
+        yield node.replace("\\", ""), "".join(plugs)
 
 
 def known_agents() -> Mapping[str, Effect]:

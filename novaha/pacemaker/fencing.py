@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from lxml import etree
 
 from novaha.core.errors import NovahaError
 from novaha.core.naming import same_name
@@ -20,8 +18,7 @@ from novaha.pacemaker.cib import (
     query,
     quoted,
 )
-from novaha.pacemaker.devices import FenceDevice
-from novaha.pacemaker.levels import Level, Levels
+from novaha.pacemaker.levels import IN_CIB, Levels, read
 from novaha.pacemaker.runner import Runner
 
 _HUMAN = "a human"
@@ -30,9 +27,6 @@ _HUMAN = "a human"
 _KILLS = frozenset({"off", "reboot"})
 
 _NEVER = datetime.fromtimestamp(0, UTC)
-
-_DEVICES = "//primitive[@class='stonith'] | //template | //primitive[@template]"
-_LEVELS = "//fencing-topology/fencing-level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +184,8 @@ class FenceHistory:
 
     def levels(self) -> Levels:
         """How all nodes are fenced, in one question: it is asked between fencing and recovery."""
-        found = list(query(self._run, f"{_DEVICES} | {_LEVELS}"))
-        return Levels(
-            _devices(found),
-            (Level.read(element) for element in found if element.tag == "fencing-level"),
-            members=self._members,
-            attributes=self._attributes,
-        )
+        devices, levels = read(query(self._run, IN_CIB))
+        return Levels(devices, levels, members=self._members, attributes=self._attributes)
 
     def _members(self) -> list[str]:
         return [name for name, kind in known_nodes(self._run).items() if kind == "member"]
@@ -216,24 +205,6 @@ class FenceHistory:
                 action = str(element.get("value"))
         option = "--fence" if action in ("off", "poweroff") else "--reboot"
         self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
-
-
-def _devices(elements: Iterable[etree._Element]) -> Iterator[FenceDevice]:
-    """The stonith resources; what one does not say itself its template says."""
-    found = list(elements)
-    templates = {str(e.get("id")): e for e in found if e.tag == "template"}
-    for element in found:
-        template = templates.get(str(element.get("template")))
-        kind = element if element.get("class") else template
-        if element.tag != "primitive" or kind is None or kind.get("class") != "stonith":
-            continue
-        attributes = {
-            str(pair.get("name")): str(pair.get("value"))
-            for source in (template, element)
-            if source is not None
-            for pair in source.iterfind("instance_attributes/nvpair")
-        }
-        yield FenceDevice(str(element.get("id")), str(kind.get("type")), attributes)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -59,6 +59,32 @@ class Level:
         return self.attribute is not None and self.attribute in attributes()
 
 
+_DEVICES = "//primitive[@class='stonith'] | //template | //primitive[@template]"
+IN_CIB = f"{_DEVICES} | //fencing-topology/fencing-level"
+"""Where `read` finds what it reads: one question."""
+
+
+def read(elements: Iterable[etree._Element]) -> tuple[list[FenceDevice], list[Level]]:
+    """The stonith resources and the levels; what a resource does not say itself its template
+    says."""
+    found = list(elements)
+    templates = {str(e.get("id")): e for e in found if e.tag == "template"}
+    devices = []
+    for element in found:
+        template = templates.get(str(element.get("template")))
+        kind = element if element.get("class") else template
+        if element.tag != "primitive" or kind is None or kind.get("class") != "stonith":
+            continue
+        attributes = {
+            str(pair.get("name")): str(pair.get("value"))
+            for source in (template, element)
+            if source is not None
+            for pair in source.iterfind("instance_attributes/nvpair")
+        }
+        devices.append(FenceDevice(str(element.get("id")), str(kind.get("type")), attributes))
+    return devices, [Level.read(e) for e in found if e.tag == "fencing-level"]
+
+
 class Levels:
     """The fencing levels of all nodes, and what their devices do, at one moment.
 

@@ -6,16 +6,14 @@ input, never as arguments (law 9).
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping
-
-from lxml import etree
 
 from novaha.core.errors import ClusterToolError
 from novaha.core.naming import same_name
 from novaha.pacemaker.cib import query
-from novaha.pacemaker.devices import Effect, effect_of
+from novaha.pacemaker.devices import Effect, FenceDevice, host_map
+from novaha.pacemaker.levels import IN_CIB, read
 from novaha.pacemaker.runner import Runner
 
 _IS_OFF = 2
@@ -23,9 +21,6 @@ _IS_OFF = 2
 
 _KEPT_ELSEWHERE = "lrm://"
 """A value that Pacemaker keeps in a file of its own: such a device is not asked."""
-
-_DEVICES = "//primitive[@class='stonith']"
-_LEVELS = "//fencing-topology/fencing-level"
 
 
 def power_is_off(node: str, seconds: float, run: Runner | None = None) -> bool | None:
@@ -36,32 +31,24 @@ def power_is_off(node: str, seconds: float, run: Runner | None = None) -> bool |
     Raises ClusterToolError when the CIB cannot be read.
     """
     run = run or Runner()
-    found = list(query(run, f"{_DEVICES} | {_LEVELS}"))
-    devices = {str(e.get("id")): e for e in found if e.tag == "primitive"}
-    for level in found:
-        if level.tag != "fencing-level" or not same_name(level.get("target") or "", node):
+    found, levels = read(query(run, IN_CIB))
+    devices = {device.id: device for device in found}
+    for level in levels:
+        if not same_name(level.target or "", node):
             continue
-        names = filter(None, re.split(r"[\s,]+", level.get("devices") or ""))
-        power = [
-            devices[name]
-            for name in names
-            if name in devices and effect_of(str(devices[name].get("type"))) is Effect.POWER
-        ]
+        asked = [devices[name] for name in level.devices if name in devices]
+        power = [device for device in asked if device.effect is Effect.POWER]
         answers = [_is_off(device, node, seconds, run) for device in power]
         if answers and None not in answers:
             return all(answers)
     return None
 
 
-def _is_off(device: etree._Element, node: str, seconds: float, run: Runner) -> bool | None:
-    parameters = {
-        str(pair.get("name")): str(pair.get("value"))
-        for pair in device.iterfind("instance_attributes/nvpair")
-    }
-    agent = shutil.which(str(device.get("type")), path="/usr/sbin:/sbin")
-    if agent is None or any(v.startswith(_KEPT_ELSEWHERE) for v in parameters.values()):
+def _is_off(device: FenceDevice, node: str, seconds: float, run: Runner) -> bool | None:
+    agent = shutil.which(device.agent, path="/usr/sbin:/sbin")
+    if agent is None or any(v.startswith(_KEPT_ELSEWHERE) for v in device.attributes.values()):
         return None
-    lines = "".join(f"{name}={value}\n" for name, value in _request(parameters, node))
+    lines = "".join(f"{name}={value}\n" for name, value in _request(device.attributes, node))
     try:
         result = run([agent], timeout=seconds, stdin=lines.encode(), accept=frozenset({0, _IS_OFF}))
     except ClusterToolError:
@@ -80,9 +67,6 @@ def _request(parameters: Mapping[str, str], node: str) -> Iterator[tuple[str, st
         yield argument, _plug(parameters.get("pcmk_host_map", ""), node)
 
 
-def _plug(host_map: str, node: str) -> str:
-    for entry in re.split(r"[\s;]+", host_map):
-        name, separator, plug = entry.partition(":")
-        if separator and same_name(name, node):
-            return plug.split(",")[0]
-    return node
+def _plug(mapped: str, node: str) -> str:
+    plugs = (plug for name, plug in host_map(mapped) if plug and same_name(name, node))
+    return next(plugs, node).split(",")[0]
