@@ -22,7 +22,6 @@ from novaha.core import naming
 from novaha.core.errors import AmbiguousNodeError, RecordError, UnknownNodeError
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.text import plain
 
 AGENT = Agent(
     name="fence_compute",
@@ -109,12 +108,8 @@ def _status(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCo
 
 def _list(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:
     records = cluster.records() if request.action is Action.LIST_STATUS else {}
-    for node in sorted(cluster.compute_nodes()):
-        columns = [node, ""]
-        if request.action is Action.LIST_STATUS:
-            columns.append(_power(records.get(node)))
-        print(plain(request.separator.join(columns)), file=out)
-    return ExitCode.SUCCESS
+    power = {node: _power(records.get(node)) for node in sorted(cluster.compute_nodes())}
+    return fence_runtime.show_list(request, out, power)
 
 
 def _monitor(request: Request, cluster: Cluster, out: TextIO, log: Log) -> ExitCode:

@@ -93,10 +93,7 @@ def _status(request: Request, world: brake.World, out: TextIO, log: Log) -> Exit
 
 
 def _list(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:
-    for node in world.view().hosts:
-        status = ["on"] if request.action is Action.LIST_STATUS else []
-        print(request.separator.join([node, "", *status]), file=out)
-    return ExitCode.SUCCESS
+    return fence_runtime.show_list(request, out, dict.fromkeys(world.view().hosts, "on"))
 
 
 def _validate_all(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:

@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 from novaha.contract import fence, streams
 from novaha.contract.fence import Action, Agent, ExitCode, Request
 from novaha.core.errors import NovahaError
-from novaha.core.text import line
+from novaha.core.text import line, plain
 
 Context = TypeVar("Context")
 """What an agent works with."""
@@ -90,6 +90,14 @@ def run(
     except Exception as error:  # the executable's last line: say it, and fail as an agent fails
         log(f"unexpected {type(error).__name__}: {error}")
     return ExitCode.FAILURE
+
+
+def show_list(request: Request, out: TextIO, power: Mapping[str, str]) -> ExitCode:
+    """Print the hosts as `list` and `list-status` do. power: `on` or `off` by node."""
+    for node, state in power.items():
+        columns = [node, "", *([state] if request.action is Action.LIST_STATUS else [])]
+        print(plain(request.separator.join(columns)), file=out)
+    return ExitCode.SUCCESS
 
 
 def texts(agent: Agent) -> dict[Action, Handler[Any]]:

@@ -26,6 +26,7 @@ import pytest
 
 from tests.contract.conftest import CIB, ROOT
 from tests.contract.namespace import Namespace
+from tests.serving import serving
 
 BIRD = "C4n4ry"
 PLACES = ("conf", "clouds", "secure", "parameter", "cib", "ipmi", "environment", "url", "stdin")
@@ -86,11 +87,8 @@ class Refusal(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def keystone() -> Iterator[Keystone]:
-    server = Keystone()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Keystone()) as server:
+        yield server
 
 
 class Watch:

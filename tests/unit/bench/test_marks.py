@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,6 +15,8 @@ from novahabench.lab_site import Story
 from novahabench.mark import Case
 from novahabench.marks import lab_react, lab_second, lab_service
 from novahabench.stats import ratio, reached
+
+from tests.serving import serving
 
 
 @pytest.mark.parametrize(
@@ -139,11 +140,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    server = Api()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Api()) as server:
+        yield server
 
 
 def wanted(api: Api, **known: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from keystoneauth1 import session, token_endpoint
 from novaha.core.errors import NotSentError, RefusedError, UnknownOutcomeError
 from novaha.core.model import EvacuationLog, Migration
 from novaha.nova.compute import Nova
+from tests.serving import serving
 
 
 class Api(ThreadingHTTPServer):
@@ -118,11 +118,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    server = Api()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Api()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from novaha import wiring
 from novaha.nova.compute import Nova
 from novaha.nova.examine import Cloud, examine
 from novaha.nova.regions import RegionError
+from tests.serving import serving
 
 
 class Api(ThreadingHTTPServer):
@@ -117,11 +117,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    server = Api()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Api()) as server:
+        yield server
 
 
 def login(api: Api) -> session.Session:
