@@ -216,4 +216,18 @@ def wait(settings: Settings, say: Callable[[str], None]) -> None:
     say("waiting for Nova")
     if settings.hyperconverged:
         cloud.map_hosts(settings.compute_nodes)
-    cloud.Client().wait_computes(settings.compute_nodes)
+    try:
+        cloud.Client().wait_computes(settings.compute_nodes)
+    except LabError as error:
+        logs = [layout.LOGS / node / "nova-compute.log" for node in settings.compute_nodes]
+        logs.append(layout.LOGS / "cloud/nova-conductor.log")
+        raise LabError("\n".join([str(error), *map(_end_of, logs)])) from error
+
+
+def _end_of(log: Path) -> str:
+    """The last lines of a log, under its name."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-8:]
+    except OSError as error:
+        lines = [str(error)]
+    return "\n".join([f"--- {log.parent.name}/{log.name}", *(line[:400] for line in lines)])

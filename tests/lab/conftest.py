@@ -26,17 +26,20 @@ def generation(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def bring_up(site: Site, *options: str) -> None:
-    """`lab up`, and once more if that fails: on a busy machine a service may come too late.
+def bring_up(site: Site, *options: str, tries: int = 3) -> None:
+    """`lab up`, and again if that fails: on a busy machine a service may come too late.
 
     Only what the tests need is tried again; no test is, whatever it finds.
     """
-    try:
-        site.lab("up", *options, timeout=1800)
-    except (AssertionError, subprocess.TimeoutExpired) as error:
-        print(f"the lab did not come up, and is brought up once more: {error}", file=sys.__stderr__)
-        site.lab("down", timeout=300)
-        site.lab("up", *options, timeout=1800)
+    for left in reversed(range(tries)):
+        try:
+            site.lab("up", *options, timeout=1800)
+            return
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            if not left:
+                raise
+            print(f"the lab did not come up, and is brought up again: {error}", file=sys.__stderr__)
+            site.lab("down", timeout=300)
 
 
 @pytest.fixture(scope="session")

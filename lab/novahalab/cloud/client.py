@@ -51,14 +51,23 @@ class Server:
         )
 
 
-def wait(what: str, check: Callable[[], bool], timeout: float, every: float = 0.3) -> None:
-    """Return when ``check`` is true. Raises LabError after ``timeout`` seconds."""
+def wait(
+    what: str,
+    check: Callable[[], bool | str],
+    timeout: float,
+    every: float = 0.3,
+) -> None:
+    """Return when ``check`` is true, or is an empty text that would say what is missing.
+
+    Raises LabError after ``timeout`` seconds, with what was missing at the end.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:
-            if check():
+            found = check()
+            if found is True or found == "":
                 return
-            problem = ""
+            problem = f": {found}" if found else ""
         except ApiError as error:
             if error.status is not None and error.status < 500:
                 raise
@@ -280,18 +289,34 @@ class Client:
         """Change a host's nova-compute service: ``forced_down=True``, ``status="disabled"``."""
         self.compute("PUT", f"/os-services/{self.service(host)['id']}", changes)
 
-    def wait_computes(self, hosts: Sequence[str], timeout: float = 60) -> None:
-        """Wait until these hosts can be scheduled to: service up and node known."""
+    def wait_computes(self, hosts: Sequence[str], timeout: float = 180) -> None:
+        """Wait until these hosts can be scheduled to: service up and node known.
 
-        def ready() -> bool:
-            up = {s["host"] for s in self.services() if s["state"] == "up"}
+        Raises LabError with what Nova says of each host that is late.
+        """
+
+        def late() -> str:
+            services = {s["host"]: s for s in self.services()}
             nodes = self.compute("GET", "/os-hypervisors")["hypervisors"]
-            return set(hosts) <= up & {n["hypervisor_hostname"] for n in nodes}
+            known = {n["hypervisor_hostname"] for n in nodes}
+            return "; ".join(filter(None, (_not_ready(h, services.get(h), known) for h in hosts)))
 
-        wait(f"nova-compute is up on {', '.join(hosts)}", ready, timeout)
+        wait("nova-compute is up", late, timeout)
 
     def migrations(self, **filters: str) -> list[dict[str, Any]]:
         """Return migrations, evacuations among them."""
         query = urllib.parse.urlencode(filters)
         found: list[dict[str, Any]] = self.compute("GET", f"/os-migrations?{query}")["migrations"]
         return found
+
+
+def _not_ready(host: str, service: dict[str, Any] | None, known: set[str]) -> str:
+    """Why Nova would send nothing to this host; empty if it would."""
+    if service is None:
+        return f"Nova knows no nova-compute on {host}"
+    if service["state"] != "up":
+        return (
+            f"nova-compute on {host} is {service['state']}, {service['status']}, "
+            f"forced down: {service['forced_down']}, last heard of at {service['updated_at']}"
+        )
+    return "" if host in known else f"Nova knows no hypervisor {host}"
