@@ -49,7 +49,9 @@ def main() -> int:
             survived = sum(not known.killed for known in verdicts)
             print(f"{len(verdicts)} tried, {survived} survived", file=sys.stderr, flush=True)
 
-    for tests, paths in _by_tests(arguments.modules or [*_modules("core"), *_modules("evacuator")]):
+    modules = arguments.modules or [*_modules("core"), *_modules("evacuator")]
+    judges = [(arguments.tests, modules)] if arguments.tests else _by_tests(modules)
+    for tests, paths in judges:
         found = [m for path in paths for m in mutants(path)]
         found = [m for m in found if m.function.startswith(arguments.function)]
         found = [m for m in found if again is None or m.key in again]
@@ -72,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", default="0/1", help="I/N: only every N-th mutant, from the I-th")
     parser.add_argument("--quick", action="store_true", help="not of what runs on import")
     parser.add_argument("--function", default="", help="only mutants of this one")
+    parser.add_argument("--tests", nargs="+", metavar="FILE", help="judged by these tests alone")
     parser.add_argument("--again", metavar="FILE", help="only those that an earlier run printed")
     return parser.parse_args()
 

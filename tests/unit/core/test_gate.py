@@ -10,7 +10,7 @@ import pytest
 from novaha.core.answers import Code, Go, Never, Wait
 from novaha.core.case import Case, Sending, Turn
 from novaha.core.faults import Kind
-from novaha.core.gate import RECORD_FRESH, facts, is_first_request, may_evacuate
+from novaha.core.gate import facts, has_failed, is_first_request, may_evacuate, pause_after
 from novaha.core.model import EvacuationLog
 from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
@@ -66,6 +66,7 @@ ANSWERS = [
     Answer(Code.RECORD_IN_DOUBT, flagged(doubt="it lives")),
     Answer(Code.HOST_UNUSABLE, {"problem": "Nova is away"}),
     Answer(Code.HOST_UNUSABLE, flagged(problem="no such host")),
+    Answer(Code.HOST_UNUSABLE, flagged(paused="by root until 14:00")),
     Answer(Code.FENCING_UNPROVEN, flagged(unproven="no device")),
     Answer(Code.FENCING_UNCONFIRMED, flagged(fence_confirmed=False)),
     Answer(Code.FENCING_CUT_NO_POWER, flagged("unproven", fence_confirmed=False)),
@@ -99,7 +100,7 @@ ANSWERS = [
     Answer(Code.NO_CAPACITY, {"aged": True}, turn=Turn(False, 2, 2)),
     Answer(Code.NO_CAPACITY, {}, turn=Turn(False, 0, 0)),
     Answer(Code.LIST_TOO_OLD, {"aged": True}, turn=Turn(False, 1, 2)),
-    Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("fence-1", RECORD_FRESH)),
+    Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("fence-1", 15.0)),
     Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("fence-2", 0.0)),
     Answer(Code.RECORD_NOT_FRESH, {}, sending=Sending("", 0.0)),
     Answer(Code.MOVED, {}, {"host": ALIVE}, sending=replace(OURS, read_again=True)),
@@ -127,7 +128,7 @@ def test_every_code_is_an_answer_and_has_a_sentence() -> None:
     [
         ({}, None, None, None),
         ({}, Turn(False, 1, 2), None, None),
-        ({}, None, Sending("fence-1", RECORD_FRESH - 0.1), None),
+        ({}, None, Sending("fence-1", 14.9), None),
         ({}, None, replace(OURS, read_again=True), None),
         ({"migrations": (row(1, "error"),)}, Turn(False, 0, 1), OURS, ALIVE),
         (asked(Outcome.ACCEPTED, 90), None, OURS, None),
@@ -201,6 +202,76 @@ def test_what_is_said_of_a_failure() -> None:
     due = {"failures": {"a": Failure(1, NOW - 10)}}
     assert said(due) == said(FAILED_ONCE), "one that goes says still why it failed before"
     assert said({}) == ""
+
+
+UNCONFIRMED = "waiting for Pacemaker to confirm the fencing"
+REQUESTED = "; it was fenced once more already: see `stonith_admin --history compute-1 -V`"
+NO_POWER = "its fencing cut no power: waiting for another one"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (flagged(paused="by root until 14:00"), "new recoveries are paused: by root until 14:00"),
+        (flagged(fence_confirmed=False), UNCONFIRMED),
+        (flagged(fence_confirmed=False, fenced_on_request=True), UNCONFIRMED + REQUESTED),
+        (flagged("unproven", fence_confirmed=False), NO_POWER),
+        (flagged("unproven", fence_confirmed=False, fenced_on_request=True), NO_POWER + REQUESTED),
+    ],
+)
+def test_what_is_said_of_a_host_that_nobody_has_claimed(known: dict[str, Any], said: str) -> None:
+    assert sentence(may_evacuate(case(known))) == said
+
+
+QUEUED = {"logs": {"a": EvacuationLog(queued=True)}}
+
+
+@pytest.mark.parametrize(
+    ("known", "server", "data"),
+    [
+        ({}, {"task_state": "rebuilding"}, {"task": "rebuilding", "host": "", "queued": ""}),
+        ({"migrations": (row(1, "accepted"),)}, {}, {"task": "", "host": ALIVE, "queued": ""}),
+        ({"migrations": (row(1, "accepted", None),)}, {}, {"task": "", "host": "", "queued": ""}),
+        (
+            {"migrations": (row(1, "accepted"),), **QUEUED},
+            {},
+            {"task": "", "host": ALIVE, "queued": "yes"},
+        ),
+    ],
+)
+def test_what_is_known_of_an_evacuation_under_way(
+    known: dict[str, Any], server: dict[str, Any], data: dict[str, str]
+) -> None:
+    assert may_evacuate(case(known, server)) == Wait(Code.UNDER_WAY, data)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed"),
+    [
+        (Go(None), False),
+        (Go(None, Wait(Code.FAILED, {})), True),
+        (Wait(Code.FAILED, {}), True),
+        (Wait(Code.GUEST_MAY_RUN, {}), True),
+        (Wait(Code.GUEST_EXISTS, {}), True),
+        (Wait(Code.NOT_SENT, {}), False),
+        (Wait(Code.UNDER_WAY, {}), False),
+        (Never(Code.REFUSED, {}), False),
+    ],
+)
+def test_whether_a_failed_evacuation_is_all_that_is_in_the_way(
+    answer: Go | Wait | Never, failed: bool
+) -> None:
+    assert has_failed(answer) is failed
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    [(1, 0.5), (2, 1.0), (3, 2.0), (20, 2.0**18), (21, 2.0**19), (22, 2.0**19), (999, 2.0**19)],
+)
+def test_pauses_double_twenty_times_and_stay_below_the_cap(count: int, seconds: float) -> None:
+    uncapped = replace(POLICY, retry_base=0.5, retry_cap=1e9)
+    assert pause_after(count, uncapped) == seconds
+    assert pause_after(count, replace(uncapped, retry_cap=4.0)) == min(4.0, seconds)
 
 
 def test_words_of_nova_are_no_format() -> None:
