@@ -116,7 +116,7 @@ def _host(
         full = _plain(node) if _plain(node).endswith(f".{domain}") else f"{_plain(node)}.{domain}"
         candidates = [host for host in candidates if _plain(host) == full] or candidates
     if len(candidates) > 1:
-        others = {value.lower() for key, value in given.items() if key != node.lower()}
+        others = {value.lower() for value in given.values()}
         candidates = [host for host in candidates if host.lower() not in others] or candidates
     if not candidates:
         raise UnknownHostError(node, hosts)

@@ -14,6 +14,7 @@ from novaha.core.brake import (
     Site,
     Verdict,
     judge,
+    read_limits,
     sentence,
     to_limit,
 )
@@ -34,8 +35,13 @@ def cloud(count: int, **of: dict[str, object]) -> list[Host]:
     return [Host(name, **{**QUIET, **of.get(name, {})}) for name in names]
 
 
+GO = {Code.ALONE, Code.WITHIN_LIMITS, Code.PROCEED, Code.ENDED}
+
+
 def verdict(hosts: list[Host], limits: Limits = LIMITS, **site: object) -> Verdict:
-    return judge("c1", hosts, Site(**site), limits, NOW)
+    found = judge("c1", hosts, Site(**site), limits, NOW)
+    assert found.go is (found.code in GO)
+    return found
 
 
 ROWS = [
@@ -70,7 +76,6 @@ def test_law_10_what_is_known_decides(
 ) -> None:
     found = verdict(cloud(count, **known), Limits(all=to_limit(limit)))
     assert found.code is code, sentence(found)
-    assert found.go is (code in (Code.ALONE, Code.WITHIN_LIMITS))
     assert sentence(found)
 
 
@@ -83,6 +88,8 @@ def test_a_firewall_between_us_and_the_hosts_does_not_hold_a_dead_host_for_ever(
     """Pacemaker keeps its connections to hosts that do not answer us."""
     begun = {"c1": {**SILENT, "lost": True, "held": NOW - timedelta(seconds=29)}}
     others = {f"c{n}": SILENT for n in range(2, 9)}
+    assert verdict(cloud(8, **begun, **others)).code is Code.ISOLATED
+    begun["c1"]["held"] = NOW - timedelta(seconds=30)
     assert verdict(cloud(8, **begun, **others)).code is Code.ISOLATED
     begun["c1"]["held"] = NOW - timedelta(seconds=31)
     assert verdict(cloud(8, **begun, **others)).code is Code.ALONE
@@ -100,6 +107,31 @@ def test_law_10_the_last_of_many_that_were_held_is_not_shot_when_it_answers() ->
 def test_law_10_hosts_that_are_off_say_nothing_about_this_controllers_reach() -> None:
     hosts = cloud(3, c1=SILENT, c2={"off": True, "answers": False}, c3={"off": True, **SILENT})
     assert verdict(hosts).code is Code.ALONE
+
+
+@pytest.mark.parametrize(
+    ("others", "code"),
+    [
+        ([SILENT, SILENT], Code.ISOLATED),
+        ([SILENT, QUIET], Code.WITHIN_LIMITS),
+        ([SILENT, {}], Code.ISOLATED),
+        ([{"lost": True}, {}], Code.WITHIN_LIMITS),
+        ([SILENT, {"recovering": True, **QUIET}], Code.ISOLATED),
+        ([SILENT, {"off": True, **QUIET}], Code.ISOLATED),
+        ([{"recovering": True, **SILENT}, {}], Code.WITHIN_LIMITS),
+        ([{"lost": True}, {"recovering": True, **SILENT}], Code.WITHIN_LIMITS),
+        ([{"lost": True}, {"off": True, **SILENT}], Code.WITHIN_LIMITS),
+    ],
+)
+def test_law_10_only_hosts_that_were_asked_and_could_answer_tell_of_our_reach(
+    others: list[dict[str, object]], code: Code
+) -> None:
+    hosts = [Host("c1", answers=False)]
+    hosts += [Host(f"c{n}", **known) for n, known in enumerate(others, 2)]
+    found = verdict(hosts, Limits(all=to_limit("9")))
+    assert found.code is code
+    if code is Code.ISOLATED:
+        assert found.data == {"asked": str(others.count(SILENT))}
 
 
 def test_law_10_a_slow_cascade_counts_like_a_sudden_one() -> None:
@@ -121,6 +153,44 @@ def test_law_10_a_group_has_a_limit_of_its_own() -> None:
     elsewhere = {f"c{n}": SILENT for n in (1, 5, 6)}
     elsewhere["c1"] = {**rack, **SILENT}
     assert verdict(cloud(20, **elsewhere), limits).code is Code.WITHIN_LIMITS
+
+
+RACK = {"groups": frozenset({"rack=r1"})}
+OF_RACK = {"group": "rack=r1", "hosts": "4"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "group_limit", "hosts", "dead", "data"),
+    [
+        # Six hosts of which four are in the rack; `dead` of the rack have failed with the target.
+        ("2", "", 6, 2, {"failed": "3", "hosts": "6", "allowed": "2", "names": "c1, c2, c3"}),
+        ("3", "", 6, 2, None),
+        ("50%", "", 6, 2, None),
+        ("50%", "", 5, 2, {"failed": "3", "hosts": "5", "allowed": "2", "names": "c1, c2, c3"}),
+        (
+            "100%",
+            "80%",
+            6,
+            3,
+            {**OF_RACK, "failed": "4", "allowed": "3", "names": "c1, c2, c3, c4"},
+        ),
+        ("100%", "3", 6, 2, None),
+        ("100%", "2", 6, 2, {**OF_RACK, "failed": "3", "allowed": "2", "names": "c1, c2, c3"}),
+        ("100%", "75%", 6, 2, None),
+        ("100%", "1", 6, 1, {**OF_RACK, "failed": "2", "allowed": "1", "names": "c1, c2"}),
+    ],
+)
+def test_law_10_the_limits_count_the_target_with_the_others(
+    limit: str, group_limit: str, hosts: int, dead: int, data: dict[str, str] | None
+) -> None:
+    known = {f"c{n}": {**RACK, **QUIET} for n in range(1, 5)}
+    known |= {f"c{n}": {**RACK, **SILENT} for n in range(1, dead + 2)}
+    found = verdict(cloud(hosts, **known), Limits(to_limit(limit), to_limit(group_limit)))
+    if data is None:
+        assert found == Verdict(True, Code.WITHIN_LIMITS, {"failed": str(dead + 1)})
+    else:
+        code = Code.TOO_MANY_IN_GROUP if "group" in data else Code.TOO_MANY
+        assert found == Verdict(False, code, data)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 40, 3000])
@@ -188,8 +258,115 @@ def test_a_limit_that_cannot_be_read_is_refused(text: str) -> None:
         to_limit(text)
 
 
-def test_every_code_has_its_sentence() -> None:
-    data = dict.fromkeys(("failed", "hosts", "allowed", "group", "names", "by", "why"), "x")
-    data |= dict.fromkeys(("asked", "others", "first"), "x")
-    for code in Code:
-        assert sentence(Verdict(True, code, data))
+def test_a_limit_has_seven_digits_at_most() -> None:
+    assert to_limit("9999999").numbers == (9_999_999,)
+    with pytest.raises(LimitError):
+        to_limit("10000000")
+
+
+BAD_LIMIT = "'half' is no limit: write numbers and shares of all hosts, as in '50%,100'"
+BAD_WINDOW = "parameter window: not a number of seconds; the default is used"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limits", "problems"),
+    [
+        ({}, Limits(), ()),
+        ({"window": ""}, Limits(), ()),
+        ({"window": " 90 "}, Limits(window=timedelta(seconds=90)), ()),
+        ({"window": "90s"}, Limits(window=timedelta(seconds=90)), ()),
+        ({"window": "0"}, Limits(window=timedelta(0)), ()),
+        ({"window": "9999999"}, Limits(window=timedelta(seconds=9_999_999)), ()),
+        ({"window": "10000000"}, Limits(), (BAD_WINDOW,)),
+        ({"window": "²"}, Limits(), (BAD_WINDOW,)),
+        ({"window": "10min"}, Limits(), (BAD_WINDOW,)),
+        ({"window": "s90"}, Limits(), (BAD_WINDOW,)),
+        ({"window": "1.5"}, Limits(), (BAD_WINDOW,)),
+        ({"limit": "7"}, Limits(all=to_limit("7")), ()),
+        ({"limit": ""}, Limits(all=to_limit("")), ()),
+        ({"group_limit": "50%"}, Limits(group=to_limit("50%")), ()),
+        (
+            {"limit": "half", "group_limit": "3", "window": "x"},
+            Limits(group=to_limit("3")),
+            (BAD_WINDOW, f"parameter limit: {BAD_LIMIT}; the default is used"),
+        ),
+        (
+            {"group_limit": "half"},
+            Limits(),
+            (f"parameter group_limit: {BAD_LIMIT}; the default is used",),
+        ),
+    ],
+)
+def test_the_limits_of_the_device(
+    parameters: dict[str, str], limits: Limits, problems: tuple[str, ...]
+) -> None:
+    assert read_limits(parameters) == (limits, problems)
+
+
+def test_unless_told_otherwise_half_of_the_hosts_and_a_hundred_in_ten_minutes() -> None:
+    assert Limits() == Limits(to_limit("50%,100"), to_limit(""), timedelta(minutes=10))
+
+
+def test_some_names_and_how_many_more_there_are() -> None:
+    for lost, names in [
+        (4, "c2, c3, c4, c5"),
+        (5, "c2, c3, c4, c5, c6"),
+        (6, "c2, c3, c4, c5, c6 and 1 more"),
+        (8, "c2, c3, c4, c5, c6 and 3 more"),
+    ]:
+        hosts = cloud(20, **{f"c{n}": {"lost": True} for n in range(2, lost + 2)})
+        assert verdict(hosts) == Verdict(False, Code.ANSWERS, {"others": names})
+
+
+COUNTED = {"failed": "3", "hosts": "9", "allowed": "2", "names": "a, b, c"}
+UNJUDGED = "the brake cannot judge (no CIB), and"
+
+SENTENCES = [
+    (Code.ALONE, {}, "no other compute host has failed"),
+    (
+        Code.WITHIN_LIMITS,
+        {"failed": "3"},
+        "3 compute hosts have failed, which is within the limits",
+    ),
+    (Code.PROCEED, {"by": "alice"}, "alice let it go"),
+    (
+        Code.ENDED,
+        {},
+        "it was fenced before and waits for its recovery: nothing runs on it any more",
+    ),
+    (Code.POWER_IS_OFF, {}, "its power is off already"),
+    (Code.FAULT, {"why": "no CIB"}, f"{UNJUDGED} no other host went on for that reason"),
+    (
+        Code.SECOND_FAULT,
+        {"why": "no CIB", "first": "c2"},
+        f"{UNJUDGED} c2 went on for that reason",
+    ),
+    (Code.PAUSED, {"why": "work"}, "fencing is paused: work"),
+    (Code.NO_QUORUM, {}, "this partition has no quorum"),
+    (
+        Code.ISOLATED,
+        {"asked": "7"},
+        "this controller reaches none of the 7 other compute hosts that it asked",
+    ),
+    (Code.ANSWERS, {"others": "c2"}, "it answers, and other hosts are in trouble too: c2"),
+    (
+        Code.ANSWERS_AGAIN,
+        {},
+        "it was held with others and answers: whether it lives is looked into",
+    ),
+    (Code.TOO_MANY, COUNTED, "3 of 9 compute hosts have failed (a, b, c), 2 may"),
+    (
+        Code.TOO_MANY_IN_GROUP,
+        {**COUNTED, "group": "rack=r1"},
+        "3 of 9 compute hosts of rack=r1 have failed (a, b, c), 2 may",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "data", "said"), SENTENCES)
+def test_every_code_has_its_sentence(code: Code, data: dict[str, str], said: str) -> None:
+    assert sentence(Verdict(True, code, data)) == said
+
+
+def test_every_code_is_in_that_table() -> None:
+    assert {code for code, _, _ in SENTENCES} == set(Code)

@@ -277,6 +277,7 @@ def test_pauses_double_twenty_times_and_stay_below_the_cap(count: int, seconds: 
 def test_words_of_nova_are_no_format() -> None:
     text = "{host} {0} %s"
     assert sentence(Never(Code.REFUSED, {"text": text})) == text
+    assert sentence(Never(Code.REFUSED, {"text": ""})) == "", "nothing is made up"
     assert sentence(Wait(Code.FAILED, {"text": text, "kind": str(Kind.OTHER), "count": "2"})) == (
         f"try 2 failed: {text}"
     )

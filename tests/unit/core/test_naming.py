@@ -80,10 +80,12 @@ def test_law_1_a_host_that_differs_by_domain_or_case_makes_it_ambiguous(
         ("COMPUTE-1", ".LocalDomain.", "compute-1.localdomain"),
         ("compute-1.localdomain", "localdomain", "compute-1.localdomain"),
         ("compute-1", "b.example", "compute-1.b.example"),
+        ("compute-1", "X.example", "compute-1.x.example"),
     ],
 )
 def test_the_domain_decides(node: str, domain: str, expected: str) -> None:
     hosts = ["compute-1", "compute-1.localdomain", "compute-1.b.example", "compute-2.localdomain"]
+    hosts.append("compute-1.x.example")
     assert nova_host(node, hosts, domain=domain) == expected
 
 
@@ -107,6 +109,27 @@ def test_an_operator_who_says_two_things_has_not_decided() -> None:
     given = {"compute-1": "compute-1", "COMPUTE-1": "compute-1.localdomain"}
     with pytest.raises(AmbiguousHostError, match="host_names"):
         nova_host("compute-1", ["compute-1", "compute-1.localdomain"], given)
+
+
+def test_an_operator_who_names_a_host_that_there_is_twice_has_not_decided() -> None:
+    with pytest.raises(AmbiguousHostError) as caught:
+        nova_host("c1", ["compute-1", "Compute-1"], {"c1": "COMPUTE-1"})
+    assert caught.value.hosts == ("Compute-1", "compute-1")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("compute-1.a.", "compute-1.a", True),
+        ("compute-1.a", "Compute-1.A.", True),
+        (".compute-1", "compute-1", False),
+        ("compute-1.a", "compute-1.b", False),
+        ("compute-1", "compute-1.b", True),
+    ],
+)
+def test_names_that_are_alike(one: str, other: str, same: bool) -> None:
+    assert alike(one, other) is same
+    assert alike(other, one) is same
 
 
 def test_what_is_given_to_another_node_is_no_candidate() -> None:
@@ -139,6 +162,29 @@ def test_nodes_that_are_no_trouble_to_each_other() -> None:
     hosts = ["compute-1.a", "compute-2", "hv-9"]
     given = {"compute-1": "compute-1.a", "compute-1.b": "hv-9", "gone": "compute-2"}
     assert [nova_host(node, hosts, given, nodes=nodes) for node in nodes] == hosts
+
+
+def test_law_1_a_node_that_may_be_this_host_or_another_shares_it() -> None:
+    """`compute-1` may be any of the two hosts; nobody knows which."""
+    with pytest.raises(SharedHostError) as caught:
+        nova_host("compute-1.a", ["compute-1.a", "compute-1.b"], nodes=["Compute-1", "compute-1.a"])
+    assert caught.value.nodes == ("Compute-1", "compute-1.a")
+
+
+@pytest.mark.parametrize(
+    ("other", "hosts", "given"),
+    [
+        ("compute-1.b", ["compute-1.b", "compute-1.B"], {}),
+        ("compute-1", ["hv-1", "hv-2"], {"compute-1": "hv-1", "COMPUTE-1": "hv-2"}),
+    ],
+)
+def test_a_node_of_which_nobody_knows_what_it_is_is_no_trouble_to_others(
+    other: str, hosts: list[str], given: dict[str, str]
+) -> None:
+    nodes, everything = ["compute-1.a", other], ["compute-1.a", *hosts]
+    with pytest.raises(AmbiguousHostError):
+        nova_host(other, everything, given, nodes=nodes)
+    assert nova_host("compute-1.a", everything, given, nodes=nodes) == "compute-1.a"
 
 
 @pytest.mark.parametrize("name", ["compute-1", "COMPUTE-1", "Compute-1"])

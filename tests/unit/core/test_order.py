@@ -69,6 +69,17 @@ def test_when_all_that_is_left_was_asked_for(seen: HostView, only: bool) -> None
     assert only_moves(plan([seen], POLICY, NOW)) is only
 
 
+def test_there_is_more_to_do_while_requests_or_hosts_wait() -> None:
+    asked = plan([view()], POLICY, NOW)
+    assert only_moves(asked)
+    assert not only_moves(replace(asked, more=True))
+    waiting = replace(PENDING, record=replace(PENDING.record, node=OTHER), fence_confirmed=False)
+    beside = plan([view(owned_at=0.0), waiting], POLICY, NOW)
+    assert beside.steps[:1] == asked.steps[:1]
+    assert not beside.more
+    assert not only_moves(beside)
+
+
 def test_a_recovered_host_is_no_work_before_it_lives() -> None:
     over = view(record=record(state=RecoveryState.RECOVERED))
     assert not is_busy([])

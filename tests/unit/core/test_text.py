@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from urllib.parse import quote
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -38,6 +39,43 @@ def test_law_9_a_secret_is_masked_in_every_form(secret: str, shown) -> None:
     assert "***" in text
 
 
+FORMS: list[Callable[[str], str]] = [
+    str,
+    str.strip,
+    lambda s: " ".join(s.split()),
+    lambda s: quote(s.encode("utf-8", "surrogateescape"), safe=""),
+    lambda s: quote(s.encode("utf-8", "surrogateescape")),
+    lambda s: quote_plus(s.encode("utf-8", "surrogateescape")),
+    lambda s: json.dumps(s)[1:-1],
+    lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
+    lambda s: repr(s)[1:-1],
+    lambda s: repr(s.encode("utf-8", "surrogateescape"))[2:-1],
+    lambda s: shlex.quote(s)[1:-1] if shlex.quote(s) != s else s,
+    lambda s: s.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+]
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, 'ö"\\x', "e\x1b[2J\\s", "sur\udcff rogate", "ab cd"])
+@pytest.mark.parametrize("form", FORMS)
+def test_law_9_nothing_is_left_of_a_secret_in_any_form(
+    secret: str, form: Callable[[str], str]
+) -> None:
+    assert line(f"no login with |{form(secret)}| here", [secret]) == "no login with |***| here"
+    assert plain(f"|{form(secret)}|", ["|no", secret, "x" * 99]) == "|***|"
+
+
+def test_of_two_secrets_the_longer_is_masked_whole() -> None:
+    for secrets in (["secret", "secretive"], ["secretive", "secret"]):
+        assert line("a secretive one, a secret one", secrets) == "a *** one, a *** one"
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"), [("abcd", "x***x ***"), ("abc", "xabcdx abcd"), ("x", "xabcdx abcd")]
+)
+def test_a_secret_of_four_signs_is_masked_within_words_too(secret: str, shown: str) -> None:
+    assert line("xabcdx abcd", [secret]) == shown
+
+
 def test_a_short_secret_does_not_make_all_text_unreadable() -> None:
     assert line("a cat ate 'at' last", ["at"]) == "a cat ate '***' last"
     assert line("nothing to mask", ["", " "]) == "nothing to mask"
@@ -68,6 +106,7 @@ def test_one_line_without_control_characters() -> None:
 def test_it_has_an_end() -> None:
     assert len(line("x" * 10_000)) == 400
     assert line("xxxxx", longest=3) == "xx…"
+    assert line("xxx", longest=3) == "xxx"
 
 
 def test_data_keeps_its_form() -> None:
@@ -90,6 +129,7 @@ NAMES = [
         "~",
     ),
     *("", "a\nb", "a\tb", "\x1b[2J", "\u202egnp", "\udcff", "\udcff'", "é", "it's\n\\n", "!x"),
+    *("aX\nb", "\x80", "\udc80", "\x7f", "X'\x1f"),
 ]
 
 
@@ -101,6 +141,10 @@ def test_a_name_is_one_word_of_the_shell_and_nothing_else(name: str) -> None:
         ["bash", "-c", f"printf '%s.' {shown}"], capture_output=True, check=True
     ).stdout
     assert told == name.encode("utf-8", "surrogateescape") + b"."
+
+
+def test_what_no_file_name_can_be_is_a_question_mark_in_the_shell() -> None:
+    assert word("a\ud800b") == "$'a\\x3fb'"
 
 
 def test_a_command_for_copying() -> None:
