@@ -44,8 +44,9 @@ class NotConfirmedError(NovahaError):
         self.node = node
         super().__init__(
             f"nobody has confirmed that {node} is down, or it was recovered on that word already: "
-            f"make sure that it is switched off, then `pcs stonith confirm {q(node)}`; or let "
-            f"Pacemaker fence it, `pcs stonith fence {q(node)}`"
+            f"see whether it lives with `novaha evidence {q(node)}`, make sure that it is switched "
+            f"off, then `pcs stonith confirm {q(node)}`; or let Pacemaker fence it, "
+            f"`pcs stonith fence {q(node)}`"
         )
 
 

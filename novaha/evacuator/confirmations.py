@@ -96,8 +96,9 @@ class Confirmations:
         else:
             self._refuted[node] = (
                 f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
-                f"and Nova had a heartbeat of its nova-compute at {text(seen)}; if it is off, "
-                f"confirm that again: `stonith_admin --confirm {word(node)}`"
+                f"and Nova had a heartbeat of its nova-compute at {text(seen)}; see "
+                f"whether it lives with `novaha evidence {word(node)}`; if it is off, confirm that "
+                f"again: `stonith_admin --confirm {word(node)}`"
             )
             self._journal.write("confirmation refuted", node=node, seen=text(seen))
         self._note(node, moment)
@@ -111,7 +112,8 @@ class Confirmations:
             self._done.add((typed, moment))
         return [
             f"{typed} was confirmed by hand to be down at {text(moment)}, and is no node of this "
-            f"cluster; if {node} is meant, and is switched off: "
+            f"cluster; if {node} is meant, see whether it lives with "
+            f"`novaha evidence {word(node)}`; if it is switched off: "
             f"`stonith_admin --confirm {word(node)}`"
             for node in open_ones
         ]

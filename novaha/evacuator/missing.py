@@ -10,6 +10,7 @@ from novaha.core.errors import NovahaError
 from novaha.core.ports import Fencing
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
+from novaha.core.text import word
 from novaha.evacuator.isolation import internal
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -90,7 +91,8 @@ class MissingFencings:
         memory.fencing_failed_at = self._clock()
         memory.fencing_problem = (
             f"{node} waits for a fencing that fails: {problem}; it is asked for again "
-            f"{self._pause(memory.fencings_failed):.0f} s after that"
+            f"{self._pause(memory.fencings_failed):.0f} s after that; `novaha evidence "
+            f"{word(node)}` shows whether it lives"
         )
         memory.fencing_requested = False  # last: the loop asks again from here on
         self._journal.write("fencing failed", node=node, message=problem)

@@ -79,7 +79,8 @@ def test_law_1_a_confirmation_under_another_name_is_told_and_flags_nothing() -> 
     assert site.loop is not None
     (notice,) = site.loop.notices
     assert "compute-1.example.org was confirmed by hand" in notice
-    assert "`stonith_admin --confirm compute-1`" in notice
+    evidence, confirm_it = "`novaha evidence compute-1`", "`stonith_admin --confirm compute-1`"
+    assert 0 <= notice.find(evidence) < notice.find(confirm_it)
 
 
 def test_law_3_or_the_operator_is_told_the_one_command(caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +156,8 @@ def test_law_1_a_confirmation_that_nobody_noted_confirms_nothing_once_the_host_w
     assert site.loop is not None
     (notice,) = site.loop.notices
     assert "Nova had a heartbeat of its nova-compute" in notice
-    assert "stonith_admin --confirm compute-1" in notice
+    evidence, confirm_it = "`novaha evidence compute-1`", "`stonith_admin --confirm compute-1`"
+    assert 0 <= notice.find(evidence) < notice.find(confirm_it)
     assert site.records.attributes == {}
     # It is off now, and an administrator says so.
     site.nova.crash("compute-1")

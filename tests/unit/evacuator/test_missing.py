@@ -87,6 +87,7 @@ def test_an_operator_is_told_why_it_fails_until_the_host_is_fenced() -> None:
     assert site.loop is not None
     (said,) = site.loop.attention
     assert "compute-1 waits for a fencing that fails" in said
+    assert "`novaha evidence compute-1`" in said
     assert "No route to host" in said
     site.pass_time(60)
     assert fencing.errors == []

@@ -56,6 +56,7 @@ def test_what_status_tells(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_the_command_tells(name: str) -> None:
     said = str(operator.NotConfirmedError(name))
+    assert offered(said, "novaha evidence", "`, make") == ["novaha", "evidence", name]
     assert offered(said, "pcs stonith confirm", "`; or") == ["pcs", "stonith", "confirm", name]
     assert offered(said, "pcs stonith fence", "`$") == ["pcs", "stonith", "fence", name]
 
