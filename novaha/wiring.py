@@ -33,6 +33,10 @@ def policy(configuration: cfg.ConfigOpts) -> Policy:
         lost_after=options.lost_after,
         stuck_after=options.stuck_after,
         patience=options.patience,
+        flap_fencings=options.flap_fencings,
+        flap_window=options.flap_window,
+        return_after=options.return_after,
+        return_disabled=options["return"] == "disabled",
     )
 
 

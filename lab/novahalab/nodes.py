@@ -27,6 +27,8 @@ lost_after = 10
 answer_wait = 30
 stuck_after = 150
 patience = 30
+# Tests and chaos kill the same host many times an hour.
+flap_fencings = 0
 """
 
 REMOTED = "^pacemaker-remoted"

@@ -55,7 +55,8 @@ def add_parsers(commands: Any) -> None:
     for name, text in (
         (
             "release",
-            "stop the recovery of a fenced host; what is left of its instances starts there",
+            "stop the recovery of a fenced host, or let one in that is kept out of service; what "
+            "is left of its instances starts there",
         ),
         ("retry", "have a fenced host's recovery done again from the beginning"),
         ("recover", "recover a host that was confirmed by hand to be down"),
@@ -89,7 +90,10 @@ def release(
     store: RecordStore | None = None,
     look: Callable[[], dict[str, Any]] = inspect.look,
 ) -> int:
-    """Record → recovered. Raises NovahaError when the record or the recovery does not allow it."""
+    """Record → recovered, and let in.
+
+    Raises NovahaError when the record or the recovery does not allow it.
+    """
     if not args.force:
         _check_nothing_moves(args.host, look())
     _decide(args.host, Event.RELEASE, store or RecordStore())

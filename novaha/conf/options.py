@@ -103,6 +103,33 @@ _EVACUATOR = [
         help="Seconds that a dead host has to be back before what finds no place elsewhere is "
         "released to come up on it.",
     ),
+    cfg.IntOpt(
+        "flap_fencings",
+        default=3,
+        min=0,
+        help="A host that was fenced so often within flap_window stays disabled in Nova when it "
+        "is back, until `novaha release HOST` lets it in. 0: never.",
+    ),
+    cfg.FloatOpt(
+        "flap_window",
+        default=3600.0,
+        min=1.0,
+        help="Seconds before a host's last fencing in which earlier ones count.",
+    ),
+    cfg.StrOpt(
+        "return",
+        default="enabled",
+        choices=("enabled", "disabled"),
+        help="How a recovered host comes back: into service, or disabled in Nova until `novaha "
+        "release HOST` lets it in.",
+    ),
+    cfg.FloatOpt(
+        "return_after",
+        default=0.0,
+        min=0.0,
+        help="Seconds for which the nova-compute of a host that is back has to be up without a "
+        "break before Nova may send instances to it.",
+    ),
     cfg.StrOpt(
         "confirmed_by_hand",
         default="recover",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from novaha.core import gate, model
+from novaha.core import comeback, gate, model
 from novaha.core.answers import Code, Never, Wait
 from novaha.core.case import state_before
 from novaha.core.instances import Judge, Judgement
-from novaha.core.record import FORCED, Record
+from novaha.core.record import FORCED
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.sentences import sentence
 from novaha.core.situation import HostView, Overview, Policy
@@ -23,12 +23,14 @@ from novaha.core.steps import (
     ForceDown,
     HostReport,
     InstanceReport,
+    KeepOut,
     Prepare,
     Progress,
     Restart,
     Step,
     Unforce,
 )
+from novaha.core.text import word
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def decide(view: HostView, overview: Overview, policy: Policy, now: float) -> De
     if view.doubt:
         return _of(view, f"{view.doubt}: dropped", Drop(view.node))
     certain = now >= view.unanswered_at + policy.answer_wait
-    return _recovered(view, judge, certain=certain)
+    return _recovered(view, judge, policy, certain=certain)
 
 
 def _of(view: HostView, detail: str, *steps: Step) -> Decision:
@@ -141,7 +143,7 @@ def _released(judgement: Judgement, view: HostView) -> Judgement:
     return Judgement(replace(report, progress=Progress.RELEASED, detail=detail))
 
 
-def _recovered(view: HostView, judge: Judge, *, certain: bool) -> Decision:
+def _recovered(view: HostView, judge: Judge, policy: Policy, *, certain: bool) -> Decision:
     """A host on its way back into service, by the first of these that has something to do.
 
     certain: no request of ours about this host can be carried out any more.
@@ -151,17 +153,33 @@ def _recovered(view: HostView, judge: Judge, *, certain: bool) -> Decision:
     if view.problem or service is None:
         return _with(left, _of(view, view.problem or "recovered"))
     if not view.alive:
-        return _with(left, _of(view, "recovered; waiting to hear from its nova-compute"))
+        kept = service.up and comeback.is_kept_out(view)
+        said = _kept_out(view) if kept else "recovered; waiting to hear from its nova-compute"
+        return _with(left, _of(view, said))
+    if reason := comeback.keep_out_for(view, policy):
+        # Before Nova is told that it may be up: nothing is sent to it in between.
+        return _with(left, _of(view, "recovered; to be kept out", KeepOut(view.node, reason)))
     if service.forced_down and FORCED in view.record.marks:
-        return _with(left, _ours_forced_down(view))
-    return _up_again(view, service, left, judge, certain=certain)
+        return _with(left, _ours_forced_down(view, service, policy))
+    return _up_again(view, service, left, judge, policy, certain=certain)
+
+
+def _kept_out(view: HostView) -> str:
+    return (
+        f"kept out of service: {comeback.why_kept_out(view)}; "
+        f"`novaha release {word(view.node)}` lets it in"
+    )
 
 
 def _with(left: tuple[InstanceReport, ...], decision: Decision) -> Decision:
     return replace(decision, report=replace(decision.report, instances=left))
 
 
-def _ours_forced_down(view: HostView) -> Decision:
+def _ours_forced_down(view: HostView, service: model.ComputeService, policy: Policy) -> Decision:
+    if service.enabled and policy.return_after > 0:
+        # Our disable never got through, and without it Nova would use the host at once.
+        step = KeepOut(view.node, model.disable_reason(view.record.fence_id))
+        return _of(view, "returning to service", step)
     unfinished = [m for m in view.migrations if m.status == model.DONE]
     if not unfinished:
         return _of(view, "returning to service", Unforce(view.node))
@@ -178,11 +196,12 @@ def _up_again(
     service: model.ComputeService,
     left: tuple[InstanceReport, ...],
     judge: Judge,
+    policy: Policy,
     *,
     certain: bool,
 ) -> Decision:
     """A host that Nova may believe up: its instances, then the disable, then the record."""
-    to_enable = model.disabled_by_us(service) or _disabled_by_older_agents(view.record, service)
+    to_enable = model.disabled_by_us(service) or comeback.disabled_by_older_agents(view)
     if not service.forced_down and (not service.up or (to_enable and not view.heard)):
         # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
         # that it believes up, and it may believe so only by a heartbeat from before the death.
@@ -194,6 +213,13 @@ def _up_again(
         steps += [judgement.step for judgement in judged if judgement.step is not None]
     if any(i.progress not in FINAL for i in left):
         return _with(left, _of(view, "bringing up what stayed on it", *steps))
+    if comeback.is_kept_out(view):
+        return _with(left, _of(view, _kept_out(view), *steps))
+    if to_enable and not comeback.is_stable(view, policy):
+        said = (
+            f"returning to service when its nova-compute has been up for {policy.return_after:g} s"
+        )
+        return _with(left, _of(view, said, *steps))
     if to_enable:
         return _with(left, _of(view, "returning to service", *steps, Enable(view.node)))
     if not certain:
@@ -201,11 +227,6 @@ def _up_again(
         said = "back in service; Nova may yet do what it gave no answer to"
         return _with(left, _of(view, said, *steps))
     return _with(left, _of(view, "back in service", *steps, Drop(view.node)))
-
-
-def _disabled_by_older_agents(record: Record, service: model.ComputeService) -> bool:
-    """They give no reason; what has one is somebody else's (law 6)."""
-    return record.adopted and not service.enabled and not service.disabled_reason
 
 
 def _as_left(instance: model.Instance) -> InstanceReport:

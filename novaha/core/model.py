@@ -161,6 +161,9 @@ class ComputeService:
 DISABLE_MARK = "novaha:"
 """Begins the reason of every service disable that is ours to undo (law 6)."""
 
+KEPT_OUT = f"{DISABLE_MARK} kept out"
+"""Begins the reason of a disable of ours that only an operator ends. Persisted in Nova."""
+
 
 def disable_reason(fence_id: str) -> str:
     """The reason that we give when we disable a service."""
@@ -170,3 +173,8 @@ def disable_reason(fence_id: str) -> str:
 def disabled_by_us(service: ComputeService) -> bool:
     """Whether the disable is ours to undo."""
     return not service.enabled and service.disabled_reason.startswith(DISABLE_MARK)
+
+
+def kept_out(service: ComputeService) -> bool:
+    """Whether the host was kept out of service when it came back, and still is."""
+    return not service.enabled and service.disabled_reason.startswith(KEPT_OUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from novaha.core.comeback import is_kept_out
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, Plan, Prepare, Progress, Step
@@ -47,7 +48,10 @@ def only_moves(decided: Plan) -> bool:
 
 def is_busy(views: Iterable[HostView]) -> bool:
     """Whether anything is under way; hosts that wait to be switched on again are not."""
-    return any(view.record.state is not RecoveryState.RECOVERED or view.alive for view in views)
+    return any(
+        view.record.state is not RecoveryState.RECOVERED or (view.alive and not is_kept_out(view))
+        for view in views
+    )
 
 
 def _rank(step: Step) -> int:

@@ -43,6 +43,9 @@ class History(Protocol):
 
     def confirmed_by_hand(self) -> Mapping[str, datetime]: ...
 
+    def fencings_of(self, node: str) -> tuple[datetime, ...]:
+        """When the node was taken down, by devices or by a person's word, in no order."""
+
 
 class Levels(Protocol):
     """How all nodes are fenced, at one moment."""

@@ -48,6 +48,12 @@ ADOPTED = "adopted"
 DOUBTED = "doubted"
 """Mark: the host has lived since the fencing that its record told of; it is fenced again first."""
 
+ADMITTED = "admitted"
+"""Mark: an operator has let the host in, whatever there is against its return."""
+
+KEPT = "kept"
+"""Mark: the host has come back after this fencing, and is kept out of service."""
+
 _NAME = re.compile(r"""[^\s'"<>&\x00-\x1f\x7f]{1,300}""")
 """A fence id or an owner."""
 
@@ -65,7 +71,8 @@ class Record:
     fenced: when the host was flagged, to the second, UTC.
     owner: who works on it (controller, and which of its processes), "" for nobody.
     marks: what of Nova's state on this host is ours to undo, whether the fencing is unproven,
-        whether older agents began the recovery, and whether the record before was out of date.
+        whether older agents began the recovery, whether the record before was out of date, and
+        whether the host is back and kept out, or an operator has let it in.
     before: state before the failure, by instance id, of those that did not just run; None until
         the owner has looked. Remembered here because Nova forgets it (an instance that was shut
         off and whose evacuation failed comes back ACTIVE).
@@ -105,6 +112,20 @@ class Record:
         return replace(self, marks=self.marks | {ADOPTED, FORCED})
 
     @property
+    def admitted(self) -> bool:
+        """Whether an operator has let the host in."""
+        return ADMITTED in self.marks
+
+    @property
+    def kept(self) -> bool:
+        """Whether the host has come back since its fencing, and is kept out of service."""
+        return KEPT in self.marks
+
+    def keep_out(self) -> Record:
+        """The record of a host that is back and kept out."""
+        return replace(self, marks=self.marks | {KEPT})
+
+    @property
     def doubted(self) -> bool:
         """Whether it waits for another fencing, because the record before was out of date."""
         return DOUBTED in self.marks
@@ -135,6 +156,7 @@ class Record:
         """The record after another fencing.
 
         Marks and earlier states are kept: they describe what is still to be undone and known.
+        That the host was back, kept out or let in, is not: that was before this fencing.
         """
         return replace(
             self,
@@ -142,11 +164,13 @@ class Record:
             fence_id=fence_id,
             fenced=fenced,
             owner="",
-            marks=self.marks - {UNPROVEN, DOUBTED} | _marks(unproven),
+            marks=self.marks - {UNPROVEN, DOUBTED, ADMITTED, KEPT} | _marks(unproven),
         )
 
     def after(self, event: Event, *, owner: str | None = None) -> Record:
         """The record after `event`; `owner` replaces the owner when given.
+
+        A host that is released may come back, too, whatever there is against that.
 
         Raises TransitionError when the table has no such step.
         """
@@ -154,6 +178,7 @@ class Record:
             self,
             state=step(self.state, event),
             owner=self.owner if owner is None else owner,
+            marks=self.marks | {ADMITTED} if event is Event.RELEASE else self.marks,
         )
 
     def prepared(self, marks: Iterable[str], before: Mapping[str, str]) -> Record:

@@ -34,7 +34,7 @@ class Event(StrEnum):
     COMPLETE = "complete"
     """Every instance is settled."""
     RELEASE = "release"
-    """The operator declares what is left on the host as settled."""
+    """The operator declares what is left on the host as settled, and lets the host in."""
     RETRY = "retry"
     """The operator wants the host looked at again from the beginning."""
     RETURN = "return"
@@ -52,6 +52,7 @@ TRANSITIONS: dict[tuple[RecoveryState, Event], RecoveryState] = {
     (RecoveryState.RUNNING, Event.COMPLETE): RecoveryState.RECOVERED,
     (RecoveryState.PENDING, Event.RELEASE): RecoveryState.RECOVERED,
     (RecoveryState.RUNNING, Event.RELEASE): RecoveryState.RECOVERED,
+    (RecoveryState.RECOVERED, Event.RELEASE): RecoveryState.RECOVERED,
     (RecoveryState.RUNNING, Event.RETRY): RecoveryState.PENDING,
     (RecoveryState.RECOVERED, Event.RETURN): RecoveryState.ABSENT,
 }

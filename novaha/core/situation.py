@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from novaha.core.faults import Fault
@@ -28,6 +29,11 @@ class Policy:
         nowhere else. Longer than an instance may take to boot.
     patience: seconds that a host has to be back before what cannot be placed elsewhere is
         released to come up on it.
+    flap_fencings, flap_window: a host that was fenced so often within so many seconds is kept
+        out when it is back, until an operator lets it in; 0 fencings: never.
+    return_after: seconds for which the nova-compute of a host that is back has to be up before
+        Nova may send instances to it.
+    return_disabled: every host is kept out when it is back.
     """
 
     max_in_flight: int = 64
@@ -38,6 +44,10 @@ class Policy:
     lost_after: float = 30.0
     stuck_after: float = 1800.0
     patience: float = 300.0
+    flap_fencings: int = 0
+    flap_window: float = 3600.0
+    return_after: float = 0.0
+    return_disabled: bool = False
 
 
 class Outcome(StrEnum):
@@ -124,6 +134,8 @@ class HostView:
     unanswered_resets: the same for instances whose state was to be reset to `error`.
     alive: nova-compute was seen to run since the recovery was over.
     heard: Nova has had a heartbeat of it since it was told that it may be up.
+    up_for: seconds for which Nova has shown it up since then, None while it does not.
+    fencings: when the host was fenced, as far as Pacemaker remembers; read of one that is back.
     online_for: seconds for which Pacemaker has had the node online, None while it is not.
     quiet_until: until then (monotonic seconds) requests of an earlier owner may still arrive.
     settled_before: the turn before came to the end too, from an earlier reading.
@@ -159,6 +171,8 @@ class HostView:
     unanswered_resets: Mapping[str, float] = field(default_factory=dict)
     alive: bool = False
     heard: bool = False
+    up_for: float | None = None
+    fencings: tuple[datetime, ...] = ()
     online_for: float | None = None
     quiet_until: float = 0.0
     settled_before: bool = False

@@ -33,6 +33,13 @@ class Disable(Step):
     """Keep Nova from scheduling to the host."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeepOut(Step):
+    """Keep Nova from scheduling to a recovered host that is back. reason: what Nova shows."""
+
+    reason: str
+
+
 class ForceDown(Step):
     """Tell Nova that the host's nova-compute is down."""
 

@@ -21,7 +21,7 @@ from novaha.core.errors import (
     RefusedError,
     UnknownOutcomeError,
 )
-from novaha.core.model import Action, ComputeService, disable_reason
+from novaha.core.model import DISABLE_MARK, KEPT_OUT, Action, ComputeService, disable_reason
 from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import Event
@@ -99,6 +99,8 @@ class Actor:
                     self._doubt(step, view, memory)
                 case steps.Complete():
                     self._complete(step, view)
+                case steps.KeepOut():
+                    self._keep_out(step, view)
                 case steps.Restart():
                     memory.restarted_at = self._clock()
                     self._fencing.restart_compute(step.node)
@@ -179,6 +181,15 @@ class Actor:
             LOG.warning("%s: instance %s was not moved: %s", step.node, instance, reason)
         self._records.swap(view.record, view.record.after(Event.COMPLETE))
         self._journal.write("recovered", node=step.node, unmoved=dict(step.unmoved))
+
+    def _keep_out(self, step: steps.KeepOut, view: HostView) -> None:
+        if view.service is None:
+            return
+        self._compute.disable(view.service, step.reason)
+        if step.reason.startswith(KEPT_OUT):
+            self._records.swap(view.record, view.record.keep_out())
+            LOG.warning("%s: %s", step.node, step.reason.removeprefix(f"{DISABLE_MARK} "))
+        self._journal.write("disable", node=step.node, host=view.service.host, reason=step.reason)
 
     def _tell_nova(self, step: steps.Step, view: HostView) -> None:
         service = view.service

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from novaha.core import comeback
 from novaha.core.faults import UNNAMED, Kind
 from novaha.core.model import Instance
+from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.core.text import word
 
@@ -51,6 +53,11 @@ def _of(view: HostView, nova_problem: str) -> list[str]:
     if view.problem:
         return [] if nova_problem else [f"{view.node} cannot be worked on: {view.problem}"]
     said = []
+    if view.record.state is RecoveryState.RECOVERED and comeback.is_kept_out(view):
+        said.append(
+            f"{view.node} is kept out of service: {comeback.why_kept_out(view)}; "
+            f"`novaha release {word(view.node)}` lets it in"
+        )
     if unread := [i.problem for i in view.instances if i.problem]:
         said.append(
             f"{len(unread)} instances of {view.node} cannot be read, their recovery waits: "

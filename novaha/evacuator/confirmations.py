@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from novaha.core import naming
 from novaha.core.errors import AmbiguousNodeError, NovahaError
 from novaha.core.ports import Fencing, Records
+from novaha.core.record import Record
 from novaha.core.text import word
 from novaha.evacuator.journal import Journal
 
@@ -140,7 +141,9 @@ def is_news(node: str, moment: datetime, records: Records, fencing: Fencing) -> 
     """Whether a compute node that was confirmed to be down at `moment` may still be so."""
     if records.seen_confirmation(node) == text(moment):
         return False
-    if records.read_all().get(node) is not None:
+    record = records.read_all().get(node)
+    back = isinstance(record, Record) and record.kept and record.fenced < moment
+    if record is not None and not back:
         return False  # flagged already: the confirmation is what that waits for
     # A host that is back runs what it runs: to evacuate that would run it twice.
     return not fencing.is_online(node)

@@ -49,6 +49,7 @@ class HostMemory:
     fencings_failed, fencing_failed_at, fencing_problem: of those that were asked for, how many
         failed in a row, when the last did, and what an operator is told of it.
     trouble: what an operator is told of a mistake of ours that hit this host in this turn.
+    fencings: when the host was fenced, as Pacemaker told when it was back; None if not asked yet.
     moved: what was last read of instances that left the host; the settled are not read again.
     """
 
@@ -86,6 +87,8 @@ class HostMemory:
     _watched_at: float = float("-inf")
     _known_failed: set[int] | None = None
     rows: tuple[Migration, ...] | None = None
+    fencings: tuple[datetime, ...] | None = None
+    _up_since: float | None = None
     _looked_at: datetime | None = None
     _heartbeat: datetime | None = None
     _beats: int = 0
@@ -198,6 +201,17 @@ class HostMemory:
             self._heard = True
         return self._heard
 
+    def up_for(self, service: ComputeService, now: float) -> float | None:
+        """Seconds for which Nova has shown nova-compute up since its recovery, without a break.
+
+        None while it does not. Only what was seen counts: another process begins anew.
+        """
+        if not service.up or not self._heard:
+            self._up_since = None
+        elif self._up_since is None:
+            self._up_since = now
+        return None if self._up_since is None else now - self._up_since
+
     def is_silent(self, last_seen: datetime | None, *, off: bool) -> bool:
         """Whether nothing can have become of the host since it was looked at last.
 
@@ -237,6 +251,8 @@ class HostMemory:
         self._had_unfinished = False
         self._alive = False
         self._let_up, self._heard = None, False
+        self._up_since = None
+        self.fencings = None
         self.ended = False
         self.left = None
         self.rows = None

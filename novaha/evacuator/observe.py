@@ -12,7 +12,7 @@ from functools import partial
 from novaha.core import proof, reading
 from novaha.core.answers import Code, Wait
 from novaha.core.errors import ComputeApiError, NovahaError, UnknownOutcomeError
-from novaha.core.model import ComputeService, disabled_by_us
+from novaha.core.model import ComputeService, disabled_by_us, kept_out
 from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.proof import Proof
 from novaha.core.record import Record
@@ -257,7 +257,9 @@ class Observer:
             self.nova_problem = ""
             self._hosts = frozenset(service.host for service in services)
             self._around.note_open(services)
-            self.left_disabled = [s for s in services if s.up and disabled_by_us(s)]
+            self.left_disabled = [
+                s for s in services if s.up and disabled_by_us(s) and not kept_out(s)
+            ]
         except NovahaError as error:
             self.nova_problem = str(error)
         except Exception:
@@ -357,6 +359,14 @@ class Observer:
 
     def _recovered(self, view: HostView, memory: HostMemory) -> HostView:
         try:
-            return self._returning.look(view, memory, off=view.node in self._around.off)
+            view = self._returning.look(view, memory, off=view.node in self._around.off)
         except ComputeApiError as error:
             return self._unread(view, error)
+        if not view.alive or view.record.admitted:
+            return view
+        if memory.fencings is None:
+            try:
+                memory.fencings = self._fencing.history().fencings_of(view.node)
+            except NovahaError as error:
+                return replace(view, problem=str(error))
+        return replace(view, fencings=memory.fencings)

@@ -37,6 +37,7 @@ class Returning:
         migrations = memory.rows
         closed = memory.saw_closed(newest(migrations).values())
         alive = memory.saw_heartbeat(service.last_seen) or closed
+        heard = memory.heard(service)
         left = memory.left
         if alive and left and service.up:
             left = tuple(self._compute.instances_on(host))
@@ -55,5 +56,6 @@ class Returning:
                 else memory.first_seen,
             ),
             alive=alive,
-            heard=memory.heard(service),
+            heard=heard,
+            up_for=memory.up_for(service, self._clock()),
         )

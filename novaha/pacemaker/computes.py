@@ -128,12 +128,13 @@ def from_cib(cib: etree._Element, marks: Mapping[str, str] | None = None) -> Com
         lost, stopped = runs[name] if name in connections else _membership(state)
         fenced = _fenced(state)
         recovering = record is not None and record.state is not RecoveryState.RECOVERED
+        away = record is not None and not record.kept  # fenced, and not back since
         hosts[name] = Host(
             node=name,
             groups=frozenset(f"{g}={attributes[g]}" for g in GROUPS if attributes.get(g)),
-            excused=_excused(attributes, connections.get(name)) or (stopped and record is None),
+            excused=_excused(attributes, connections.get(name)) or (stopped and not away),
             lost=lost and not fenced,
-            off=bool(fenced) or (record is not None and (lost or stopped)),
+            off=bool(fenced) or (away and (lost or stopped)),
             fenced=max(filter(None, (fenced, record.fenced if record else None)), default=None),
             recovering=recovering,
             ended=recovering and _has_ended(record),

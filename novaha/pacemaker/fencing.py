@@ -83,6 +83,17 @@ class History:
             if same_name(event.target, node)
         )
 
+    def fencings_of(self, node: str) -> tuple[datetime, ...]:
+        """When the node was taken down, by devices or by a person's word, in no order."""
+        return tuple(
+            event.completed
+            for event in self._events
+            if event.status == "success"
+            and event.action in _KILLS
+            and event.completed is not None
+            and same_name(event.target, node)
+        )
+
 
 class FenceHistory:
     """Pacemaker's memory of fencings; it is empty again when every cluster node was down."""

@@ -141,6 +141,9 @@ class FakeFencing:
     def still_off(self) -> frozenset[str]:
         return frozenset(self.nodes()) - self.online()
 
+    def fencings_of(self, node: str) -> tuple[datetime, ...]:
+        return tuple(moment for name, moment in self.successes if same_name(name, node))
+
     def confirmed_by_hand(self) -> dict[str, datetime]:
         return dict(self.by_hand)
 

@@ -20,6 +20,7 @@ from novaha.core.model import (
     EVACUABLE,
     FAILED,
     IN_FLIGHT,
+    KEPT_OUT,
     REBUILDING,
     RESETTABLE,
     Action,
@@ -29,7 +30,7 @@ from novaha.core.model import (
     Migration,
 )
 from novaha.core.planner import plan
-from novaha.core.record import ADOPTED, DOUBTED, FORCED, UNPROVEN, Record
+from novaha.core.record import ADMITTED, ADOPTED, DOUBTED, FORCED, KEPT, UNPROVEN, Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome, Policy
 from novaha.core.steps import Plan
@@ -100,6 +101,10 @@ def site(seed: int) -> Site:
         lost_after=chance.choice((30.0, 60.0)),
         stuck_after=chance.choice((300.0, 1800.0)),
         patience=chance.choice((60.0, 300.0)),
+        flap_fencings=chance.choice((0, 0, 0, 2)),
+        flap_window=chance.choice((600.0, 3600.0)),
+        return_after=chance.choice((0.0, 0.0, 60.0)),
+        return_disabled=chance.rarely(False, True),
     )
     room_since = chance.choice((NEVER, NOW - 50, NOW))
     return Site(seed, tuple(_view(chance, node) for node in nodes), policy, room_since)
@@ -190,6 +195,11 @@ def _view(chance: _Chance, node: str) -> HostView:
         unanswered_resets={name: chance.choice(MOMENTS) for name in chance.some(names)},
         alive=chance.rarely(True, False) if settled else chance.flip(),
         heard=chance.flip(),
+        up_for=chance.choice((None, 10.0, 100.0, 100.0)),
+        fencings=tuple(
+            WHEN - timedelta(minutes=minutes)
+            for minutes in (chance.some((0, 5, 30, 90), 0.5) if settled else ())
+        ),
         online_for=chance.often(None, 10.0, 1000.0),
         quiet_until=chance.rarely(0.0, NOW + 60),
         settled_before=chance.flip(),
@@ -200,7 +210,7 @@ def _view(chance: _Chance, node: str) -> HostView:
 def _record(chance: _Chance, node: str, kind: str, names: tuple[str, ...]) -> Record:
     states = ("active", "stopped", "paused", "resized", "suspended", "rescued", "shelved")
     noted = {name: chance.choice(states) for name in names}
-    marks = frozenset(chance.some((FORCED, ADOPTED, UNPROVEN, DOUBTED)))
+    marks = frozenset(chance.some((FORCED, ADOPTED, UNPROVEN, DOUBTED, ADMITTED, KEPT)))
     record = Record(
         node=node,
         state=chance.choice(tuple(RecoveryState)[1:]),
@@ -230,7 +240,7 @@ def _service(chance: _Chance, node: str, kind: str) -> ComputeService | None:
         up=chance.flip(),
         forced_down=forced.get(kind, chance.flip()),
         enabled=chance.flip(),
-        disabled_reason=chance.choice(("", "maintenance", "novaha: fenced")),
+        disabled_reason=chance.choice(("", "maintenance", *("novaha: fenced",) * 3, KEPT_OUT)),
     )
     return chance.choice((None, service)) if kind == "any" else service
 

@@ -28,9 +28,10 @@ from novaha.core.model import (
     EvacuationLog,
     Instance,
     Migration,
+    kept_out,
 )
 from novaha.core.planner import GATHER
-from novaha.core.record import ADOPTED, FORCED, Record
+from novaha.core.record import ADMITTED, ADOPTED, FORCED, Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView, Outcome
 from novaha.core.steps import (
@@ -44,6 +45,7 @@ from novaha.core.steps import (
     Enable,
     Evacuate,
     ForceDown,
+    KeepOut,
     Plan,
     Prepare,
     Progress,
@@ -340,6 +342,41 @@ def law_6_a_host_is_enabled_only_where_the_disable_is_ours(site: Site, p: Plan) 
             assert view.service.forced_down or (view.service.up and view.heard)
 
 
+def laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it(
+    site: Site, p: Plan
+) -> Iterator[None]:
+    for step, view in _steps(site, p):
+        if not isinstance(step, KeepOut):
+            continue
+        yield
+        service = view.service
+        assert view.record.state is RecoveryState.RECOVERED
+        assert view.alive
+        assert not view.problem
+        assert not view.doubt
+        assert service is not None
+        assert not (kept_out(service) and view.record.kept)
+        assert not view.record.admitted or not step.reason.startswith("novaha: kept out")
+        reason = service.disabled_reason
+        ours = reason.startswith("novaha:") or (not reason and ADOPTED in view.record.marks)
+        forced = service.forced_down and FORCED in view.record.marks
+        assert forced if service.enabled else ours
+        others = [s for s in p.steps if s.node == step.node]
+        assert others == [step]
+
+
+def laws_4_and_6_only_an_operator_lets_a_host_in_that_is_kept_out(
+    site: Site, p: Plan
+) -> Iterator[None]:
+    for step, view in _steps(site, p):
+        if isinstance(step, Enable):
+            yield
+            assert view.service is not None
+            assert view.record.admitted or not kept_out(view.service)
+            wait = site.policy.return_after
+            assert not wait or (view.up_for is not None and view.up_for >= wait)
+
+
 def law_6_the_record_goes_last(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _steps(site, p):
         if isinstance(step, Drop) and not view.doubt:
@@ -513,6 +550,21 @@ BLIND: list[tuple[Law, Blindness]] = [
     (law_5_no_host_is_closed_to_which_something_was_on_its_way, seeing(mine=True)),
     (laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host, seeing(alive=True)),
     (laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host, seeing(problem="")),
+    (laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it, seeing(alive=True)),
+    (laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it, seeing(problem="")),
+    (
+        laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it,
+        service(disabled_reason="novaha: fenced"),
+    ),
+    (
+        laws_4_and_6_only_an_operator_lets_a_host_in_that_is_kept_out,
+        service(disabled_reason="novaha: fenced"),
+    ),
+    (laws_4_and_6_only_an_operator_lets_a_host_in_that_is_kept_out, seeing(up_for=1000.0)),
+    (
+        laws_4_and_6_only_an_operator_lets_a_host_in_that_is_kept_out,
+        record(lambda known: replace(known, marks=known.marks | {ADMITTED})),
+    ),
     (
         laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host,
         record(lambda known: replace(known, marks=known.marks | {FORCED})),

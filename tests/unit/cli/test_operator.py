@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novaha.cli import operator
-from novaha.core.errors import RecordError, TransitionError
+from novaha.core.errors import RecordError
 from novaha.core.record import Record, first_record
 from novaha.core.recovery import Event, RecoveryState
 
@@ -126,9 +126,15 @@ def test_retry_writes_nonsense_anew() -> None:
     assert store.record.hold
 
 
-def test_what_the_table_does_not_have_is_refused() -> None:
-    with pytest.raises(TransitionError):
-        release(Store(RECOVERED), status())
+@pytest.mark.parametrize("record", [PENDING, RUNNING, RECOVERED])
+def test_release_lets_a_host_in_until_it_is_fenced_again(record: Record) -> None:
+    store = Store(record)
+    assert not record.admitted
+    assert release(store, status()) == 0
+    assert store.record is not None
+    assert store.record.state is RecoveryState.RECOVERED
+    assert store.record.admitted
+    assert not store.record.fence_again("fence-2", WHEN).admitted
 
 
 def test_recover_flags_a_host_that_was_confirmed_by_hand() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from novaha.core.model import Action, EvacuationLog, Instance
 from novaha.core.planner import plan
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome
+from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome, Policy
 from novaha.core.steps import (
     Act,
     Claim,
@@ -20,6 +20,7 @@ from novaha.core.steps import (
     Doubt,
     Evacuate,
     HostReport,
+    KeepOut,
     Plan,
     Prepare,
     Progress,
@@ -72,6 +73,8 @@ def told(step: Step) -> str:
             return " ".join(["complete", *sorted(unmoved)])
         case Doubt(reason=reason):
             return f"doubt: {reason}"
+        case KeepOut(reason=reason):
+            return f"disable: {reason}"
     return type(step).__name__.lower()
 
 
@@ -212,6 +215,88 @@ OLDER_DONE = (row(1, "done"), row(2, "error"))
 )  # fmt: skip
 def test_laws_4_and_6_a_recovered_host(case: Case) -> None:
     check(case)
+
+
+def ago(*minutes: float) -> tuple[datetime, ...]:
+    """Fencings so many minutes before the record's own."""
+    return tuple(FENCED - timedelta(minutes=m) for m in minutes)
+
+
+FLAPS = replace(POLICY, flap_fencings=3)
+INSPECTED = replace(POLICY, return_disabled=True)
+SLOW = replace(POLICY, return_after=60.0)
+KEPT = replace(BY_OPERATOR, disabled_reason="novaha: kept out, fenced 3 times")
+IS_KEPT = record(state=RECOVERED, marks=frozenset({"forced", "kept"}))
+NOTE_IT = f"disable: {KEPT.disabled_reason}"
+LET_IN = record(state=RECOVERED, marks=frozenset({"forced", "admitted"}))
+THRICE = (
+    "disable: novaha: kept out, fenced 3 times within 3600 s: "
+    "2025-12-31T23:10:00Z 2025-12-31T23:40:00Z 2026-01-01T00:00:00Z"
+)
+INSPECT = (
+    "disable: novaha: kept out, to be looked at by an operator ([evacuator] return = disabled)"
+)
+
+
+class Return(NamedTuple):
+    name: str
+    policy: Policy
+    steps: list[str]
+    known: dict[str, Any]
+    says: str = ""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Return("fenced three times", FLAPS, [THRICE], home(service=FORCED, fencings=ago(0, 50, 20))),
+        Return("the first too long ago", FLAPS, ["unforce"], home(service=FORCED, fencings=ago(0, 20, 61))),
+        Return("just within the window", FLAPS, [THRICE.replace("23:10", "23:00")], home(service=FORCED, fencings=ago(0, 20, 60))),
+        Return("two are the same one", FLAPS, ["unforce"], home(service=FORCED, fencings=ago(0, 20, 20.1))),
+        Return("never", POLICY, ["unforce"], home(service=FORCED, fencings=ago(0, 20, 50))),
+        Return("Pacemaker has forgotten", FLAPS, ["unforce"], home(service=FORCED)),
+        Return("let in before", FLAPS, ["unforce"], home(record=LET_IN, service=FORCED, fencings=ago(0, 20, 50))),
+        Return("not back yet", FLAPS, [], home(alive=False, service=FORCED, fencings=ago(0, 20, 50)), "waiting to hear"),
+        Return("our disable never came", FLAPS, [THRICE], home(service=replace(FORCED, enabled=True, disabled_reason=""), fencings=ago(0, 20, 50))),
+        Return("the operator's disable", FLAPS, ["unforce"], home(service=replace(BY_OPERATOR, forced_down=True), fencings=ago(0, 20, 50))),
+        Return("the operator's force-down", FLAPS, ["drop"], home(record=UNMARKED, service=replace(FORCED, enabled=True), fencings=ago(0, 20, 50))),
+        Return("the older agents' disable", FLAPS, [THRICE], home(record=ADOPTED, service=WITHOUT_REASON, fencings=ago(0, 20, 50))),
+        Return("the operator has enabled it", FLAPS, ["drop"], home(service=ENABLED, fencings=ago(0, 20, 50)), "back in service"),
+        Return("kept out, forced down still", FLAPS, ["unforce"], home(record=IS_KEPT, service=replace(KEPT, forced_down=True))),
+        Return("kept out", FLAPS, [], home(record=IS_KEPT, service=KEPT), "kept out of service: fenced 3 times; `novaha release compute-1` lets it in"),
+        Return("kept out, and flapping by itself is no reason any more", POLICY, [], home(record=IS_KEPT, service=KEPT), "kept out of service"),
+        Return("kept out, seen by another process", POLICY, [], home(record=IS_KEPT, service=KEPT, alive=False), "kept out of service"),
+        Return("kept out, away again", POLICY, [], home(record=IS_KEPT, service=replace(KEPT, up=False), alive=False), "waiting to hear"),
+        Return("kept out, not noted in the record yet", POLICY, [NOTE_IT], home(service=KEPT)),
+        Return("kept out, and it died and is back", POLICY, [NOTE_IT], home(service=replace(KEPT, forced_down=True))),
+        Return("kept out, what stayed comes up", FLAPS, ["hard reboot a"], home(record=IS_KEPT, service=KEPT, instances=(instance(),)), "bringing up"),
+        Return("let in", FLAPS, ["enable"], home(record=LET_IN, service=KEPT), "returning to service"),
+        Return("to be inspected", INSPECTED, [INSPECT], home(service=FORCED)),
+        Return("inspected", INSPECTED, ["enable"], home(record=LET_IN), "returning to service"),
+        Return("flapping comes first", replace(INSPECTED, flap_fencings=1), [THRICE.replace("3 times", "1 times").replace("2025-12-31T23:10:00Z 2025-12-31T23:40:00Z ", "")], home(service=FORCED, fencings=ago(0))),
+        Return("not stable yet", SLOW, [], home(up_for=59.9), "when its nova-compute has been up for 60 s"),
+        Return("not up", SLOW, [], home(), "when its nova-compute has been up for 60 s"),
+        Return("stable", SLOW, ["enable"], home(up_for=60.0), "returning to service"),
+        Return("stable or not, what stayed comes up", SLOW, ["hard reboot a"], home(up_for=1.0, instances=(instance(),)), "bringing up"),
+        Return("let in, and not stable yet", SLOW, [], home(record=LET_IN, up_for=1.0)),
+        Return("not stable, our disable never came", SLOW, ["disable: novaha: fenced, recovery fence-1"], home(service=replace(FORCED, enabled=True))),
+        Return("not stable, the operator's disable", SLOW, ["drop"], home(service=BY_OPERATOR, up_for=1.0)),
+    ],
+    ids=lambda case: case.name,
+)  # fmt: skip
+def test_laws_4_and_6_how_a_host_comes_back(case: Return) -> None:
+    found = plan([view(**case.known)], case.policy, NOW)
+    assert [told(step) for step in found.steps] == case.steps
+    assert case.says in found.reports[0].detail
+
+
+def test_nova_keeps_the_whole_reason() -> None:
+    fencings = tuple(FENCED - timedelta(minutes=minutes) for minutes in range(59))
+    (step,) = plan([view(**home(service=FORCED, fencings=fencings))], FLAPS, NOW).steps
+    assert isinstance(step, KeepOut)
+    assert "fenced 59 times" in step.reason
+    assert step.reason.endswith("2026-01-01T00:00:00Z")
+    assert len(step.reason) <= 255
 
 
 def of(node: str, *names: str, seconds: int = 0, **changes: Any) -> HostView:

@@ -193,7 +193,7 @@ def test_law_1_a_fencing_that_cut_no_power_is_marked(unproven: bool) -> None:
         WHEN,
         marks=frozenset({"unproven"} if unproven else ()),
     )
-    old = replace(WHOLE, marks=frozenset({"forced", "unproven", "doubted"}))
+    old = replace(WHOLE, marks=frozenset({"forced", "unproven", "doubted", "admitted", "kept"}))
     later = WHEN + timedelta(minutes=1)
     assert old.fence_again("two", later, unproven=unproven) == Record(
         "compute-1",
@@ -269,9 +269,12 @@ def test_law_6_what_can_be_kept_of_a_record_that_cannot_be_read(
             {"state": RecoveryState.PENDING, "before": None, "marks": frozenset({"adopted"})},
             {"hold", "adopted"},
         ),
+        ({"state": RecoveryState.RECOVERED, "marks": frozenset({"admitted"})}, {"admitted"}),
+        ({"state": RecoveryState.RECOVERED, "marks": frozenset({"kept"})}, {"kept"}),
     ],
 )
 def test_what_a_record_tells(change: dict[str, Any], true: set[str]) -> None:
     found = replace(WHOLE, **{"marks": frozenset(), **change})
-    told = {n: getattr(found, n) for n in ("hold", "untouched", "unproven", "adopted", "doubted")}
+    names = ("hold", "untouched", "unproven", "adopted", "doubted", "admitted", "kept")
+    told = {name: getattr(found, name) for name in names}
     assert told == {name: name in true for name in told}

@@ -72,6 +72,7 @@ def test_the_whole_table() -> None:
         ("running", "complete"): "recovered",
         ("pending", "release"): "recovered",
         ("running", "release"): "recovered",
+        ("recovered", "release"): "recovered",
         ("running", "retry"): "pending",
         ("recovered", "return"): "absent",
     }

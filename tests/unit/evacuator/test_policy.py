@@ -25,7 +25,11 @@ SETTINGS = {
     "lost_after": 31.0,
     "stuck_after": 1801.0,
     "patience": 301.0,
+    "flap_fencings": 4,
+    "flap_window": 3601.0,
+    "return_after": 61.0,
 }
+POLICY = Policy(**SETTINGS, return_disabled=True)
 
 
 @pytest.fixture
@@ -37,6 +41,7 @@ def config(tmp_path: Path) -> str:
         "password = p\nproject_name = p\nuser_domain_name = d\nproject_domain_name = d\n"
         + "[evacuator]\n"
         + "".join(f"{name} = {value}\n" for name, value in SETTINGS.items())
+        + "return = disabled\n"
     )
     path.chmod(0o600)
     return str(path)
@@ -47,13 +52,14 @@ def test_every_setting_of_a_planner_is_an_option_that_reaches_it(config: str) ->
     assert {name: found[name] for name in SETTINGS} == SETTINGS
     options = {o.dest for section, of in list_opts() if section == EVACUATOR for o in of}
     assert {field.name for field in fields(Policy)} & options == SETTINGS.keys()
-    assert {field.name for field in fields(Policy)} - options == {"restore_wait"}
+    assert found["return_disabled"]
+    assert {field.name for field in fields(Policy)} - options == {"restore_wait", "return_disabled"}
 
 
 def test_the_evacuator_plans_by_the_settings(config: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(wiring, "check_region", lambda nova, seconds: None)
     loop = process.build(wiring.conf({"config": config}), "controller-1#1", tmp_path)
-    assert loop._policy == Policy(**SETTINGS)
+    assert loop._policy == POLICY
 
 
 def test_status_on_another_controller_plans_by_the_settings(config: str, monkeypatch) -> None:
@@ -77,4 +83,4 @@ def test_status_on_another_controller_plans_by_the_settings(config: str, monkeyp
     shown = inspect.look({"config": config})
     assert shown["problem"] == ""
     assert [host["node"] for host in shown["hosts"]] == ["compute-1"]
-    assert used == [Policy(**SETTINGS)]
+    assert used == [POLICY]

@@ -215,17 +215,19 @@ def test_the_partitions_quorum_is_the_cibs(text: str, quorum: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "marks", "recovering", "ended"),
+    ("state", "marks", "recovering", "ended", "off"),
     [
-        ("pending", "", True, True),
-        ("running", "forced", True, True),
-        ("pending", "unproven", True, False),
-        ("pending", "doubted", True, False),
-        ("recovered", "forced", False, False),
+        ("pending", "", True, True, True),
+        ("running", "forced", True, True, True),
+        ("pending", "unproven", True, False, True),
+        ("pending", "doubted", True, False, True),
+        ("recovered", "forced", False, False, True),
+        # It has come back since, and is lost anew: it may be alive.
+        ("recovered", "forced kept", False, False, False),
     ],
 )
 def test_a_record_tells_whether_a_fencing_has_ended_the_guests(
-    state: str, marks: str, recovering: bool, ended: bool
+    state: str, marks: str, recovering: bool, ended: bool, off: bool
 ) -> None:
     record = {
         "novaha-recovery": state,
@@ -244,3 +246,5 @@ def test_a_record_tells_whether_a_fencing_has_ended_the_guests(
     )
     host = computes(nodes=nodes, history={"compute-1": FAILED}).hosts["compute-1"]
     assert (host.recovering, host.ended) == (recovering, ended)
+    assert host.off is off
+    assert host.is_suspect() is (not off)

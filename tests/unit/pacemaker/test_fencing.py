@@ -57,6 +57,21 @@ def test_law_1_confirmed_by_a_success_since_the_record(events: list[str], confir
     )
 
 
+def test_every_way_to_have_taken_a_node_down_counts_as_a_fencing_of_it() -> None:
+    history = FenceHistory(
+        Printed(
+            event("reboot", "success", "2026-11-21 00:11:14Z"),
+            event("off", "success", "2026-11-21 00:30:00Z", delegate="a human"),
+            event("reboot", "failed", "2026-11-21 00:40:00Z"),
+            event("on", "success", "2026-11-21 00:41:00Z"),
+            event("reboot", "pending"),
+        )
+    ).history()
+    at = [f"{moment:%H:%M:%S}" for moment in history.fencings_of("COMPUTE-1")]
+    assert at == ["00:11:14", "00:30:00"]
+    assert history.fencings_of("compute-10") == ()
+
+
 def test_law_1_the_history_of_all_nodes_confirms_only_the_one_that_was_fenced() -> None:
     """Names compare as Pacemaker compares them: in any case."""
     history = FenceHistory(Printed(event("off", "success", "2026-11-21 00:11:13Z"))).history()
