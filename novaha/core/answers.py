@@ -19,6 +19,8 @@ class Code(StrEnum):
     """[text] The record is out of date: the host may have lived since."""
     HOST_UNUSABLE = "host-unusable"
     """[text] What was read of the host cannot be worked with."""
+    PAUSED = "paused"
+    """[text] An operator has paused new recoveries. text: why, by whom and until when."""
     FENCING_UNPROVEN = "fencing-unproven"
     """[text] What Pacemaker confirms proves nothing."""
     FENCING_UNCONFIRMED = "fencing-unconfirmed"

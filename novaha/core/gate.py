@@ -82,7 +82,7 @@ def _of_pending(view: HostView) -> Wait:
     if view.problem:
         return Wait(Code.HOST_UNUSABLE, {"text": view.problem})
     if view.paused:
-        return Wait(Code.HOST_UNUSABLE, {"text": f"new recoveries are paused: {view.paused}"})
+        return Wait(Code.PAUSED, {"text": view.paused})
     if view.unproven:
         return Wait(Code.FENCING_UNPROVEN, {"text": view.unproven})
     if not view.fence_confirmed:

@@ -11,6 +11,7 @@ from novaha.core.text import word
 _SENTENCES: Mapping[Code, str] = {
     Code.RECORD_IN_DOUBT: "{text}: to be fenced again",
     Code.HOST_UNUSABLE: "{text}",
+    Code.PAUSED: "new recoveries are paused: {text}",
     Code.FENCING_UNPROVEN: "not safe to evacuate: {text}",
     Code.FENCING_UNCONFIRMED: "waiting for Pacemaker to confirm the fencing",
     Code.FENCING_CUT_NO_POWER: "its fencing cut no power: waiting for another one",

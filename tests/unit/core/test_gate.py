@@ -66,7 +66,9 @@ ANSWERS = [
     Answer(Code.RECORD_IN_DOUBT, flagged(doubt="it lives")),
     Answer(Code.HOST_UNUSABLE, {"problem": "Nova is away"}),
     Answer(Code.HOST_UNUSABLE, flagged(problem="no such host")),
-    Answer(Code.HOST_UNUSABLE, flagged(paused="by root until 14:00")),
+    Answer(Code.PAUSED, flagged(paused="work, by bob until resumed")),
+    Answer(Code.PAUSED, flagged(paused="work", unproven="no device", fence_confirmed=False)),
+    Answer(Code.HOST_UNUSABLE, flagged(paused="work", problem="no such host")),
     Answer(Code.FENCING_UNPROVEN, flagged(unproven="no device")),
     Answer(Code.FENCING_UNCONFIRMED, flagged(fence_confirmed=False)),
     Answer(Code.FENCING_CUT_NO_POWER, flagged("unproven", fence_confirmed=False)),
@@ -289,8 +291,8 @@ def test_the_codes_are_frozen() -> None:
         answer-awaited being-deleted evacuations-unreadable failed fencing-before-service
         fencing-cut-no-power fencing-unconfirmed fencing-unproven gone guest-exists guest-may-run
         host-not-read host-unusable list-too-old moved no-capacity not-claimed not-forced-down
-        not-prepared not-read-again not-sent others-not-forced-down owned-by-another predecessor
-        record-in-doubt record-not-fresh recovered refused sending state state-to-change
+        not-prepared not-read-again not-sent others-not-forced-down owned-by-another paused
+        predecessor record-in-doubt record-not-fresh recovered refused sending state state-to-change
         states-not-noted under-way unreadable
     """
     assert set(known.split()) <= {str(code) for code in Code}
