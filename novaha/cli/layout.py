@@ -82,6 +82,7 @@ class Wanted:
     brake: whether the device that holds power-offs comes first in each level; where it is there
         already it does in any case.
     brake_options: parameters of it.
+    groups: node attributes that put hosts into groups, by node.
     """
 
     computes: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Wanted:
     pcs: tuple[int, ...] = (0, 11)
     brake: bool = False
     brake_options: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     return [
         *concurrent_fencing(now),
         *roles(now, wanted, computes),
+        *_groups(now, wanted, computes),
         *_connections(now, computes),
         *_flag_device(now, computes),
         *(_brake_device(now, wanted, computes) if wanted.brake or now.brake() else ()),
@@ -204,6 +207,16 @@ def roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterat
     for node, role in each:
         if now.roles.get(node) != role:
             yield Step(f"{node} is a {role} node", ("node", "attribute", node, f"{ROLE}={role}"))
+
+
+def _groups(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
+    """What Nova tells of groups; where it tells nothing, what is there stays."""
+    for node in computes:
+        for name, value in sorted(wanted.groups.get(node, {}).items()):
+            if now.attributes.get(node, {}).get(name) != value:
+                yield Step(
+                    f"{node}: {name} is {value}", ("node", "attribute", node, f"{name}={value}")
+                )
 
 
 def _connections(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:

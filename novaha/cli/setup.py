@@ -7,16 +7,17 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from novaha.cli import configuration, layout, prerequisites, removal
+from novaha.cli import configuration, groups, layout, prerequisites, removal
 from novaha.cli.configuration import integer
 from novaha.cli.layout import Step, Wanted
 from novaha.cli.terminal import say, warn
 from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError
-from novaha.core.text import words
+from novaha.core.text import line, words
 from novaha.pacemaker.cib import known_nodes, query
 from novaha.pacemaker.runner import Runner
 
@@ -51,6 +52,18 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="also the device that holds power-offs when many compute hosts fail at once; once it "
         "is there, setup keeps it in each fencing level",
+    )
+    command.add_argument(
+        "--groups",
+        action="store_true",
+        help="also put the compute hosts into groups for the brake's group_limit, by Nova's "
+        "availability zones and by the metadata 'rack' and 'novaha-group' of its aggregates",
+    )
+    command.add_argument(
+        "--racks",
+        default="",
+        metavar="PATTERN",
+        help="with --groups: an aggregate that is called so is a rack, as 'rack-*'",
     )
     for option, what in (
         ("--compute", "a compute node; remote and guest nodes if none is named"),
@@ -98,7 +111,13 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     now = configuration.read(roots[0], known_nodes(run_tool))
     if args.remove:
         return removal.run(roots[0], now, run_tool, apply=args.apply)
-    prerequisites.check(roots[0], run_tool, {**now.parameters(EVACUATE_AGENT), **wanted.evacuate})
+    given = {**now.parameters(EVACUATE_AGENT), **wanted.evacuate}
+    prerequisites.check(roots[0], run_tool, given)
+    if args.groups or args.racks:
+        told = groups.from_nova(wanted.computes or now.computes(), given, args.racks)
+        for problem in told.problems:
+            warn(f"novaha: {line(problem)}")
+        wanted = replace(wanted, groups=told.attributes)
     steps = layout.plan(now, wanted)
     if not steps:
         say("everything is set up: nothing to do")

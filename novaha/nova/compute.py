@@ -20,6 +20,7 @@ from novaha.core.errors import (
     UnknownOutcomeError,
 )
 from novaha.core.faults import Fault
+from novaha.core.groups import Place
 from novaha.core.model import (
     FAILED,
     Action,
@@ -114,6 +115,14 @@ class Nova:
             body = _read(lambda: self._reader.get(what, "/os-services"))
             found, self._conductor_up = reader.services(what, body)
         return found
+
+    def places(self) -> dict[str, Place]:
+        """The availability zone and the aggregates of each host that has a nova-compute."""
+        what = "list the host aggregates"
+        with self._ready(what):
+            services = _read(lambda: self._reader.get(what, "/os-services"))
+            aggregates = _read(lambda: self._reader.get(what, "/os-aggregates"))
+            return reader.places(what, services, aggregates)
 
     def bare_metal_hosts(self) -> frozenset[str]:
         """The hosts of Ironic's nova-computes, as far as they have any node."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from novaha.core.errors import UnknownOutcomeError, UnreadableError
+from novaha.core.groups import Aggregate, Place
 from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.text import line
 from novaha.nova.causes import fault
@@ -69,6 +70,29 @@ def services(what: str, body: object) -> tuple[list[ComputeService], bool]:
         known = by_host.get(host)
         by_host[host] = service if known is None else _both(known, service)
     return list(by_host.values()), conductor
+
+
+def places(what: str, services: object, aggregates: object) -> dict[str, Place]:
+    """Where each host is that has a nova-compute.
+
+    Raises UnknownOutcomeError where an aggregate does not tell its name, hosts or metadata.
+    """
+    zones = {
+        str(row["host"]): str(row.get("zone") or "")
+        for row in rows(what, services, "services")
+        if row.get("binary") == COMPUTE and row.get("host")
+    }
+    of_host: dict[str, list[Aggregate]] = {}
+    for row in rows(what, aggregates, "aggregates"):
+        name, hosts, metadata = row.get("name"), row.get("hosts"), row.get("metadata")
+        if not (
+            isinstance(name, str) and isinstance(hosts, list) and isinstance(metadata, Mapping)
+        ):
+            raise UnknownOutcomeError(what, "Nova's list has an aggregate that cannot be read")
+        known = {str(key): str(value) for key, value in metadata.items()}
+        for host in hosts:
+            of_host.setdefault(str(host), []).append(Aggregate(name, known))
+    return {host: Place(zone, tuple(of_host.get(host, ()))) for host, zone in zones.items()}
 
 
 def bare_metal(found: Iterable[Row]) -> frozenset[str]:

@@ -17,6 +17,7 @@ from lxml import etree
 from novaha.core import truth
 from novaha.core.brake import Host, Limits, Site, Verdict, judge
 from novaha.core.errors import NovahaError, RecordError
+from novaha.core.groups import GROUPS
 from novaha.core.record import HOLD, Record, from_attributes, set_id
 from novaha.core.recovery import RecoveryState
 from novaha.core.steering import (
@@ -43,10 +44,6 @@ ADDRESSES = "novaha-addresses"
 
 _OTHER_PORT = 22
 """Asked at a further address that names no port: a refusal is an answer, too."""
-
-GROUPS = ("novaha-zone", "novaha-rack", "novaha-group")
-"""Node attributes that put a host into groups."""
-
 
 Word = TypeVar("Word")
 

@@ -395,3 +395,23 @@ def test_names_of_hosts_are_compared_without_case() -> None:
     )
     assert levels_of(cluster(loud), "compute-1") == levels_of(cluster(), "compute-1")
     assert levels_of(cluster(loud), "compute-2") == levels_of(cluster(), "compute-2")
+
+
+def test_groups_are_set_where_nova_tells_another_one() -> None:
+    has = (
+        '<node id="compute-1" uname="compute-1"><instance_attributes id="a">'
+        '<nvpair id="a-1" name="novaha-zone" value="az1"/>'
+        '<nvpair id="a-2" name="novaha-rack" value="r1"/></instance_attributes></node>'
+    )
+    groups = {
+        "compute-1": {"novaha-zone": "az1", "novaha-rack": "r7"},
+        "compute-2": {"novaha-zone": "az 2"},
+        "compute-9": {"novaha-zone": "az1"},
+    }
+    steps = layout.plan(cluster(nodes=has), Wanted(groups=groups))
+    assert [step.argv for step in steps if "novaha-" in str(step.argv[3:])][:2] == [
+        ("node", "attribute", "compute-1", "novaha-rack=r7"),
+        ("node", "attribute", "compute-2", "novaha-zone=az 2"),
+    ]
+    assert not [c for c in commands(cluster(nodes=has)) if "novaha-zone" in c or "novaha-rack" in c]
+    assert not [step for step in steps if "compute-9" in step.argv]

@@ -58,6 +58,7 @@ NO_REASONS = {
     "tenacity neither returned nor raised",
     "interface …, region …",
     "list the compute services",
+    "list the host aggregates",
     "list the evacuations from …",
     "list the evacuations since …",
     "list the instances on …",

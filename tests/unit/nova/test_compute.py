@@ -15,6 +15,7 @@ import pytest
 from keystoneauth1 import session, token_endpoint
 
 from novaha.core.errors import NotSentError, RefusedError, UnknownOutcomeError
+from novaha.core.groups import Aggregate, Place
 from novaha.core.model import EvacuationLog, Migration
 from novaha.nova.compute import Nova
 from tests.serving import serving
@@ -33,6 +34,7 @@ class Api(ThreadingHTTPServer):
         self.instances: list[str] = []
         self.max_limit = 1000
         self.hypervisors: list[tuple[str, str]] = []
+        self.aggregates: list[dict[str, Any]] = []
         self.evacuations: list[dict[str, Any]] = []
         self.evacuate_answers: list[int] = []
         self.actions: list[dict[str, Any]] = []
@@ -97,10 +99,13 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/os-services":
             service = {"id": "s", "host": "compute-1", "binary": "nova-compute", "state": "down"}
             more = {"status": "disabled", "disabled_reason": None, "forced_down": True}
+            more["zone"] = "az1"
             more["updated_at"] = "2026-01-01T00:00:00.000000"
             conductor = {"id": "c", "host": "cloud", "binary": "nova-conductor"}
             conductor["state"] = self.server.conductor
             return 200, {"services": [{**service, **more}, {**more, **conductor}]}
+        if path == "/os-aggregates":
+            return 200, {"aggregates": self.server.aggregates}
         if path == "/os-services/s":
             return 200, {"service": {"id": "s", "host": "compute-1", **self.server.forced}}
         if path == "/os-hypervisors/detail":
@@ -278,6 +283,21 @@ def test_ironics_hosts_on_all_pages_and_no_compute_host_is_asked_for_its_uptime(
     assert nova.bare_metal_hosts() == {"bm", "late"}
     versions = {v for _, path, v, _ in api.asked if path.endswith("/os-hypervisors/detail")}
     assert versions == {"compute 2.53"}  # from 2.88 on Nova asks each of them, the dead, too
+
+
+def test_where_hosts_are(api: Api, nova: Nova) -> None:
+    rack: dict[str, Any] = {
+        "name": "rack-7",
+        "hosts": ["compute-1", "gone"],
+        "metadata": {"a": "b"},
+    }
+    api.aggregates = [rack, {**rack, "name": "other", "hosts": []}]
+    place = Place("az1", (Aggregate("rack-7", {"a": "b"}),))
+    assert nova.places() == {"compute-1": place}
+    for wrong in ({"hosts": None}, {"name": None}, {"metadata": []}):
+        api.aggregates = [{**rack, **wrong}]
+        with pytest.raises(UnknownOutcomeError, match="an aggregate that cannot be read"):
+            nova.places()
 
 
 def test_law_1_forced_down_is_what_nova_says_is_so(api: Api, nova: Nova) -> None:
