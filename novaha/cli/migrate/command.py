@@ -19,7 +19,7 @@ from novaha.cli.migrate import back, older, people, plan
 from novaha.cli.migrate.people import ForPeople
 from novaha.cli.migrate.plan import Part
 from novaha.cli.terminal import as_json, say, warn
-from novaha.contract.names import EVACUATE_AGENT
+from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError
 from novaha.core.text import word as q
 from novaha.core.text import words
@@ -34,6 +34,8 @@ _REPLACED = (
     "fence_agents/fence_compute",
 )
 """The agents whose names the older ones have, too."""
+
+_BRAKE = f"fence_agents/{BRAKE_AGENT}"
 
 _FILE = "novaha-migrate.xml"
 _TIMEOUT = 60.0
@@ -77,6 +79,18 @@ def add_parser(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="a parameter of NovaCompute, if nova-compute was no resource of the cluster",
     )
+    command.add_argument(
+        "--brake",
+        action="store_true",
+        help="also the device that holds power-offs when many compute hosts fail at once",
+    )
+    command.add_argument(
+        "--brake-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"with it: a parameter of {BRAKE_AGENT}; may be given several times",
+    )
     command.add_argument("--output", choices=("text", "json"), default="text", help="the format")
 
 
@@ -96,10 +110,12 @@ def run(
     wanted = Wanted(
         computes=tuple(args.compute),
         compute=setup.parameters(args.compute_option),
+        brake=args.brake or bool(args.brake_option),
+        brake_options=setup.parameters(args.brake_option),
         pcs=setup.pcs_version(run_tool),
     )
     parts = plan.plan(now, found, wanted)
-    replaced = (ours or agents_are_ours)()
+    replaced = ours() if ours else agents_are_ours(brake=wanted.brake or now.brake() is not None)
     by_hand = people.steps(now, found, ours=replaced, wanted=wanted.compute) if parts else []
     due = [part for part in parts if replaced or not part.ours]
     kept: Path | None = None
@@ -118,13 +134,17 @@ def run(
     return 0
 
 
-def agents_are_ours(directories: Directories | None = None) -> bool:
-    """Whether novaha's agents stand where Pacemaker looks for them on this node."""
+def agents_are_ours(directories: Directories | None = None, *, brake: bool = False) -> bool:
+    """Whether novaha's agents stand where Pacemaker looks for them on this node.
+
+    brake: that of the brake, too; a level whose first device is missing fails.
+    """
+    names = (*_REPLACED, _BRAKE) if brake else _REPLACED
     sources, targets = install.sources(), (directories or Directories()).targets()
     return all(
         inspect(targets[name], (sources / name).read_bytes()).state
         in (AgentState.CURRENT, AgentState.OUTDATED)
-        for name in _REPLACED
+        for name in names
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lxml import etree
 
 from novaha.cli import configuration, main
 from novaha.cli.configuration import Configuration
+from novaha.cli.install import Directories
 from novaha.cli.layout import LayoutError, Wanted
 from novaha.cli.migrate import command, older, people
 from novaha.cli.migrate.older import Older
@@ -214,13 +217,18 @@ def test_law_9_secrets_that_stay_are_told() -> None:
     assert not [x for f in forms.FORMS.values() for x in by_hand(f, ours=False) if "-secret" in x]
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ours: bool) -> str:
+def printed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ours: bool,
+    *words: str,
+) -> str:
     root = etree.fromstring(forms.RED_HAT)
     monkeypatch.setattr(command, "query", lambda run, path: iter([root]))
     monkeypatch.setattr(command, "known_nodes", lambda run: dict.fromkeys(forms.HOSTS, "remote"))
     monkeypatch.setattr(command.setup, "pcs_version", lambda run: (0, 11))
-    monkeypatch.setattr(command, "agents_are_ours", lambda: ours)
-    assert main.main(["migrate"]) == 0
+    monkeypatch.setattr(command, "agents_are_ours", lambda *, brake: ours)
+    assert main.main(["migrate", *words]) == 0
     return capsys.readouterr().out
 
 
@@ -244,3 +252,51 @@ def test_with_our_agents_all_of_it_is(
     lines = printed(monkeypatch, capsys, ours=True).splitlines()
     assert len([line for line in lines if line.startswith("pcs cluster cib-push ")]) == 4
     assert not [line for line in lines if "install-agents" in line]
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_law_10_the_brake_comes_with_it_where_it_is_wanted(form: str) -> None:
+    now, found = read(forms.FORMS[form])
+    wanted = Wanted(compute=UNIT, brake=True, brake_options={"limit": "20%"})
+    braked = {part.title: part for part in plan(now, found, wanted)}
+    plain = {part.title: part for part in plan(now, found, Wanted(compute=UNIT))}
+    assert not [c for part in plain.values() for c in commands(part) if "brake" in c]
+    assert list(braked) == list(plain)
+    for title in plain.keys() - {"recovery"}:
+        assert commands(braked[title]) == commands(plain[title])
+    recovery = commands(braked["recovery"])
+    (created,) = [c for c in recovery if c.startswith("stonith create nova-brake ")]
+    assert "fence_heuristics_compute" in created
+    assert "limit=20%" in created
+    added = [c.split() for c in recovery if c.startswith("stonith level add ")]
+    assert {words[4] for words in added} == set(found.computes or now.computes())
+    for words in added:
+        assert words[5] == "nova-brake"
+        assert recovery.index(created) < recovery.index(" ".join(words))
+
+
+def test_the_brake_can_be_asked_for_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--brake"], ["--brake-option", "limit=20%"]):
+        lines = printed(monkeypatch, capsys, True, *words).splitlines()
+        (created,) = [line for line in lines if "stonith create nova-brake" in line]
+        assert created.startswith("pcs -f ")
+        assert ("limit=20%" in created) is (words[0] == "--brake-option")
+    lines = printed(monkeypatch, capsys, False, "--brake").splitlines()
+    assert not [line for line in lines if "nova-brake" in line and not line.startswith("#")]
+
+
+def test_a_level_is_not_begun_with_an_agent_that_is_not_there(tmp_path: Path) -> None:
+    directories = Directories(tmp_path / "ocf", tmp_path / "sbin", tmp_path / "alerts")
+    places = directories.targets()
+    for name in command._REPLACED:
+        places[name].parent.mkdir(parents=True, exist_ok=True)
+        places[name].write_bytes(b"#!/usr/bin/python3 -I\n# novaha: an agent\n")
+        places[name].chmod(0o755)
+    assert command.agents_are_ours(directories)
+    assert not command.agents_are_ours(directories, brake=True)
+    brake = places["fence_agents/fence_heuristics_compute"]
+    brake.write_bytes(b"#!/usr/bin/python3 -I\n# novaha: an agent\n")
+    brake.chmod(0o755)
+    assert command.agents_are_ours(directories, brake=True)
