@@ -215,6 +215,29 @@ def test_from_each_form_to_a_healthy_cluster_and_back(
     assert again == "the configuration is as it was: nothing to do\n"
 
 
+def test_law_10_with_the_brake_each_level_begins_with_it(
+    sandbox: Sandbox, form: tuple[str, ...], tmp_path: Path
+) -> None:
+    before, kept = sandbox.configured(), str(tmp_path / "kept.xml")
+    braked = (*form, "--brake", "--brake-option", "limit=20%")
+    sandbox(*NOVAHA, "migrate", "--apply", "--save", kept, *braked)
+    root = etree.parse(sandbox.cib)
+    (brake,) = root.xpath("//primitive[@type='fence_heuristics_compute']")
+    assert brake.xpath("instance_attributes/nvpair[@name='limit']/@value") == ["20%"]
+    levels = [set(level.split(",")) for level in root.xpath("//fencing-level/@devices")]
+    firsts = [level.split(",")[0] for level in root.xpath("//fencing-level/@devices")]
+    assert firsts
+    assert set(firsts) == {brake.get("id")}
+    assert all(len(level) >= 3 for level in levels)
+    found = examined(sandbox)
+    assert {f["check"] for f in found.get("warning", ())} <= {*NOT_BY_SETUP, "secrets"}
+    for words in (("migrate", "--apply", *braked), ("migrate", "--apply", *form)):
+        assert sandbox(*NOVAHA, *words) == "everything is migrated: nothing to do\n"
+    assert sandbox(*NOVAHA, "setup") == "everything is set up: nothing to do\n"
+    sandbox(*NOVAHA, "migrate", "--back", kept, "--apply")
+    assert sandbox.configured() == before
+
+
 def test_the_printed_script_does_the_same(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.cib.write_text(forms.FENCE_EVACUATE)
     before = sandbox.configured()
