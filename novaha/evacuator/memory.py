@@ -251,7 +251,6 @@ class HostMemory:
         self._had_unfinished = False
         self._alive = False
         self._let_up, self._heard = None, False
-        self._up_since = None
         self.fencings = None
         self.ended = False
         self.left = None

@@ -62,6 +62,24 @@ def test_the_third_time_it_comes_back_disabled_with_the_history() -> None:
     assert "`novaha release compute-1` lets it in" in said
 
 
+def test_fencings_before_it_was_back_in_service_count_too() -> None:
+    site = site_with(policy=Policy(flap_fencings=3, return_after=100.0))
+    for times in range(3):
+        dies_and_recovers(site)
+        site.boot("compute-1")
+        site.run_until(lambda: not site.nova.hosts["compute-1"].forced_down)
+        site.pass_time(30)
+        assert is_kept_out(site) is (times == 2)
+        assert not site.nova.hosts["compute-1"].enabled
+
+
+def test_one_that_is_kept_out_is_looked_at_no_more_often_than_one_that_stays_dead() -> None:
+    site = flapped()
+    site.pass_time(60)
+    assert site.loop is not None
+    assert site.loop.turn() == 5.0  # the pause between idle turns
+
+
 def test_an_operator_lets_it_in() -> None:
     site = flapped()
     let_in(site)
