@@ -62,6 +62,9 @@ def records(recoveries: Recoveries) -> Iterator[Trouble]:
                 )
             case RecoveryState.PENDING | RecoveryState.RUNNING:
                 yield warning(node, f"{fenced}, in recovery", _LOOK)
+            case _ if record.kept and not record.admitted:
+                what = f"{fenced}, back, and kept out of service until an operator lets it in"
+                yield warning(node, what, f"{_LOOK}  # tells why\nnovaha release {q(node)}")
             case _:
                 yield warning(node, f"{fenced}, recovered, not back in service yet", _LOOK)
 

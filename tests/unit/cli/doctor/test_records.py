@@ -33,12 +33,23 @@ def test_nothing_to_recover(check: Check[Recoveries]) -> None:
         (PENDING, "in recovery"),
         (RUNNING, "in recovery"),
         (RUNNING.after(Event.COMPLETE), "not back in service yet"),
+        (
+            RUNNING.after(Event.COMPLETE).keep_out().after(Event.RELEASE),
+            "not back in service yet",
+        ),
     ],
 )
 def test_a_recovery_that_goes_on(record, says: str) -> None:
     found = only(checks.records(replace(CALM, records={"compute-1": record})), Verdict.WARNING)
     assert says in found.detail
     assert found.remedy == "novaha status"
+
+
+def test_a_host_that_is_kept_out_is_told_with_what_lets_it_in() -> None:
+    kept = RUNNING.after(Event.COMPLETE).keep_out()
+    found = only(checks.records(replace(CALM, records={"compute-1": kept})), Verdict.WARNING)
+    assert "back, and kept out of service until an operator lets it in" in found.detail
+    assert found.remedy.splitlines()[-1] == "novaha release compute-1"
 
 
 def test_a_host_that_waits_for_long_with_nobody_working_on_it() -> None:
