@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _detect(options: argparse.Namespace) -> int:
-    from novaha.cli.layout import MONITOR
+    from novaha.cli.fencing import MONITOR
     from novahabench import detect
 
     proven = (f"{MONITOR.interval:g}s", f"{MONITOR.timeout:g}s")

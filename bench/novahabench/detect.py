@@ -23,7 +23,7 @@ from novahalab.sandbox import Sandbox
 from novahalab.settings import Settings
 from rich.markup import escape
 
-from novaha.cli import layout as setup
+from novaha.cli import fencing
 from novahabench import lab, lab_logs, machine
 from novahabench.load import busy
 from novahabench.mark import BenchError
@@ -145,7 +145,7 @@ class Detection:
         times = (f"interval={monitor[0]}", f"timeout={monitor[1]}")
         commands = ["pcs cluster cib new.xml", "cp new.xml old.xml"]
         for host in self._hosts:
-            argv = [*setup.monitor_of(host)[:-2], *times]
+            argv = [*fencing.monitor_of(host)[:-2], *times]
             commands.append(f"pcs -f new.xml {' '.join(argv)}")
         commands.append("pcs cluster cib-push new.xml diff-against=old.xml")
         controller = Sandbox(layout.CONTROLLERS[0])

@@ -6,26 +6,20 @@ Running the commands makes what is missing present; on the result nothing is mis
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from novaha.cli import evacuator_place, proving
-from novaha.cli.configuration import NO_POWER, Configuration, Connection, Level, LocationRule
+from novaha.cli import evacuator_place, fencing, proving
+from novaha.cli.configuration import Configuration, LocationRule
+from novaha.cli.steps import LayoutError, Step, Wanted, pairs
 from novaha.contract.names import (
-    ALERT,
-    BRAKE_AGENT,
     COMPUTE,
     COMPUTE_AGENT,
     CONTROLLER,
     EVACUATE_AGENT,
-    FENCE_AGENT,
     PROVIDER,
     ROLE,
 )
-from novaha.core.errors import NovahaError
 from novaha.core.record import HOLD
 
-FENCE_ID = "fence-nova"
-BRAKE_ID = "nova-brake"
 EVACUATE_ID = "nova-evacuate"
 COMPUTE_ID = "nova-compute"
 ALERT_ID = "novaha-alert"
@@ -40,13 +34,6 @@ _EVACUATE_META = (
 )
 _COMPUTE_META = ("failure-timeout=60s",)
 
-# Its `on` says no as long as the host is held, and Pacemaker carries on with the fencing; it would
-# ask again after a second first, and nobody is told before that is over.
-_ON_RETRIES = "pcmk_on_retries"
-
-# What it holds it holds again a second later, and all other fencings wait for that second.
-_BRAKE_RETRIES = ("pcmk_off_retries=1", "pcmk_reboot_retries=1")
-
 # No action may take long: while one runs, Pacemaker fences nobody.
 _EVACUATE_OPERATIONS = (
     *("start", "interval=0s", "timeout=30s"),
@@ -60,49 +47,6 @@ _COMPUTE_OPERATIONS = (
     *("monitor", "interval=10s", "timeout=20s"),
 )
 
-# A host that loses its power says nothing; it is noticed when this monitor gets no answer. As
-# quick as was tried without a false alarm (docs/facts.md, bench/detect).
-MONITOR = Connection("", interval=1, timeout=2)
-
-
-class LayoutError(NovahaError):
-    """The cluster is not one that novaha can be set up in. problems: what to do about it."""
-
-    def __init__(self, problems: Sequence[str], what: str = "set up") -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n  ".join([f"this cluster cannot be {what} yet:", *problems]))
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the operator wants.
-
-    computes: compute nodes; all that the cluster shows if empty.
-    evacuate, compute: parameters of the two resources.
-    brake: whether the device that holds power-offs comes first in each level; where it is there
-        already it does in any case.
-    brake_options: parameters of it.
-    groups: node attributes that put hosts into groups, by node.
-    """
-
-    computes: tuple[str, ...] = ()
-    controllers: tuple[str, ...] = ()
-    evacuate: Mapping[str, str] = field(default_factory=dict)
-    compute: Mapping[str, str] = field(default_factory=dict)
-    alert: str = f"/usr/share/pacemaker/alerts/{ALERT}"
-    pcs: tuple[int, ...] = (0, 11)
-    brake: bool = False
-    brake_options: Mapping[str, str] = field(default_factory=dict)
-    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One pcs command, without `pcs -f FILE`."""
-
-    title: str
-    argv: tuple[str, ...]
-
 
 def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     """The commands that lead from `now` to `wanted`; none when nothing is missing.
@@ -114,13 +58,13 @@ def plan(now: Configuration, wanted: Wanted) -> list[Step]:
     if problems:
         raise LayoutError(problems)
     return [
-        *concurrent_fencing(now),
+        *fencing.concurrent_fencing(now),
         *roles(now, wanted, computes),
         *_groups(now, wanted, computes),
-        *_connections(now, computes),
-        *_flag_device(now, computes),
-        *(_brake_device(now, wanted, computes) if wanted.brake or now.brake() else ()),
-        *(step for node in computes for step in levels(now, node, brake=wanted.brake)),
+        *fencing.connections(now, computes),
+        *fencing.flag_device(now, computes),
+        *(fencing.brake_device(now, wanted, computes) if wanted.brake or now.brake() else ()),
+        *(step for node in computes for step in fencing.levels(now, node, brake=wanted.brake)),
         *_evacuate(now, wanted, computes),
         *_compute(now, wanted),
         *_alert(now, wanted),
@@ -146,13 +90,13 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
             "of nodes: replace them by levels for each compute node ('pcs stonith level')"
         )
     for node in computes:
-        if node in now.nodes and not power_levels(now, node):
+        if node in now.nodes and not fencing.power_levels(now, node):
             yield (
                 f"{node} has no device that cuts its power: add one, as 'pcs stonith create "
                 f"ipmi-{node} fence_ipmilan ip=ADDRESS username=USER password_script=FILE "
                 f"pcmk_host_list={node}'"
             )
-        for index, devices in power_levels(now, node) if node in now.nodes else ():
+        for index, devices in fencing.power_levels(now, node) if node in now.nodes else ():
             if why := proving.powerless(now, node, devices):
                 yield (
                     f"level {index} of {node} cuts no power: {why}. Add a device that does: a "
@@ -160,44 +104,14 @@ def _problems(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
                 )
     yield from evacuator_place.problems(now, computes, EVACUATE_ID)
     ours = {
-        FENCE_ID: now.flag_device(),
-        **({BRAKE_ID: now.brake()} if wanted.brake else {}),
+        fencing.FENCE_ID: now.flag_device(),
+        **({fencing.BRAKE_ID: now.brake()} if wanted.brake else {}),
         EVACUATE_ID: now.resource(EVACUATE_AGENT),
         COMPUTE_ID: now.holder(),
     }
     for name, mine in ours.items():
         if mine is None and name in now.ids:
             yield f"something else is called {name} already: rename or remove it"
-
-
-CONCURRENT_FENCING = ("property", "set", "concurrent-fencing=true")
-
-
-def concurrent_fencing(now: Configuration) -> list[Step]:
-    """What lets a rack that fails be fenced at once, and not one host after the other.
-
-    Only where nobody has decided, and on Pacemaker 2, where some builds have it off; from 3.0 on
-    it is on.
-    """
-    old = now.properties.get("dc-version", "").startswith("2.")
-    if not old or "concurrent-fencing" in now.properties:
-        return []
-    return [Step("several dead hosts are fenced at once", CONCURRENT_FENCING)]
-
-
-def power_levels(now: Configuration, node: str) -> list[tuple[int, tuple[str, ...]]]:
-    """The node's levels without our device: those that there are, else one for each device.
-
-    One level a device is what Pacemaker does without levels: the next when one has failed.
-    """
-    powerless = {device.id for device in now.devices if device.agent in NO_POWER}
-    levels = [
-        (level.index, tuple(d for d in level.devices if d not in powerless))
-        for level in now.levels_of(node)
-    ]
-    return [level for level in levels if level[1]] or [
-        (index, (device,)) for index, device in enumerate(now.power_devices(node), start=1)
-    ]
 
 
 def roles(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
@@ -219,111 +133,6 @@ def _groups(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iter
                 )
 
 
-def _connections(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
-    """What makes the loss of a host's power be noticed soon; nothing where that is so already."""
-    for node in computes:
-        found = now.connections.get(node)
-        if found is not None and found.longest > MONITOR.longest:
-            title = f"{node}: the loss of its power is noticed within {MONITOR.longest:g} s"
-            yield Step(title, monitor_of(found.id))
-
-
-def monitor_of(connection: str) -> tuple[str, ...]:
-    """The pcs command, without "pcs", that gives a connection the monitor that was proven."""
-    times = (f"interval={MONITOR.interval:g}s", f"timeout={MONITOR.timeout:g}s")
-    return ("resource", "update", connection, "op", "monitor", *times)
-
-
-def _flag_device(now: Configuration, computes: Sequence[str]) -> Iterator[Step]:
-    device = now.flag_device()
-    hosts = list(computes) if device is None else [*sorted(device.hosts - {*computes}), *computes]
-    if device is None:
-        yield Step(
-            "the device that flags fenced hosts",
-            (
-                *("stonith", "create", FENCE_ID, FENCE_AGENT),
-                *("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(hosts)}"),
-                f"{_ON_RETRIES}=1",
-                *("op", "monitor", "interval=60s", "timeout=20s"),
-            ),
-        )
-    elif not device.hosts.issuperset(computes):
-        yield Step(
-            f"{device.id} flags the new hosts too",
-            ("stonith", "update", device.id, f"pcmk_host_list={' '.join(hosts)}"),
-        )
-    if device is not None and _ON_RETRIES not in device.attributes:
-        yield Step(
-            f"{device.id} is asked once to switch a host on that is held",
-            ("stonith", "update", device.id, f"{_ON_RETRIES}=1"),
-        )
-
-
-def _brake_device(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
-    device = now.brake()
-    options = wanted.brake_options
-    if device is None:
-        yield Step(
-            "the device that holds power-offs when many hosts fail at once",
-            (
-                *("stonith", "create", BRAKE_ID, BRAKE_AGENT),
-                *("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(computes)}"),
-                *_BRAKE_RETRIES,
-                *_pairs(options),
-                *("op", "monitor", "interval=60s", "timeout=20s"),
-            ),
-        )
-        return
-    if not device.hosts.issuperset(computes):
-        hosts = [*sorted(device.hosts - {*computes}), *computes]
-        yield Step(
-            f"{device.id} is for the new hosts too",
-            ("stonith", "update", device.id, f"pcmk_host_list={' '.join(hosts)}"),
-        )
-    given = {name: value for name, value in options.items() if device.attributes.get(name) != value}
-    retries = dict(pair.split("=") for pair in _BRAKE_RETRIES)
-    given |= {n: value for n, value in retries.items() if n not in device.attributes}
-    if given:
-        yield Step(f"{device.id}: its limits", ("stonith", "update", device.id, *_pairs(given)))
-
-
-def levels(now: Configuration, node: str, *, brake: bool = False) -> Iterator[Step]:
-    """What makes the node's fencing levels right; nothing when they are.
-
-    The brake first, because the power device must not act before it has judged (law 10); then the
-    power device: a host is flagged only when it is really down (law 1).
-
-    Every level of the node ends with the flag, or a fencing by the second would leave none.
-    """
-    device = now.flag_device()
-    flag = FENCE_ID if device is None else device.id
-    device = now.brake()
-    first = (BRAKE_ID if device is None else device.id,) if brake or device else ()
-    existing = {level.index: level for level in now.levels_of(node)}
-    for index, power in power_levels(now, node):
-        old: Level | None = existing.pop(index, None)
-        if old is not None and old.devices == (*first, *power, flag):
-            continue
-        if old is not None:
-            yield _remove(old)
-        yield Step(
-            f"{node}: {', '.join((*first, *power))}, then {flag}",
-            ("stonith", "level", "add", str(index), node, *first, *power, flag),
-        )
-    for level in existing.values():
-        yield _remove(level)  # our device alone, from before there was a power device
-
-
-def _remove(level: Level) -> Step:
-    return Step(
-        f"{level.target}: level {level.index} is replaced",
-        (
-            *("stonith", "level", "remove", str(level.index)),
-            *("target", level.target, "stonith", *level.devices),
-        ),
-    )
-
-
 def _evacuate(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> Iterator[Step]:
     resource = now.resource(EVACUATE_AGENT)
     name = EVACUATE_ID if resource is None else resource.id
@@ -332,7 +141,7 @@ def _evacuate(now: Configuration, wanted: Wanted, computes: Sequence[str]) -> It
             "the evacuator",
             (
                 *("resource", "create", name, f"ocf:{PROVIDER}:{EVACUATE_AGENT}"),
-                *_pairs(wanted.evacuate),
+                *pairs(wanted.evacuate),
                 *("op", *_EVACUATE_OPERATIONS, "meta", *_EVACUATE_META),
             ),
         )
@@ -367,7 +176,7 @@ def _compute(now: Configuration, wanted: Wanted) -> Iterator[Step]:
             "nova-compute on every compute node",
             (
                 *("resource", "create", name, f"ocf:{PROVIDER}:{COMPUTE_AGENT}"),
-                *_pairs(wanted.compute),
+                *pairs(wanted.compute),
                 *("op", *_COMPUTE_OPERATIONS, "meta", *_COMPUTE_META, "clone"),
             ),
         )
@@ -416,7 +225,7 @@ def hold(now: Configuration, wanted: Wanted, clone: str) -> Iterator[Step]:
 def _update(name: str, now: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Step]:
     changed = {key: value for key, value in wanted.items() if now.get(key, "") != value}
     if changed:
-        yield Step(f"{name}: parameters", ("resource", "update", name, *_pairs(changed)))
+        yield Step(f"{name}: parameters", ("resource", "update", name, *pairs(changed)))
 
 
 def _rule(now: Configuration, wanted: Wanted, title: str, rule: LocationRule) -> Iterator[Step]:
@@ -442,7 +251,3 @@ def _alert(now: Configuration, wanted: Wanted) -> Iterator[Step]:
             "the evacuator is woken by fencings",
             ("alert", "create", f"path={wanted.alert}", f"id={ALERT_ID}"),
         )
-
-
-def _pairs(parameters: Mapping[str, str]) -> list[str]:
-    return [f"{name}={value}" for name, value in parameters.items()]

@@ -21,8 +21,9 @@ from novaha.agents import (
     nova_compute_wait,
     nova_evacuate,
 )
-from novaha.cli import layout
+from novaha.cli import fencing, layout
 from novaha.cli.configuration import Configuration, Device
+from novaha.cli.steps import Wanted
 from novaha.contract import manpage, ocf
 from novaha.contract.manpage import Section, bold, escape, example, italic, item, paragraph
 from novaha.contract.names import (
@@ -135,10 +136,10 @@ def _commands(agent: str) -> list[str]:
     ours = {
         EVACUATE_AGENT: (layout.EVACUATE_ID,),
         COMPUTE_AGENT: (layout.COMPUTE_ID, f"{layout.COMPUTE_ID}-clone"),
-        FENCE_AGENT: (layout.FENCE_ID,),
-        BRAKE_AGENT: (layout.BRAKE_ID,),
+        FENCE_AGENT: (fencing.FENCE_ID,),
+        BRAKE_AGENT: (fencing.BRAKE_ID,),
     }[agent]
-    steps = layout.plan(now, layout.Wanted(computes=(node,), brake=agent == BRAKE_AGENT))
+    steps = layout.plan(now, Wanted(computes=(node,), brake=agent == BRAKE_AGENT))
     return [words(["pcs", *step.argv]) for step in steps if {*ours} & {*step.argv}]
 
 

@@ -13,8 +13,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from novaha.cli.configuration import WAIT_AGENT, Configuration, Resource
-from novaha.cli.layout import LayoutError, Step
 from novaha.cli.placement import looked_for
+from novaha.cli.steps import LayoutError, Step
 from novaha.contract.names import (
     ALERT,
     BRAKE_AGENT,

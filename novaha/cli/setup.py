@@ -13,7 +13,7 @@ from typing import Any
 
 from novaha.cli import configuration, groups, layout, prerequisites, removal
 from novaha.cli.configuration import integer
-from novaha.cli.layout import Step, Wanted
+from novaha.cli.steps import Step, Wanted
 from novaha.cli.terminal import say, warn
 from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError

@@ -13,7 +13,7 @@ from novaha.cli import configuration, layout
 from novaha.cli.doctor.cluster import Cluster
 from novaha.cli.doctor.finding import Verdict
 from novaha.cli.doctor.resources import evacuate_placement
-from novaha.cli.layout import LayoutError, Wanted
+from novaha.cli.steps import LayoutError, Wanted
 
 Roles = dict[str, str]
 """Node to the value of its osprole, "" for none. Nodes called remote-… are remote nodes."""

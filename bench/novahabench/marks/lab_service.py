@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from novaha.cli import layout
+from novaha.cli.fencing import monitor_of
 from novahabench.lab_failures import ALERT, BARE, OLDER, Failures, shared
 from novahabench.lab_site import Story
 from novahabench.mark import Case, Goal, Mark, Say
@@ -86,7 +86,7 @@ def _slower(failures: Failures, interval: str, timeout: str) -> Case:
     crashed = bench.crash(host)
     fencing = bench.fencing(host, crashed)
     bench.whole()
-    bench.site.on_any_controller("pcs", *layout.monitor_of(host))
+    bench.site.on_any_controller("pcs", *monitor_of(host))
     bench.whole()
     return Case(
         f"detection with a monitor every {interval}, time-out {timeout}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novaha.cli import layout, prerequisites, proving
+from novaha.cli import fencing, prerequisites, proving
 from novaha.cli.configuration import Configuration, Level, Resource, meta, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import BRAKE_AGENT, COMPUTE_AGENT, FENCE_AGENT
@@ -81,7 +81,7 @@ def power_devices(cluster: Cluster) -> Iterator[Trouble]:
     now = cluster.now
     proofs = proving.levels(now)
     for node in now.computes():
-        if not layout.power_levels(now, node):
+        if not fencing.power_levels(now, node):
             yield error(
                 node,
                 "no device cuts its power: it cannot be fenced",
@@ -170,7 +170,7 @@ def fencing_levels(cluster: Cluster) -> Iterator[Trouble]:
         brake = getattr(now.brake(), "id", "")
         wrong = [text for level in own if (text := _wrong(level, own, flag.id, brake))]
         commands = "\n".join(
-            f"pcs {words(s.argv)}" for s in layout.levels(now, node, brake=bool(now.brake()))
+            f"pcs {words(s.argv)}" for s in fencing.levels(now, node, brake=bool(now.brake()))
         )
         if not own and now.unclear_levels:
             yield not_checked(node, "it has no level of its own")
@@ -273,14 +273,14 @@ def concurrent_fencing(cluster: Cluster) -> Iterator[Trouble]:
     """A rack that fails is many hosts to fence."""
     if not cluster.now.is_on("concurrent-fencing", default=True):
         detail = "concurrent-fencing=false: of several dead hosts one is fenced after the other"
-    elif layout.concurrent_fencing(cluster.now):
+    elif fencing.concurrent_fencing(cluster.now):
         detail = (
             "concurrent-fencing is not set, and off by default in some builds of Pacemaker 2: "
             "of several dead hosts one would be fenced after the other"
         )
     else:
         return
-    yield warning("", detail, f"pcs {words(layout.CONCURRENT_FENCING)}")
+    yield warning("", detail, f"pcs {words(fencing.CONCURRENT_FENCING)}")
 
 
 def managed(cluster: Cluster) -> Iterator[Trouble]:
@@ -348,22 +348,23 @@ def silent_deaths(cluster: Cluster) -> Iterator[Trouble]:
         found = now.connections.get(node)
         if found is None:
             continue
-        remedy = f"pcs {words(layout.monitor_of(found.id))}"
+        remedy = f"pcs {words(fencing.monitor_of(found.id))}"
         if not found.interval:
             detail = "its connection has no monitor: when it loses its power, nobody notices"
             yield warning(node, detail, remedy)
-        elif found.longest > layout.MONITOR.longest:
+        elif found.longest > fencing.MONITOR.longest:
             yield warning(
                 node,
                 f"the loss of its power is noticed after up to {found.longest:g} s (interval and "
-                f"timeout of the monitor of its connection); {layout.MONITOR.longest:g} s are safe",
+                "timeout of the monitor of its connection); "
+                f"{fencing.MONITOR.longest:g} s are safe",
                 remedy,
             )
-        elif found.timeout < layout.MONITOR.timeout:
+        elif found.timeout < fencing.MONITOR.timeout:
             yield warning(
                 node,
                 f"the monitor of its connection waits {found.timeout:g} s for an answer: a busy "
-                f"host that needs longer is fenced; {layout.MONITOR.timeout:g} s are safe",
+                f"host that needs longer is fenced; {fencing.MONITOR.timeout:g} s are safe",
                 remedy,
             )
 

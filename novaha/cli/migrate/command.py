@@ -14,10 +14,10 @@ from lxml import etree
 from novaha.cli import configuration, install, prerequisites, setup
 from novaha.cli.doctor.installed import AgentState, inspect
 from novaha.cli.install import Directories
-from novaha.cli.layout import Wanted
 from novaha.cli.migrate import back, older, people, plan
 from novaha.cli.migrate.people import ForPeople
 from novaha.cli.migrate.plan import Part
+from novaha.cli.steps import Wanted
 from novaha.cli.terminal import as_json, say, warn
 from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from novaha.cli import layout
 from novaha.cli.configuration import Configuration
-from novaha.cli.layout import LayoutError, Step, Wanted
 from novaha.cli.migrate.older import Older
+from novaha.cli.steps import LayoutError, Step, Wanted
 from novaha.contract.names import COMPUTE_AGENT, EVACUATE_AGENT
 from novaha.core.errors import NovahaError
 from novaha.core.text import word as q

@@ -8,7 +8,7 @@ from lxml import etree
 from novaha.cli import configuration, remove
 from novaha.cli.doctor import cluster as checks
 from novaha.cli.doctor.finding import Verdict
-from novaha.cli.layout import LayoutError, Wanted
+from novaha.cli.steps import LayoutError, Wanted
 from tests.unit.cli.doctor import sites
 from tests.unit.cli.doctor.sites import only
 from tests.unit.cli.test_layout import IPMI, cluster, commands, device, level, levels_of

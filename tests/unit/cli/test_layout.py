@@ -7,7 +7,7 @@ from lxml import etree
 
 from novaha.cli import configuration, layout
 from novaha.cli.configuration import Configuration
-from novaha.cli.layout import LayoutError, Step, Wanted
+from novaha.cli.steps import LayoutError, Step, Wanted
 
 NODES = {"controller-1": "member", "compute-1": "remote", "compute-2": "remote"}
 

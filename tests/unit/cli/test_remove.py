@@ -6,8 +6,8 @@ import pytest
 from lxml import etree
 
 from novaha.cli import configuration, remove
-from novaha.cli.layout import LayoutError
 from novaha.cli.remove import Removal
+from novaha.cli.steps import LayoutError
 from tests.unit.cli.doctor.sites import NODES, SOUND
 
 ORDER = '<rsc_order id="o1" first="lv-clone" then="nc-clone"/>'

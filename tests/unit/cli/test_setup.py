@@ -10,9 +10,9 @@ from lxml import etree
 
 from novaha import __version__
 from novaha.cli import configuration, main, prerequisites, setup
-from novaha.cli.layout import Step
 from novaha.cli.prerequisites import TooOldError
 from novaha.cli.setup import UsageError
+from novaha.cli.steps import Step
 from novaha.pacemaker.runner import Result
 
 

@@ -10,10 +10,10 @@ from lxml import etree
 from novaha.cli import configuration, main
 from novaha.cli.configuration import Configuration
 from novaha.cli.install import Directories
-from novaha.cli.layout import LayoutError, Wanted
 from novaha.cli.migrate import command, older, people
 from novaha.cli.migrate.older import Older
 from novaha.cli.migrate.plan import NothingOlderError, Part, plan
+from novaha.cli.steps import LayoutError, Wanted
 from tests.unit.cli.migrate import forms
 
 UNIT = {"unit": "tripleo_nova_compute"}
