@@ -66,6 +66,8 @@ def _off(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCod
     node, held = name, None
     try:
         view = world.view()
+        for problem in view.problems:
+            log(text.line(f"{name}: {problem}"))
         node = view.canonical(name) or name
         held = view.held.get(node)
         verdict = brake.decide(node, view, world, limits, _POWER_SECONDS if ask_power else 0, now)

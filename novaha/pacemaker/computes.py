@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -35,6 +35,7 @@ from novaha.core.steering import (
 )
 from novaha.pacemaker.cib import query
 from novaha.pacemaker.devices import BRAKE_AGENT
+from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import attributes_of_all
 from novaha.pacemaker.reach import PORT, Address
 from novaha.pacemaker.runner import Runner
@@ -94,15 +95,28 @@ def read_computes(run: Runner | None = None) -> Computes:
     roots = list(query(run, "/cib"))
     if len(roots) != 1 or roots[0].tag != "cib":
         raise NovahaError("the cluster's configuration (CIB) cannot be read")
-    return from_cib(roots[0], attributes_of_all(run, HELD))
+    marks = attributes_of_all(run, HELD)
+    try:
+        return from_cib(roots[0], marks, FenceHistory(run).history().last_fencings())
+    except NovahaError as error:
+        found = from_cib(roots[0], marks)
+        lost = f"fencings of hosts that are back are not counted: {error}"
+        return replace(found, problems=(*found.problems, lost))
 
 
-def from_cib(cib: etree._Element, marks: Mapping[str, str] | None = None) -> Computes:
+def from_cib(
+    cib: etree._Element,
+    marks: Mapping[str, str] | None = None,
+    fencings: Mapping[str, datetime] | None = None,
+) -> Computes:
     """All compute hosts in this CIB, the `<cib>` element with its status.
 
     marks: which power-offs are held, by node, as the attribute manager has them.
+    fencings: when each node was fenced last, by its name in lower case. The CIB forgets the
+        fencing of a host that is back.
     """
     problems: list[str] = []
+    fencings = fencings or {}
     nodes = {str(n.get("uname")): n for n in cib.iterfind("configuration/nodes/node")}
     states = {str(s.get("uname")): s for s in cib.iterfind("status/node_state")}
     connections = dict(_connections(cib))
@@ -132,7 +146,12 @@ def from_cib(cib: etree._Element, marks: Mapping[str, str] | None = None) -> Com
             excused=_excused(attributes, connections.get(name)) or (stopped and not away),
             lost=lost and not fenced,
             off=bool(fenced) or (away and (lost or stopped)),
-            fenced=max(filter(None, (fenced, record.fenced if record else None)), default=None),
+            fenced=max(
+                filter(
+                    None, (fenced, record.fenced if record else None, fencings.get(name.lower()))
+                ),
+                default=None,
+            ),
             recovering=recovering,
             ended=recovering and _has_ended(record),
             held=held[name].since if name in held else None,

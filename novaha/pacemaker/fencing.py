@@ -94,6 +94,15 @@ class History:
             and same_name(event.target, node)
         )
 
+    def last_fencings(self) -> dict[str, datetime]:
+        """When each node was last taken down, as by `fencings_of`, by its name in lower case."""
+        found: dict[str, datetime] = {}
+        for event in self._events:
+            if event.status == "success" and event.action in _KILLS and event.completed is not None:
+                name = event.target.lower()
+                found[name] = max(found.get(name, event.completed), event.completed)
+        return found
+
 
 class FenceHistory:
     """Pacemaker's memory of fencings; it is empty again when every cluster node was down."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 from lxml import etree
 
 from novaha.core.brake import Host
-from novaha.pacemaker.computes import Computes, from_cib
+from novaha.core.errors import ClusterToolError
+from novaha.pacemaker.computes import Computes, from_cib, read_computes
 from novaha.pacemaker.reach import Address
+from novaha.pacemaker.runner import Result, Runner
 
 THEN = 1796014674
 
@@ -102,6 +105,58 @@ def test_a_fenced_host_is_off_and_not_lost() -> None:
     found = host(history={"compute-1": STOPPED + MONITORED + FAILED}, states=state)
     assert (found.off, found.lost) == (True, False)
     assert found.fenced == datetime.fromtimestamp(THEN, UTC)
+
+
+class Tools(Runner):
+    """A cluster's tools: its CIB, and a fencer that remembers one fencing, or answers nothing."""
+
+    def __init__(self, history: str) -> None:
+        self.history = history
+
+    def __call__(self, argv: Sequence[str], **options: object) -> Result:
+        if argv[0] == "stonith_admin" and not self.history:
+            raise ClusterToolError(argv, None, "killed after 10 s")
+        text = {"cibadmin": CIB, "stonith_admin": self.history}.get(argv[0], "")
+        return Result(tuple(argv), 0, text.encode(), "")
+
+
+CIB = (
+    '<xpath-query><cib><configuration><resources><primitive id="compute-1" class="ocf" '
+    'provider="pacemaker" type="remote"/></resources></configuration><status>'
+    '<node_state id="compute-1" uname="compute-1" node_fenced="0"/></status></cib></xpath-query>'
+)
+
+
+def fencing(target: str, status: str) -> str:
+    return (
+        f'<pacemaker-result><fence_event target="{target}" action="reboot" status="{status}" '
+        'completed="2026-11-21 00:11:14Z"/></pacemaker-result>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "fenced"),
+    [
+        (fencing("compute-1", "success"), "00:11:14"),
+        (fencing("COMPUTE-1", "success"), "00:11:14"),
+        (fencing("compute-1", "failed"), ""),
+        (fencing("compute-2", "success"), ""),
+    ],
+)
+def test_law_10_the_fencing_of_a_host_that_is_back_counts(history: str, fenced: str) -> None:
+    """The CIB has forgotten it: without the history a slow cascade is a row of single deaths."""
+    found = read_computes(Tools(history))
+    moment = found.hosts["compute-1"].fenced
+    assert ("" if moment is None else f"{moment:%H:%M:%S}") == fenced
+    assert not found.hosts["compute-1"].off
+    assert found.problems == ()
+
+
+def test_a_fencer_that_does_not_answer_keeps_nobody_from_judging() -> None:
+    found = read_computes(Tools(""))
+    assert found.hosts["compute-1"].fenced is None
+    (problem,) = found.problems
+    assert "killed after 10 s" in problem
 
 
 def test_a_record_that_makes_no_sense_is_one_of_a_host_that_is_recovered() -> None:

@@ -72,6 +72,21 @@ def test_every_way_to_have_taken_a_node_down_counts_as_a_fencing_of_it() -> None
     assert history.fencings_of("compute-10") == ()
 
 
+def test_the_last_fencing_of_each_node() -> None:
+    history = FenceHistory(
+        Printed(
+            event("off", "success", "2026-11-21 00:30:00Z").replace("compute-1", "Compute-2"),
+            event("reboot", "success", "2026-11-21 00:11:14Z"),
+            event("reboot", "success", "2026-11-21 00:11:13Z"),
+            event("reboot", "failed", "2026-11-21 00:12:00Z"),
+            event("on", "success", "2026-11-21 00:12:00Z"),
+            event("reboot", "pending"),
+        )
+    ).history()
+    shown = {name: f"{moment:%H:%M:%S}" for name, moment in history.last_fencings().items()}
+    assert shown == {"compute-1": "00:11:14", "compute-2": "00:30:00"}
+
+
 def test_law_1_the_history_of_all_nodes_confirms_only_the_one_that_was_fenced() -> None:
     """Names compare as Pacemaker compares them: in any case."""
     history = FenceHistory(Printed(event("off", "success", "2026-11-21 00:11:13Z"))).history()
