@@ -172,7 +172,7 @@ class World:
         self.novaha = Path(sys.executable).parent / "novaha"
         argv = [str(self.novaha), "install-agents"]
         argv += ["--ocf-root", str(self.directory / "ocf"), "--sbin", str(self.directory / "sbin")]
-        argv += ["--alerts", str(self.directory / "alerts")]
+        argv += ["--alerts", str(self.directory / "alerts"), "--no-completion"]
         run(argv)
         self.resource_agents = self.directory / "ocf" / "resource.d" / "openstack"
         self.fence_compute = self.directory / "sbin" / "fence_compute"

@@ -32,6 +32,25 @@ def library(root: Path, place: str, *parts: str) -> str:
     )
 
 
+LAID_OVER = """
+mkdir -p {layers}
+mount -t tmpfs none {layers}
+for place in {places}; do
+    upper={layers}$place
+    mkdir -p $upper/upper $upper/work
+    mount -t overlay o -o lowerdir=$place,upperdir=$upper/upper,workdir=$upper/work $place
+done
+"""
+
+
+def laid_over(layers: Path, *places: str) -> str:
+    """A script that keeps what is written below these directories in memory, not on the machine.
+
+    layers: a directory of the test's own, empty or to be made.
+    """
+    return LAID_OVER.format(layers=shlex.quote(str(layers)), places=shlex.join(places))
+
+
 class Namespace:
     """Ends, with all that is mounted in it, on `close`, or when the process that made it does."""
 

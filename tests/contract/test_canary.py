@@ -25,7 +25,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.conftest import CIB, ROOT
-from tests.contract.namespace import Namespace
+from tests.contract.namespace import Namespace, laid_over
 from tests.serving import serving
 
 BIRD = "C4n4ry"
@@ -158,6 +158,7 @@ class Site:
         self._files()
         directories = "/run /var/log /etc/novaha /etc/openstack"
         script = f"""
+{laid_over(place / "layers", "/etc")}
 mkdir -p /etc/novaha /etc/openstack
 for directory in {directories}; do mount -t tmpfs -o mode=755 none $directory; done
 cp {place}/novaha.conf /etc/novaha/; cp {place}/*.yaml /etc/openstack/

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.namespace import Namespace
+from tests.contract.namespace import Namespace, laid_over
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "ocf/NovaEvacuate"
@@ -49,6 +49,7 @@ done
 umount -l "$kept"/*
 """
 SCRIPT = """
+{laid_over}
 mount -t tmpfs -o mode=755 none /run
 mkdir -p /run/lock /run/place /var/log /etc
 mount -t tmpfs -o mode=755 none /var/log
@@ -122,7 +123,7 @@ def make(
         names = {
             "conf": tmp_path / "conf", "path": CONF, "cib": cib, "root": ROOT, "rotation": ROTATION,
             "bin": tmp_path / "bin", "bin_parent": tmp_path, "node": tmp_path / "node",
-            "group": GROUP, "other": OTHER,
+            "group": GROUP, "other": OTHER, "laid_over": laid_over(tmp_path / "layers", "/etc"),
             "user": MAKE_USER.format(user=USER) if user else "",
         }  # fmt: skip
         script = SCRIPT.format(**names) + PYTHON.format(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -42,16 +41,14 @@ exec "$@"
 """,
     "sh",
 )
-"""Where an evacuator may be started and leave what it leaves. It stays root: for a user of its own
-the agent has to know which files the configuration names."""
+"""Where agents leave what they leave. An evacuator stays root: for a user of its own the agent has
+to know which files the configuration names."""
 
 
-def foreign(
-    environment, executable: str, *args: str, prefix: Sequence[str] = (), **env: str
-) -> set[str]:
+def foreign(environment, executable: str, *args: str, **env: str) -> set[str]:
     """The packages outside the standard library that the executable loads."""
     done = subprocess.run(
-        [*prefix, sys.executable, "-c", PROBE, str(ROOT / executable), *args],
+        [*OWN_RUN, sys.executable, "-c", PROBE, str(ROOT / executable), *args],
         env={**environment, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -103,7 +100,7 @@ def test_start_on_a_compute_host(environment, agent: str) -> None:
 
 def test_the_evacuators_agent_leaves_novas_libraries_to_the_evacuator(environment) -> None:
     config = {"OCF_RESKEY_config": "/nonexistent/novaha.conf"}
-    loaded = foreign(environment, "ocf/NovaEvacuate", "start", prefix=OWN_RUN, **config)
+    loaded = foreign(environment, "ocf/NovaEvacuate", "start", **config)
     assert loaded <= {"novaha"}
     deep = {"OCF_CHECK_LEVEL": "10", "OCF_RESKEY_CRM_meta_interval": "60000"}
     assert foreign(environment, "ocf/NovaEvacuate", "monitor", **deep) <= {"novaha"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.contract.namespace import Namespace, library
+from tests.contract.namespace import Namespace, laid_over, library
 from tests.contract.test_doctor import LIVE, NOT_BY_SETUP, examined
 from tests.unit.cli.migrate import forms
 
@@ -27,12 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = "/mnt"
 
 SANDBOX = """
-mount -t tmpfs none {layers}
-for place in /etc /usr/lib /usr/sbin /usr/share/pacemaker /var/lib/dpkg; do
-    upper={layers}$place
-    mkdir -p $upper/upper $upper/work
-    mount -t overlay o -o lowerdir=$place,upperdir=$upper/upper,workdir=$upper/work $place
-done
+{laid_over}
 mount -t tmpfs -o mode=755 none {PLACE}
 {library}
 packages=$(echo {PLACE}/venv/lib/python3*/site-packages)
@@ -66,11 +61,12 @@ class Sandbox:
 
     def _prepared(self) -> Namespace:
         layers = self._directory / "layers"
-        layers.mkdir()
+        written = ("/etc", "/usr/lib", "/usr/sbin", "/usr/share", "/var/lib/dpkg")
         install = shlex.join([*NOVAHA, "install-agents"])
         script = SANDBOX.format(
             PLACE=PLACE,
             layers=shlex.quote(str(layers)),
+            laid_over=laid_over(layers, *written),
             library=library(ROOT, PLACE, "novaha", "ocf", "fence_agents", "alerts"),
             install=f"cd {PLACE}; {install} >&2" if self.installed else "",
         )
