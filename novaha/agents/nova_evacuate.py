@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from novaha import __version__
+from novaha.agents import evacuator_user
 from novaha.agents.cluster import Cluster, PacemakerCluster
 from novaha.agents.nova_parameters import (
     CONFIG,
@@ -323,42 +324,14 @@ def _check_nova(parameters: Mapping[str, str]) -> None:
     wiring.check_nova(parameters)
 
 
-def _has_acls() -> bool:
-    """Whether Pacemaker asks a role of everybody but root and hacluster; novaha makes none."""
-    from novaha.core import truth
-    from novaha.pacemaker.cib import query
-    from novaha.pacemaker.runner import Runner
-
-    try:
-        found = query(Runner(), "//crm_config//nvpair[@name='enable-acl']")
-        return any(truth.is_true(str(pair.get("value"))) for pair in found)
-    except NovahaError:
-        return False
-
-
 def _user(parameters: Mapping[str, str]) -> tuple[Identity | None, str]:
     """Whom the evacuator is to run as, None for who this is; and what an operator is to mend.
 
-    novaha by default, unless that cannot read what it has to: an upgrade that brings the user must
-    not keep hosts from being recovered. Nor where Pacemaker's ACLs would refuse it.
-
     Raises ActionError where the user that was asked for does not exist or cannot read it.
     """
-    from novaha import wiring
-    from novaha.evacuator import identity
-
-    wanted = parameters.get("user", "")
-    try:
-        user = identity.chosen(wanted)
-        if user is None or (not wanted and _has_acls()):
-            return None, ""
-        files = wiring.files(parameters)
-        blocked = identity.unreadable(user, files)
-        problem, code = identity.remedy(user, blocked, files[0]), ExitCode.ERR_PERM
-    except client.EvacuatorError as error:
-        user, problem, code = None, str(error), ExitCode.ERR_INSTALLED
-    if not problem:
-        return user, ""
-    if wanted:
-        raise ActionError(code, problem)
+    choice = evacuator_user.choose(parameters, evacuator_user.has_acls)
+    if not (problem := choice.problem):
+        return choice.user, ""
+    if choice.wanted:
+        raise ActionError(choice.code, problem)
     return None, f"the evacuator runs as root: {problem}; then pcs resource restart nova-evacuate"

@@ -25,6 +25,7 @@ __all__ = [
     "Identity",
     "become",
     "chosen",
+    "commands",
     "conceal",
     "current",
     "remedy",
@@ -192,6 +193,12 @@ def remedy(user: Identity, blocked: Mapping[str, str], ours: str) -> str:
         f"user {user.name} cannot read {path} ({_command(user, path, obstacle, ours)})"
         for path, obstacle in blocked.items()
     )
+
+
+def commands(user: Identity, blocked: Mapping[str, str], ours: str) -> tuple[str, ...]:
+    """What mends it, each command once. The arguments are remedy's."""
+    every = (_command(user, path, obstacle, ours) for path, obstacle in blocked.items())
+    return tuple(dict.fromkeys(every))
 
 
 def _command(user: Identity, path: str, obstacle: str, ours: str) -> str:

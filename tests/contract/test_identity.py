@@ -103,6 +103,13 @@ class Controller:
         code += f"print(json.dumps(client.ask({question!r})))"
         return dict(json.loads(self._namespace.run(sys.executable, "-c", code).stdout))
 
+    def doctor(self) -> tuple[str, str]:
+        """What doctor says about the evacuator's user: verdict and remedy."""
+        argv = [sys.executable, "-m", "novaha.cli.main", "doctor", "--only", "node"]
+        said = self.sh(f"{shlex.join([*argv, '--output', 'json'])} || true")
+        (found,) = (f for f in json.loads(said) if f["check"] == "evacuator-user")
+        return str(found["verdict"]), str(found["remedy"])
+
     @property
     def pid(self) -> int:
         return int(self.ask()["pid"])
@@ -232,9 +239,12 @@ def test_where_acls_would_refuse_it_root_stays_unless_somebody_says_so(make, cib
     controller = make()
     controller.agent("start")
     assert_private(controller, 0)
+    # A restart would change nothing.
+    assert controller.doctor() == ("warning", "pcs resource update nova-evacuate user=hacluster")
     controller.agent("stop")
     controller.agent("start", user="novaha")
     assert_private(controller, USER)
+    assert controller.doctor()[0] == "ok"
 
 
 def test_one_user_after_another(make) -> None:
@@ -282,6 +292,11 @@ def test_what_the_user_cannot_read_is_named_with_the_remedy(make, spoil: str, sa
     assert f"the evacuator runs as root: user novaha {says}" in controller.ask()["attention"][0]
     controller.agent("monitor")
     assert says in controller.agent("monitor", DEGRADED, level=10)
+    command = says.split("(")[1].rstrip(")")
+    restart = "pcs resource restart nova-evacuate"
+    assert controller.doctor() == ("warning", f"{command}\n{restart}")
+    controller.sh(command.replace("setfacl -m u:novaha:", "chmod a+"))
+    assert controller.doctor() == ("warning", restart)
 
 
 def test_one_of_another_run_directory_is_left_alone(make) -> None:

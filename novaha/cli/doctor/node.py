@@ -10,10 +10,12 @@ from functools import wraps
 from pathlib import Path
 
 from novaha import __version__
+from novaha.agents.evacuator_user import Choice
 from novaha.cli.doctor import secrecy
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.doctor.installed import AgentState, Installed
 from novaha.cli.doctor.secrecy import CoreDumps, SecretFile
+from novaha.cli.layout import EVACUATE_ID
 from novaha.cli.packages import AGENTS, LIBRARY, Packages
 from novaha.core import naming
 from novaha.core.errors import UnknownHostError
@@ -72,6 +74,7 @@ class Node:
     nova_conf: on compute nodes.
     secret_files: those that are there. core_dumps: None where no evacuator runs.
     evacuator_uid: whom it runs as, None where it does not. own_user: whether there is novaha's.
+    evacuator: the resource's id. choice: whom it would run as, None where that is not known.
     load: the last minute's, and the number of cores.
     properties: the cluster's.
     """
@@ -94,6 +97,8 @@ class Node:
     core_dumps: CoreDumps | None = None
     evacuator_uid: int | None = None
     own_user: bool = True
+    evacuator: str = EVACUATE_ID
+    choice: Choice | None = None
     load: float = 0.0
     cores: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +197,9 @@ def evacuator_user(node: Node) -> Iterator[Trouble]:
     """The evacuator has a user of its own, where it may run."""
     if not node.name or (not node.controller and node.evacuator_uid is None):
         return
-    yield from secrecy.evacuator_user(node.evacuator_uid, node.own_user, node.installs(AGENTS))
+    yield from secrecy.evacuator_user(
+        node.evacuator_uid, node.choice, node.own_user, node.evacuator, node.installs(AGENTS)
+    )
 
 
 def core_dumps(node: Node) -> Iterator[Trouble]:

@@ -9,11 +9,13 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import novaha
 from novaha import wiring
+from novaha.agents.evacuator_user import Choice, choose, has_acls
 from novaha.agents.nova_parameters import DEFAULT_CONFIG
 from novaha.agents.units import SystemdUnit
 from novaha.cli import configuration, install, packages
@@ -27,6 +29,7 @@ from novaha.cli.doctor.records import Recoveries
 from novaha.cli.doctor.resources import SECRET, alert_files
 from novaha.cli.doctor.secrecy import SecretFile
 from novaha.cli.install import Directories, InstallError
+from novaha.cli.layout import EVACUATE_ID
 from novaha.contract.names import COMPUTE_AGENT, COMPUTE_UNITS, EVACUATE_AGENT
 from novaha.contract.proc import owner
 from novaha.core import truth
@@ -82,6 +85,12 @@ class Site:
         """What is set on the resource of this agent."""
         resource = self.cluster.now.resource(agent) if self.cluster else None
         return resource.attributes if resource else {}
+
+    @property
+    def evacuator(self) -> str:
+        """The id of the evacuator's resource; the usual one where there is none."""
+        resource = self.cluster.now.resource(EVACUATE_AGENT) if self.cluster else None
+        return resource.id if resource else EVACUATE_ID
 
 
 def site(run: Runner) -> Site:
@@ -180,6 +189,8 @@ def node(found: Site, run: Runner, directories: Directories | None = None) -> No
         core_dumps=secrecy.read_core_dumps(evacuator),
         evacuator_uid=None if evacuator is None else owner(evacuator),
         own_user=places.has_own_user(),
+        evacuator=found.evacuator,
+        choice=_choice(given, run),
         load=os.getloadavg()[0],
         cores=os.cpu_count() or 1,
         properties=found.cluster.now.properties if found.cluster else {},
@@ -281,6 +292,11 @@ def _evacuator() -> int | None:
         return client.pid()
     except (client.EvacuatorError, OSError):
         return None
+
+
+def _choice(given: Mapping[str, str], run: Runner) -> Choice | None:
+    """Only root can try what another user may read."""
+    return None if os.geteuid() else choose(given, partial(has_acls, run))
 
 
 def _user(uid: int) -> str:

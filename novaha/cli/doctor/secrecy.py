@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from novaha.agents.evacuator_user import Choice
 from novaha.cli.doctor.finding import Trouble, error, not_checked, warning
 from novaha.cli.layout import EVACUATE_ID
 from novaha.core.text import word as q
@@ -85,16 +86,40 @@ def core_dumps(found: CoreDumps | None) -> Iterator[Trouble]:
         )
 
 
-def evacuator_user(uid: int | None, exists: bool, remedy: str) -> Iterator[Trouble]:
+def evacuator_user(
+    uid: int | None, choice: Choice | None, exists: bool, resource: str, makes: str
+) -> Iterator[Trouble]:
     """It needs none of root's rights. uid: whom it runs as, None where it does not run.
 
-    exists: whether there is the user novaha here. remedy: what makes that user.
+    choice: whom it would run as if it were started here now; None where that is not known.
+    exists: whether there is the user novaha here. makes: the command that makes that user.
+    resource: the evacuator's id.
     """
-    if not exists and not uid:
-        yield warning("", "there is no user novaha, so the evacuator runs as root", remedy)
-    elif uid == 0:
-        text = "the evacuator runs as root, and the user novaha is there"
-        yield warning("", text, f"pcs resource restart {EVACUATE_ID}")
+    restart = f"pcs resource restart {q(resource)}"
+    update = f"pcs resource update {q(resource)} user="
+    runs = "runs as root" if uid == 0 else "would run as root here"
+    if choice is None:
+        yield not_checked("", "only root can tell whom it would run as")
+    elif choice.problem and choice.wanted:
+        remedy = "\n".join(choice.commands) or update
+        yield error("", f"the evacuator cannot start on this node: {choice.problem}", remedy)
+    elif uid:
+        return
+    elif choice.acls:
+        text = f"the evacuator {runs}: with enable-acl=true the user novaha may do nothing"
+        yield warning("", text, f"{update}hacluster")
+    elif choice.problem:
+        every = (*choice.commands, *([restart] if uid == 0 else ()))
+        yield warning("", f"the evacuator {runs}: {choice.problem}", "\n".join(every))
+    elif choice.user is not None:
+        if uid == 0:
+            text = f"the evacuator runs as root, and the user {choice.user.name} is there"
+            yield warning("", text, restart)
+    elif choice.wanted:
+        text = f"the evacuator {runs}: its parameter user is {choice.wanted}"
+        yield warning("", text, update)
+    elif not exists:
+        yield warning("", "there is no user novaha, so the evacuator runs as root", makes)
 
 
 def open_above(path: str) -> str:

@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from novaha import __version__
+from novaha.agents.evacuator_user import Choice
 from novaha.cli.doctor import node as checks
 from novaha.cli.doctor.finding import Check, Verdict
 from novaha.cli.doctor.installed import AgentState, Installed, inspect
 from novaha.cli.doctor.node import NODE, ConfFile, Node, NovaConf, Python
 from novaha.cli.doctor.secrecy import CoreDumps, SecretFile
 from novaha.cli.packages import LIBRARY, Packages
+from novaha.contract.ocf import ExitCode
+from novaha.evacuator.identity import Identity
 from tests.unit.cli.doctor.sites import only
 
+OWN = Identity("novaha", 901, 901, (901, 903))
 PYTHON = "/opt/novaha/bin/python3"
 CONF = ConfFile("/etc/novaha/novaha.conf", "root", "haclient", 0o640)
 NOVA_CONF = NovaConf("/etc/nova/nova.conf", "compute-1.example.org", True)
@@ -34,6 +38,7 @@ CONTROLLER = replace(
     conf=CONF,
     secret_files=(SecretFile(CONF.path), SecretFile("/etc/openstack/clouds.yaml", mode=0o640)),
     core_dumps=CoreDumps("core", 0),
+    choice=Choice(OWN),
 )
 COMPUTE = replace(BASE, name="compute-1", compute=True, nova_conf=NOVA_CONF)
 
@@ -275,20 +280,68 @@ def test_a_load_at_which_pacemaker_throttles_itself() -> None:
     assert found.remedy.endswith("=700%")
 
 
+BLOCKED = Choice(None, "", "user novaha cannot read X (chmod a X)", commands=("chmod a X",))
+MISSING = Choice(None, "ann", "there is no user 'ann' on this node", ExitCode.ERR_INSTALLED)
+UPDATE = "pcs resource update evac user="
+RESTART = "pcs resource restart evac"
+
+
 @pytest.mark.parametrize(
-    ("uid", "exists", "says"),
-    [(None, True, ""), (901, True, ""), (901, False, ""), (0, True, "pcs resource restart")],
+    ("uid", "choice", "detail", "remedy"),
+    [
+        (0, Choice(OWN), "runs as root, and the user novaha is there", RESTART),
+        (0, Choice(acls=True), "runs as root: with enable-acl=true", f"{UPDATE}hacluster"),
+        (None, Choice(acls=True), "would run as root here", f"{UPDATE}hacluster"),
+        (0, BLOCKED, "runs as root: user novaha cannot read X", f"chmod a X\n{RESTART}"),
+        (None, BLOCKED, "would run as root here: user novaha cannot", "chmod a X"),
+        (0, Choice(wanted="root"), "its parameter user is root", UPDATE),
+        (None, Choice(wanted="root"), "its parameter user is root", UPDATE),
+    ],
 )
-def test_the_evacuator_runs_as_its_own_user(uid: int | None, exists: bool, says: str) -> None:
-    node = replace(CONTROLLER, evacuator_uid=uid, own_user=exists)
-    found = list(checks.evacuator_user(node))
-    assert all(says in trouble.remedy for trouble in found)
-    assert bool(found) is bool(says)
+def test_why_the_evacuator_is_root_and_what_changes_that(
+    uid: int | None, choice: Choice, detail: str, remedy: str
+) -> None:
+    """A restart is suggested only where it helps."""
+    node = replace(CONTROLLER, evacuator_uid=uid, choice=choice, evacuator="evac")
+    found = only(checks.evacuator_user(node), Verdict.WARNING)
+    assert detail in found.detail
+    assert found.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("choice", "remedy"),
+    [(MISSING, UPDATE), (replace(BLOCKED, wanted="novaha"), "chmod a X")],
+)
+@pytest.mark.parametrize("uid", [None, 901])
+def test_where_the_evacuator_could_not_start(uid: int | None, choice: Choice, remedy: str) -> None:
+    node = replace(CONTROLLER, evacuator_uid=uid, choice=choice, evacuator="evac")
+    found = only(checks.evacuator_user(node), Verdict.ERROR)
+    assert f"cannot start on this node: {choice.problem}" in found.detail
+    assert found.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("uid", "choice", "exists"),
+    [
+        *((901, choice, True) for choice in (Choice(OWN), Choice(acls=True), BLOCKED)),
+        (901, Choice(OWN, "hacluster"), False),
+        (None, Choice(OWN), True),
+        (None, Choice(OWN, "hacluster"), False),
+    ],
+)
+def test_the_evacuator_runs_as_its_own_user(uid: int | None, choice: Choice, exists: bool) -> None:
+    node = replace(CONTROLLER, evacuator_uid=uid, choice=choice, own_user=exists)
+    assert list(checks.evacuator_user(node)) == []
 
 
 @pytest.mark.parametrize("uid", [None, 0])
 def test_where_there_is_no_such_user_doctor_says_how_it_is_made(uid: int | None) -> None:
-    node = replace(CONTROLLER, evacuator_uid=uid, own_user=False)
+    node = replace(CONTROLLER, evacuator_uid=uid, choice=Choice(), own_user=False)
     found = only(checks.evacuator_user(node), Verdict.WARNING)
     assert "runs as root" in found.detail
     assert "install" in found.remedy
+
+
+def test_who_is_not_root_cannot_tell_whom_it_would_run_as() -> None:
+    found = only(checks.evacuator_user(replace(CONTROLLER, choice=None)), Verdict.NOT_CHECKED)
+    assert "only root" in found.detail
