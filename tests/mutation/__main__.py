@@ -30,6 +30,20 @@ DIRECT = {
     "novaha/evacuator/throttle.py": [f"{EVACUATOR}/test_throttle.py"],
     "novaha/evacuator/ahead.py": [f"{EVACUATOR}/test_ahead.py", f"{EVACUATOR}/test_bell.py"],
     "novaha/evacuator/bell.py": [f"{EVACUATOR}/test_bell.py"],
+    "novaha/evacuator/act.py": [f"{EVACUATOR}/test_actor.py"],
+    "novaha/evacuator/attention.py": [
+        f"{EVACUATOR}/test_needs.py",
+        f"{EVACUATOR}/test_attention.py",
+    ],
+    "novaha/evacuator/adopt.py": [
+        f"{EVACUATOR}/test_adoption.py",
+        f"{EVACUATOR}/test_older_flags.py",
+    ],
+    "novaha/evacuator/confirmations.py": [
+        f"{EVACUATOR}/test_confirmations.py",
+        f"{EVACUATOR}/test_by_hand.py",
+    ],
+    "novaha/evacuator/held.py": [f"{EVACUATOR}/test_held.py"],
 }
 """Modules with tests of their own: these judge them. All others, those of their package."""
 
@@ -62,6 +76,7 @@ def main() -> int:
             run(tests, found, tell)
     alive = [v.mutant for v in verdicts if not v.killed and v.mutant.key not in justified]
     typed = refused(alive) if alive else set()
+    print()  # ends the line that pytest has left
     for mutant in alive:
         if mutant.key not in typed:
             print(f"{mutant.key}\n")

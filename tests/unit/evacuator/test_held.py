@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,9 @@ class Site:
     fenced: list[str] = field(default_factory=list)
     fails: Exception | None = None
     has_brake: bool = True
+    connections: dict[str, str] = field(default_factory=lambda: {n: n for n in NODES})
+    looks: int = 0
+    views: int = 0
 
     def __post_init__(self) -> None:
         self.marks = {n: Held(BEGAN, "isolated") for n in NODES}
@@ -62,12 +66,13 @@ class Site:
         return dict.fromkeys(self.marks, "x")
 
     def view(self) -> Computes:
+        self.views += 1
         return Computes(
             dict(self.hosts),
             {},
             quorum=True,
             held=dict(self.marks),
-            connections={n: n for n in NODES},
+            connections=self.connections,
             pause=self.paused_by,
             permits=self.permits,
         )
@@ -76,6 +81,7 @@ class Site:
         return self.paused_by
 
     def look_around(self, view: Computes, nodes: Collection[str]) -> list[Host]:
+        self.looks += 1
         return [replace(h, answers=self.answers[h.node]) for h in view.hosts.values()]
 
     def forget_failures(self, node: str, resource: str) -> None:
@@ -259,3 +265,281 @@ def test_without_a_brake_nothing_is_held_or_paused_and_little_is_asked() -> None
     site.wait(30)
     assert (site.watch.notices(), site.watch.paused()) == ((), "")
     assert (site.cleaned, site.fenced) == ([], [])
+
+
+DEAD = "compute-3"
+SILENT = "it is silent, and the others are not: it is about to be fenced"
+FENCED = "it is being fenced"
+ALIVE = "it proves to be alive: it is brought back into the cluster"
+
+
+def one_held(**known: object) -> Site:
+    """Only compute-3 is held, and nothing else is wrong. known: what the brake has of it."""
+    site = Site(hosts={n: Host(n) for n in NODES}, answers=dict.fromkeys(NODES, True))
+    site.hosts[DEAD] = Host(DEAD, **{"lost": True, "held": BEGAN, **known})
+    site.answers[DEAD] = False
+    site.marks = {DEAD: Held(BEGAN, "too-many")}
+    return site
+
+
+def reasons(site: Site, seconds: float = 1) -> list[str]:
+    """Why it is held, each as long as it is told, while so much time passes."""
+    told: list[str] = []
+    for _ in range(round(seconds)):
+        site.wait(1)
+        for host in site.watch.hosts:
+            assert (host.node, host.since) == (DEAD, BEGAN)
+            if told[-1:] != [host.reason]:
+                told.append(host.reason)
+    return told
+
+
+def test_law_3_a_dead_host_is_fenced_after_ten_seconds_and_again_after_thirty() -> None:
+    site = one_held()
+    assert reasons(site, 10) == [SILENT]
+    assert site.fenced == []
+    assert reasons(site, 1) == [FENCED]
+    assert site.fenced == [DEAD]
+    assert reasons(site, 29) == [SILENT]
+    assert site.fenced == [DEAD]
+    assert reasons(site, 1) == [FENCED]
+    assert site.fenced == [DEAD, DEAD]
+
+
+def test_law_10_ten_seconds_of_silence_are_ten_seconds_without_a_pause() -> None:
+    site = one_held()
+    site.wait(10)
+    site.answers[DEAD] = True
+    assert reasons(site) == [
+        "it answers, but Nova heard last from its nova-compute at 12:00:00 UTC"
+    ]
+    site.answers[DEAD] = False
+    assert reasons(site, 10) == [SILENT]
+    site.paused_by = Pause(BEGAN, "bob", "work")
+    assert reasons(site) == ["fencing is paused: work, by bob until resumed"]
+    site.paused_by = None
+    assert reasons(site, 10) == [SILENT]
+    assert site.fenced == []
+    assert reasons(site) == [FENCED]
+
+
+@pytest.mark.parametrize(
+    ("heard", "at", "why"),
+    [
+        (None, 5, "it answers, but Nova heard last from its nova-compute at never"),
+        (-1, 5, "it answers, but Nova heard last from its nova-compute at 11:59:59 UTC"),
+        (0, 5, "it answers, but Nova heard last from its nova-compute at 12:00:00 UTC"),
+        (1, 5, ALIVE),
+        (1, 61, ALIVE),
+        (1, 62, "it answers, but Nova heard last from its nova-compute at 12:00:01 UTC"),
+    ],
+)
+def test_law_10_what_proves_that_a_host_is_alive(heard: int | None, at: int, why: str) -> None:
+    site = one_held()
+    site.answers[DEAD] = True
+    site.heard[DEAD] = None if heard is None else BEGAN + timedelta(seconds=heard)  # type: ignore[assignment]
+    site.seconds = at - 1
+    assert reasons(site) == [why]
+    assert site.cleaned == ([DEAD] if why is ALIVE else [])
+    assert site.fenced == []
+
+
+def test_what_pacemaker_does_not_take_back_is_brought_back_again_after_thirty_seconds() -> None:
+    site = one_held()
+    site.answers[DEAD] = True
+    asked = []
+    for second in range(70):
+        site.heard[DEAD] = site.now + timedelta(seconds=1)
+        assert reasons(site) == [ALIVE]
+        if len(site.cleaned) > len(asked):
+            asked.append(second)
+    assert asked == [0, 30, 60]
+
+
+def test_a_host_without_a_connection_is_taken_back_by_itself() -> None:
+    site = one_held()
+    site.connections = {}
+    site.answers[DEAD], site.heard[DEAD] = True, BEGAN + timedelta(seconds=1)
+    assert reasons(site, 5) == [
+        "it answers and its nova-compute works: Pacemaker takes it back by itself"
+    ]
+    assert site.cleaned == []
+
+
+@pytest.mark.parametrize(
+    ("known", "answers", "why", "released"),
+    [
+        ({"lost": True}, False, SILENT, False),
+        ({"lost": True}, None, "its address cannot be resolved on this controller", False),
+        ({"lost": False}, False, SILENT, False),
+        ({"lost": False}, None, "", True),
+        ({"lost": False}, True, "", True),
+        ({"lost": True, "off": True}, False, "", True),
+        ({"lost": False, "off": True}, False, "", True),
+        ({"lost": False, "excused": True}, True, "", True),
+    ],
+)
+def test_when_a_host_is_held_no_more(
+    known: dict[str, object], answers: bool | None, why: str, released: bool, tmp_path: Path
+) -> None:
+    site = one_held(**known)
+    site.watch.journal = Journal(tmp_path / "journal")
+    site.answers[DEAD] = answers
+    site.permits = {DEAD: Permit(BEGAN, "bob"), "compute-1": Permit(BEGAN, "bob")}
+    assert reasons(site) == ([why] if why else [])
+    assert (DEAD not in site.marks) is released
+    assert set(site.permits) == ({"compute-1"} if released else {DEAD, "compute-1"})
+    if released:
+        (line,) = (tmp_path / "journal").read_text().splitlines()
+        written = json.loads(line)
+        reason = "fenced" if known.get("off") else "back in the cluster"
+        assert (written["event"], written["node"], written["reason"]) == (
+            "no longer held",
+            DEAD,
+            reason,
+        )
+
+
+def test_a_held_host_that_pacemaker_does_not_know_is_left_out() -> None:
+    site = one_held()
+    site.marks = {"compute-0": Held(BEGAN, "too-many"), **site.marks}
+    assert reasons(site) == [SILENT]
+    site = one_held()
+    site.heard.clear()
+    site.marks = {"compute-1": Held(BEGAN, "too-many"), **site.marks}
+    site.hosts["compute-1"] = Host("compute-1", lost=True, held=BEGAN)
+    site.wait(1)
+    assert [(host.node, host.reason) for host in site.watch.hosts] == [
+        ("compute-1", "Nova does not answer"),
+        (DEAD, SILENT),
+    ]
+
+
+def test_what_was_asked_for_is_forgotten_with_the_mark() -> None:
+    """Held once more later, its ten seconds begin anew."""
+    site = one_held()
+    site.wait(11)
+    assert site.fenced == [DEAD]
+    mark = site.marks.pop(DEAD)
+    site.wait(1)
+    assert site.watch.hosts == ()
+    site.marks[DEAD] = mark
+    assert reasons(site, 10) == [SILENT]
+    assert reasons(site, 1) == [FENCED]
+    assert site.fenced == [DEAD, DEAD]
+    site.marks = {"compute-1": Held(BEGAN, "too-many")}
+    site.wait(1)
+    site.marks = {DEAD: mark}
+    assert reasons(site, 10) == [SILENT]
+
+
+def test_each_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    site = one_held()
+    site.wait(45)
+    assert [r.getMessage() for r in caplog.records if "is held" in r.getMessage()] == [
+        f"{DEAD} is held: {reason}" for reason in (SILENT, FENCED, SILENT, FENCED, SILENT)
+    ]
+    caplog.clear()
+    site.fails = ClusterToolError(("attrd_updater",), 1, "x")
+    site.wait(5)
+    site.fails = None
+    site.wait(1)
+    site.fails = ClusterToolError(("attrd_updater",), 1, "x")
+    site.wait(5)
+    said = [r.getMessage() for r in caplog.records if "looked after" in r.getMessage()]
+    assert said == ["held hosts cannot be looked after: attrd_updater exited with 1: x"] * 2
+
+
+def test_nova_is_asked_once_for_all_hosts_and_not_for_a_dead_one() -> None:
+    site = Site(answers=dict.fromkeys(NODES, True))
+    asked: list[int] = []
+    site.watch.heard = lambda: asked.append(1) or site._heard  # type: ignore[func-returns-value]
+    site.wait(1)
+    assert asked == [1]
+    site.answers = dict.fromkeys(NODES, False)
+    site.wait(1)
+    assert asked == [1]
+
+
+@pytest.mark.parametrize(("brake", "marks"), [(True, False), (False, True), (False, False)])
+def test_where_nothing_is_held_nobody_is_asked(brake: bool, marks: bool) -> None:
+    site = Site(has_brake=brake)
+    if not marks:
+        site.marks.clear()
+    site.wait(3)
+    assert site.watch.look() == ()
+    assert (site.looks, site.views) == (0, 0)
+    assert site.watch.hosts == ()
+
+
+class Stopping(threading.Event):
+    """Set after some turns; notes for how long is waited in between."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__()
+        self.turns = turns
+        self.waits: list[float | None] = []
+
+    def is_set(self) -> bool:
+        return len(self.waits) >= self.turns
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+@pytest.mark.parametrize(("brake", "seconds"), [(True, 3.0), (False, 10.0)])
+def test_they_are_looked_after_every_three_seconds_where_there_is_a_brake(
+    brake: bool, seconds: float
+) -> None:
+    site = Site(has_brake=brake)
+    site.watch.run(stopping := Stopping(2))
+    assert stopping.waits == [seconds, seconds]
+    assert site.looks == (2 if brake else 0)
+
+
+def test_a_mistake_of_ours_ends_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    site = one_held()
+    site.fails = KeyError("ours")
+    site.watch.run(Stopping(3))
+    assert caplog.text.count("held hosts cannot be looked after") == 3
+    site.fails = None
+    site.watch.run(Stopping(1))
+    assert [host.node for host in site.watch.hosts] == [DEAD]
+
+
+def test_what_is_kept_of_held_hosts(tmp_path: Path) -> None:
+    site = one_held()
+    site.watch.journal = Journal(tmp_path / "journal")
+    site.wait(11)
+    site.answers[DEAD], site.heard[DEAD] = True, site.now + timedelta(seconds=1)
+    site.wait(1)
+    site.paused_by = Pause(BEGAN, "bob", "work")
+    site.wait(1)
+    site.paused_by = None
+    site.wait(1)
+    written = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    assert [{k: v for k, v in line.items() if k != "time"} for line in written] == [
+        {
+            "event": "fencing requested",
+            "node": DEAD,
+            "reason": "it is silent on every network; no other compute host has failed",
+        },
+        {
+            "event": "brought back",
+            "node": DEAD,
+            "reason": "it answers, and Nova hears from its nova-compute",
+        },
+        {"event": "paused", "reason": "work, by bob until resumed"},
+        {"event": "resumed", "reason": "work, by bob until resumed"},
+    ]
+
+
+def test_exactly_what_an_operator_is_told_of_a_held_host() -> None:
+    site = one_held()
+    site.wait(1)
+    assert site.watch.notices() == (
+        f"compute-3: its power-off is held since 12:00:00 UTC: {SILENT}; "
+        "`novaha evidence compute-3` shows what is known of it, "
+        "`novaha proceed compute-3` lets it be powered off",
+    )

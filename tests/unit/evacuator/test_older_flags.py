@@ -1,0 +1,165 @@
+"""What becomes of each flag of the older agents, directly: one look at the flags."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from novaha.core.errors import NotSentError, UnknownHostError
+from novaha.core.model import ComputeService
+from novaha.evacuator.adopt import Adoption
+from novaha.evacuator.journal import Journal
+from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords
+
+DOWN = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+NOW = DOWN + timedelta(minutes=9)
+NODES = frozenset({"compute-1", "compute-2", "compute-3"})
+LEFT = ComputeService("s", "", up=False, forced_down=True, enabled=False)
+"""As the older fence_compute leaves it."""
+
+
+class Site:
+    """Three compute nodes, of which none is down. Nova calls each as Pacemaker does."""
+
+    def __init__(self, journal: Path | None = None) -> None:
+        self.records = FakeRecords()
+        self.flags = FakeOlderFlags()
+        self.down: dict[str, datetime] = {}
+        self.fencing = FakeFencing(computes=NODES)
+        self.fencing.down_since = self.down.get  # type: ignore[method-assign]
+        self.off: set[str] = set()
+        self.fencing.nodes = lambda: self.off
+        self.services = {node: replace(LEFT, host=node) for node in NODES}
+        self.nova: Exception | None = None
+        self.seconds = 0.0
+        self.adoption = Adoption(
+            self.flags,
+            self.records,
+            self.fencing,
+            self._services,
+            self._name,
+            Journal(journal),
+            now=lambda: NOW,
+            clock=lambda: self.seconds,
+        )
+
+    def _services(self) -> list[ComputeService]:
+        if self.nova:
+            raise self.nova
+        return list(self.services.values())
+
+    def _name(self, node: str, hosts: frozenset[str]) -> str:
+        if node not in hosts:
+            raise UnknownHostError(node, hosts)
+        return node
+
+    def take(self) -> bool:
+        return self.adoption.take(at_once=True)
+
+    def flagged(self) -> dict[str, datetime]:
+        return {n: r.fenced for n, r in self.records.read_all().items()}  # type: ignore[union-attr]
+
+
+def test_whether_a_host_was_flagged_anew() -> None:
+    site = Site()
+    assert site.take() is False
+    site.down["compute-1"] = DOWN
+    assert site.take() is False, "nobody has flagged it"
+    site.flags.values["compute-1"] = "yes"
+    assert site.take() is True
+    assert site.flagged() == {"compute-1": DOWN}
+    assert site.flags.values == {}
+    assert site.take() is False
+    site.flags.values["compute-1"] = "yes"
+    assert site.take() is False, "it has a record"
+    assert site.flags.values == {}
+
+
+def test_the_flags_are_looked_at_once_a_minute() -> None:
+    site = Site()
+    site.adoption.take()
+    for seconds, reads in ((59.9, 1), (60.0, 2), (119.9, 2), (120.0, 3)):
+        site.seconds = seconds
+        site.adoption.take()
+        assert site.flags.reads == reads, seconds
+    site.adoption.take(at_once=True)
+    assert site.flags.reads == 4
+
+
+def test_only_a_compute_node_that_is_still_off_needs_no_flag() -> None:
+    site = Site()
+    site.down |= dict.fromkeys(("compute-1", "compute-2", "controller-1"), DOWN)
+    site.services["controller-1"] = replace(LEFT, host="controller-1")
+    assert site.take() is False, "they are back"
+    site.off = {"compute-1", "controller-1"}
+    assert site.take() is True
+    assert site.flagged() == {"compute-1": DOWN}
+
+
+def test_a_flag_is_of_the_node_that_it_names_whatever_nova_calls_it() -> None:
+    site = Site()
+    site.services.clear()
+    site.down["compute-1"] = DOWN
+    site.flags.values["COMPUTE-1"] = "yes"
+    assert site.take() is True
+    assert site.flagged() == {"compute-1": DOWN}
+
+
+def test_everything_is_told_that_there_is_to_tell() -> None:
+    site = Site()
+    site.flags.values = {"compute 8": "yes", "compute-2": "yes", "hv;1": "controller-1@1"}
+    site.services["compute-2"] = replace(LEFT, host="compute-2", forced_down=False)
+    site.nova = None
+    site.off, site.down["compute-3"] = {"compute-3"}, DOWN
+    assert site.take() is True
+    first, second, third = site.adoption.notices
+    assert first == (
+        "the older agents flagged compute 8 (yes), and it is not clear which node that is; "
+        "if it has to be recovered: pcs stonith fence NODE; in any case: "
+        "attrd_updater --delete --name evacuate --node 'compute 8'"
+    )
+    assert second == (
+        "compute-2 was flagged by the older agents (yes) and has been back since, and its "
+        "nova-compute does not run; if its instances do not either: pcs stonith fence compute-2; "
+        "if they do: attrd_updater --delete --name evacuate --node compute-2"
+    )
+    assert third.endswith("--node 'hv;1'")
+    assert site.flagged() == {"compute-3": DOWN}
+
+
+def test_while_nova_does_not_answer_what_only_nova_knows_waits() -> None:
+    site = Site()
+    site.nova = NotSentError("services", "connection refused")
+    site.flags.values["compute-2"] = "yes"
+    site.off, site.down["compute-3"] = {"compute-3"}, DOWN
+    assert site.take() is False
+    assert site.adoption.notices == (
+        "compute-2 was flagged by the older agents (yes); not adopted yet: "
+        "services: connection refused",
+        "compute-3 was flagged by the older agents (erased); not adopted yet: "
+        "services: connection refused",
+    )
+    site.nova = None
+    assert site.take() is True
+    assert site.flagged() == {"compute-2": NOW, "compute-3": DOWN}
+    assert site.adoption.notices == ()
+
+
+def test_what_is_kept_of_adoptions(tmp_path: Path) -> None:
+    site = Site(tmp_path / "journal")
+    site.flags.values["compute-1"] = "yes"
+    site.off = {"compute-3"}
+    site.down |= {"compute-1": DOWN, "compute-3": DOWN}
+    site.take()
+    written = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    assert [{**line, "time": ""} for line in written] == [
+        {
+            "time": "",
+            "event": "flagged",
+            "node": node,
+            "reason": f"the older agents left {left}",
+        }
+        for node, left in (("compute-1", "evacuate=yes"), ("compute-3", "a force-down in Nova"))
+    ]
