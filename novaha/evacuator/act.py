@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum, auto
 from uuid import uuid4
 
-from novaha.core import gate, steps
+from novaha.core import events, gate, steps
 from novaha.core.answers import Code, Go, Never, Wait
 from novaha.core.case import Case, Sending
 from novaha.core.errors import (
@@ -29,7 +29,6 @@ from novaha.core.sentences import sentence
 from novaha.core.situation import Attempt, HostView, Nudge, Outcome
 from novaha.evacuator.doubts import utc_now
 from novaha.evacuator.isolation import internal
-from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.throttle import Throttle
 
@@ -53,7 +52,7 @@ class Actor:
         records: Records,
         fencing: Fencing,
         compute: Compute,
-        journal: Journal,
+        journal: events.Sink,
         me: str,
         pool: Executor,
         clock: Callable[[], float],
@@ -104,10 +103,10 @@ class Actor:
                 case steps.Restart():
                     memory.restarted_at = self._clock()
                     self._fencing.restart_compute(step.node)
-                    self._journal.write("restart", node=step.node)
+                    self._journal.emit(events.Restarted(step.node))
                 case steps.Drop():
                     self._records.drop(view.record)
-                    self._journal.write("returned", node=view.node)
+                    self._journal.emit(events.Returned(view.node))
                 case steps.Evacuate():
                     self._send_evacuate(step, view, memory)
                 case steps.Act():
@@ -140,7 +139,7 @@ class Actor:
         """
         try:
             self._compute.enable(service)
-            self._journal.write("enable", host=service.host, reason="our disable had been left")
+            self._journal.emit(events.Enabled(None, service.host, "our disable had been left"))
         except NovahaError as error:
             LOG.info("%s: %s", service.host, error)
 
@@ -157,9 +156,7 @@ class Actor:
         memory.owned_fence_id = record.fence_id
         memory.owned_at = self._clock()
         self._owned[record.node] = record.fence_id
-        self._journal.write(
-            "claimed", node=record.node, fence_id=record.fence_id, before=record.owner
-        )
+        self._journal.emit(events.Claimed(record.node, record.fence_id, record.owner))
 
     def _prepare(self, step: steps.Prepare, view: HostView, memory: HostMemory) -> None:
         record = view.record.after(Event.CLAIM, owner=self._me) if step.claim else view.record
@@ -174,13 +171,13 @@ class Actor:
         self._records.swap(view.record, view.record.doubt(str(uuid4()), now))
         memory.fencing_requested = False
         LOG.warning("%s: %s: it is not recovered before it is fenced again", step.node, step.reason)
-        self._journal.write("doubted", node=step.node, reason=step.reason)
+        self._journal.emit(events.Doubted(step.node, step.reason))
 
     def _complete(self, step: steps.Complete, view: HostView) -> None:
         for instance, reason in step.unmoved.items():
             LOG.warning("%s: instance %s was not moved: %s", step.node, instance, reason)
         self._records.swap(view.record, view.record.after(Event.COMPLETE))
-        self._journal.write("recovered", node=step.node, unmoved=dict(step.unmoved))
+        self._journal.emit(events.Recovered(step.node, dict(step.unmoved)))
 
     def _keep_out(self, step: steps.KeepOut, view: HostView) -> None:
         if view.service is None:
@@ -189,22 +186,26 @@ class Actor:
         if step.reason.startswith(KEPT_OUT):
             self._records.swap(view.record, view.record.keep_out())
             LOG.warning("%s: %s", step.node, step.reason.removeprefix(f"{DISABLE_MARK} "))
-        self._journal.write("disable", node=step.node, host=view.service.host, reason=step.reason)
+        self._journal.emit(events.Disabled(step.node, view.service.host, step.reason))
 
     def _tell_nova(self, step: steps.Step, view: HostView) -> None:
         service = view.service
         if service is None:
             return
+        node, host = step.node, service.host
         match step:
             case steps.ForceDown():
                 self._compute.set_forced_down(service, True)
+                self._journal.emit(events.ForcedDown(node, host))
             case steps.Disable():
                 self._compute.disable(service, disable_reason(view.record.fence_id))
+                self._journal.emit(events.Disabled(node, host))
             case steps.Unforce():
                 self._compute.set_forced_down(service, False)
+                self._journal.emit(events.LetUp(node, host))
             case steps.Enable():
                 self._compute.enable(service)
-        self._journal.write(type(step).__name__.lower(), node=step.node, host=service.host)
+                self._journal.emit(events.Enabled(node, host))
 
     def _send_evacuate(self, step: steps.Evacuate, view: HostView, memory: HostMemory) -> None:
         untouched = memory.from_the_start == view.record.fence_id
@@ -214,13 +215,7 @@ class Actor:
         def send() -> None:
             outcome, message = self._outcome(step, first=first)
             memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
-            self._journal.write(
-                "requested",
-                node=step.node,
-                instance=step.instance,
-                outcome=str(outcome),
-                message=message,
-            )
+            self._journal.emit(events.Requested(step.node, step.instance, str(outcome), message))
 
         self._pool.submit(send)
 
@@ -283,9 +278,7 @@ class Actor:
                 if step.action is Action.RESET:
                     memory.unanswered_resets[step.instance] = self._clock()
             memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
-            self._journal.write(
-                str(step.action), node=step.node, instance=step.instance, message=message
-            )
+            self._journal.emit(events.ACTED[step.action](step.node, step.instance, message))
 
         self._pool.submit(send)
 

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from novaha.core import naming
+from novaha.core import events, naming
 from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError, UnknownOutcomeError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.text import word
-from novaha.evacuator.journal import Journal
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class Adoption:
         fencing: Fencing,
         services: Callable[[], Iterable[ComputeService]],
         names: Callable[[str, frozenset[str]], str],
-        journal: Journal,
+        journal: events.Sink,
         now: Callable[[], datetime],
         clock: Callable[[], float],
     ) -> None:
@@ -176,7 +175,7 @@ class Adoption:
         self._records.flag_fenced(node, fenced=fenced, unproven=unproven, adopted=True)
         reason = f"the older agents left {left}"
         self._adopted = True
-        self._journal.write("flagged", node=node, reason=reason)
+        self._journal.emit(events.Flagged(node, reason))
         LOG.warning("%s: %s, adopted", node, reason)
 
     def _drop(self, name: str, value: str, reason: str) -> None:

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from novaha.core import naming
+from novaha.core import events, naming
 from novaha.core.errors import AmbiguousNodeError, NovahaError
 from novaha.core.ports import Fencing, Records
 from novaha.core.record import Record
 from novaha.core.text import word
-from novaha.evacuator.journal import Journal
 
 LOG = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class Confirmations:
         self,
         records: Records,
         fencing: Fencing,
-        journal: Journal,
+        journal: events.Sink,
         *,
         recover: bool,
         last_seen: Callable[[str], datetime | None],
@@ -93,7 +92,7 @@ class Confirmations:
         if seen is None or seen <= moment + _AFTERGLOW:
             self._refuted.pop(node, None)
             self._records.flag_fenced(node, fenced=moment)
-            self._journal.write("flagged", node=node, reason="confirmed by hand to be down")
+            self._journal.emit(events.Flagged(node, "confirmed by hand to be down"))
         else:
             self._refuted[node] = (
                 f"{node} is not recovered: it was confirmed by hand to be down at {text(moment)}, "
@@ -101,7 +100,7 @@ class Confirmations:
                 f"whether it lives with `novaha evidence {word(node)}`; if it is off, confirm that "
                 f"again: `stonith_admin --confirm {word(node)}`"
             )
-            self._journal.write("confirmation refuted", node=node, seen=text(seen))
+            self._journal.emit(events.ConfirmationRefuted(node, text(seen)))
         self._note(node, moment)
         return []
 

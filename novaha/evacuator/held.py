@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from novaha.core import text
+from novaha.core import events, text
 from novaha.core.brake import Host, Verdict, read_limits, sentence
 from novaha.core.errors import NovahaError
 from novaha.core.steering import Pause, in_force
-from novaha.evacuator.journal import Journal
 from novaha.pacemaker.computes import Computes
 
 LOG = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ class HeldHosts:
 
     storm: Storm
     heard: Callable[[], Callable[[str], datetime | None]]
-    journal: Journal
+    journal: events.Sink
     clock: Callable[[], float]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     hosts: tuple[HeldHost, ...] = ()
@@ -162,9 +161,9 @@ class HeldHosts:
             self._braked = self.storm.braked()
         paused = in_force(self.storm.pause(), self.now()) if self._braked else ""
         if paused and paused != self._paused:
-            self.journal.write("paused", reason=paused)
+            self.journal.emit(events.Paused(paused))
         elif self._paused and not paused:
-            self.journal.write("resumed", reason=self._paused)
+            self.journal.emit(events.Resumed(self._paused))
         self._paused = paused
         return paused
 
@@ -218,8 +217,8 @@ class HeldHosts:
                 self.storm.withdraw(node)
             self.storm.release(node)
             self._told.pop(node, None)
-            self.journal.write(
-                "no longer held", node=node, reason="fenced" if host.off else "back in the cluster"
+            self.journal.emit(
+                events.NoLongerHeld(node, "fenced" if host.off else "back in the cluster")
             )
             return ""
         if host.answers:
@@ -235,10 +234,8 @@ class HeldHosts:
         if clock - memory.dead_since < _STEADY or _lately(memory.fenced, clock):
             return "it is silent, and the others are not: it is about to be fenced"
         memory.fenced = clock
-        self.journal.write(
-            "fencing requested",
-            node=node,
-            reason=f"it is silent on every network; {sentence(verdict)}",
+        self.journal.emit(
+            events.FencingRequested(node, f"it is silent on every network; {sentence(verdict)}")
         )
         self.storm.fence(node)
         return "it is being fenced"
@@ -254,8 +251,8 @@ class HeldHosts:
             return "it answers and its nova-compute works: Pacemaker takes it back by itself"
         if not _lately(memory.forgiven, clock):
             memory.forgiven = clock
-            self.journal.write(
-                "brought back", node=node, reason="it answers, and Nova hears from its nova-compute"
+            self.journal.emit(
+                events.BroughtBack(node, "it answers, and Nova hears from its nova-compute")
             )
             self.storm.forget_failures(node, view.connections[node])
         return "it proves to be alive: it is brought back into the cluster"

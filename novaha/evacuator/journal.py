@@ -8,7 +8,8 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+from novaha.core.events import Event
 
 LOG = logging.getLogger(__name__)
 
@@ -17,16 +18,20 @@ class Journal:
     """Appends to a file; a full disk is logged and never stops a recovery."""
 
     def __init__(self, path: Path | None) -> None:
+        """path: None keeps nothing."""
         self._path = path
         self._lock = threading.Lock()
 
-    def write(self, event: str, **fields: Any) -> None:
-        """Append `event` with `fields` and the time of day (UTC, to the millisecond)."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": event, **fields})
-        LOG.info("%s %s", event, " ".join(f"{k}={v}" for k, v in fields.items() if v != ""))
+    def emit(self, event: Event) -> None:
+        """Append an event of this moment, before this returns."""
+        self.take(datetime.now(UTC), event)
+
+    def take(self, moment: datetime, event: Event) -> None:
+        """Append an event of this moment (told in UTC, to the millisecond)."""
         if self._path is None:
             return
+        now = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "event": event.event, **event.data()})
         try:
             with self._lock:
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
@@ -34,3 +39,9 @@ class Journal:
                     file.write(line + "\n")
         except OSError as error:
             LOG.warning("journal %s: %s", self._path, error.strerror)
+
+
+def log(_: datetime, event: Event) -> None:
+    """An event as a line of the log; what is empty is left out."""
+    told = (f"{name}={value}" for name, value in event.data().items() if value != "")
+    LOG.info("%s %s", event.event, " ".join(told))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
-from novaha.core import order
+from novaha.core import events, order
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.ports import Records
 from novaha.core.record import Record
@@ -34,7 +34,6 @@ from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
-from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.missing import MissingFencings, problems
 from novaha.evacuator.observe import Observer
@@ -75,7 +74,7 @@ class Loop:
         missing: MissingFencings,
         observer: Observer,
         actor: Actor,
-        journal: Journal,
+        journal: events.Sink,
         confirmations: Confirmations,
         adoption: Adoption,
         policy: Policy,
@@ -335,11 +334,12 @@ class Loop:
                     continue
                 if instance.id in memory.moved:
                     memory.settled.add(instance.id)
-                    self._journal.write(
-                        "settled",
-                        node=report.record.node,
-                        instance=instance.id,
-                        name=instance.name,
-                        to=instance.where,
-                        state=instance.detail,
+                    self._journal.emit(
+                        events.Settled(
+                            report.record.node,
+                            instance.id,
+                            instance.name,
+                            instance.where,
+                            instance.detail,
+                        )
                     )

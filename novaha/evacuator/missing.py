@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 
+from novaha.core import events
 from novaha.core.errors import NovahaError
 from novaha.core.ports import Fencing
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import HostView
 from novaha.core.text import word
 from novaha.evacuator.isolation import internal
-from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class MissingFencings:
     def __init__(
         self,
         fencing: Fencing,
-        journal: Journal,
+        journal: events.Sink,
         pool: Executor,
         wait: float,
         clock: Callable[[], float],
@@ -58,7 +58,7 @@ class MissingFencings:
             if self._is_missing(view, of_host):
                 of_host.fencing_requested = True
                 of_host.fencing_problem = ""
-                self._journal.write("fencing requested", node=view.node)
+                self._journal.emit(events.FencingRequested(view.node))
                 self._pool.submit(self._request, view.node, of_host)
 
     def _is_missing(self, view: HostView, memory: HostMemory) -> bool:
@@ -95,7 +95,7 @@ class MissingFencings:
             f"{word(node)}` shows whether it lives"
         )
         memory.fencing_requested = False  # last: the loop asks again from here on
-        self._journal.write("fencing failed", node=node, message=problem)
+        self._journal.emit(events.FencingFailed(node, problem))
 
     def _pause(self, failed: int) -> float:
         return float(min(_LONGEST_PAUSE, self._wait * 2 ** min(failed - 1, 10)))

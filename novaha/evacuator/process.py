@@ -21,6 +21,7 @@ from oslo_config import cfg
 from novaha import wiring
 from novaha.core import text, truth
 from novaha.core.errors import NovahaError
+from novaha.core.events import Sink
 from novaha.evacuator import identity, pidfile, status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
@@ -30,13 +31,14 @@ from novaha.evacuator.bell import listen, open_pipe
 from novaha.evacuator.client import HUNG_AFTER, JOURNAL, SOCKET
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.held import HeldHosts
-from novaha.evacuator.journal import Journal
+from novaha.evacuator.journal import Journal, log
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.evacuator.places import EvacuatorError
 from novaha.evacuator.server import Server
+from novaha.evacuator.stream import Stream
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import OlderFlags
@@ -54,6 +56,9 @@ _FENCINGS = 8
 
 _REGION = 3.0
 """Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
+
+_LAST_EVENTS = 1.0
+"""Seconds in which the last events reach the journal; `stop` kills after three."""
 
 _LONGEST = 2000
 """Characters of one line in the log."""
@@ -99,9 +104,10 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         me = f"{node}#{uuid4().hex[:8]}"
         conf = wiring.conf(parameters)
         lines.secrets += wiring.secrets(conf)
-        loop = build(conf, me, Path(settings["log_dir"]))
+        events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take))
+        loop = build(conf, me, events)
         note = str(settings.get("note", ""))
-        _serve(loop, run_dir, node, lines.secrets, note)
+        _serve(loop, events, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
@@ -116,12 +122,12 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         loop.run()
     except SupersededError as error:
         LOG.error("%s", error)
-        return _leave(SUPERSEDED, lock)
+        return _leave(SUPERSEDED, lock, events)
     LOG.info("evacuator %s ends", me)
-    return _leave(0, lock)
+    return _leave(0, lock, events)
 
 
-def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
+def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
     """The loop with its real adapters.
 
     Raises ConfigError, and RegionError where Keystone has several Novas and none is chosen.
@@ -131,7 +137,6 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     options = conf.evacuator
     records = RecordStore()
     fencing = FenceHistory()
-    journal = Journal(log_dir / JOURNAL)
     # Pools of their own: requests that hang must not keep anybody from looking.
     readers = ThreadPoolExecutor(options.max_requests, "read")
     ahead = ThreadPoolExecutor(AT_ONCE, "ahead")
@@ -189,7 +194,14 @@ def build(conf: cfg.ConfigOpts, me: str, log_dir: Path) -> Loop:
     )
 
 
-def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...], note: str) -> None:
+def _serve(
+    loop: Loop,
+    events: Stream,
+    run_dir: Path,
+    node: str,
+    secrets: tuple[str, ...],
+    note: str,
+) -> None:
     """note: what an operator has to see to as long as this process runs, "" if there is nothing."""
 
     def ring() -> dict[str, Any]:
@@ -211,7 +223,7 @@ def _serve(loop: Loop, run_dir: Path, node: str, secrets: tuple[str, ...], note:
                 "problem": problem or "",
                 "silent_for": round(loop.nova_silent.seconds(now), 3),
             },
-            "attention": [*loop.attention, *filter(None, [note])],
+            "attention": [*loop.attention, *filter(None, [note, events.problem()])],
         }
 
     def answer() -> dict[str, Any]:
@@ -237,8 +249,10 @@ def _stop(loop: Loop) -> None:
     loop.bell.ring()
 
 
-def _leave(code: int, lock: IO[bytes]) -> int:
+def _leave(code: int, lock: IO[bytes], events: Stream) -> int:
     """End at once: threads may sit in requests to a dead Nova, and what they do is in Nova."""
+    if untold := events.close(_LAST_EVENTS):
+        LOG.warning("%d events are not in the journal: it could not be written to in time", untold)
     LOG.debug("releasing %s", lock.name)
     logging.shutdown()
     os._exit(code)

@@ -333,13 +333,14 @@ def test_logs_are_rotated_and_still_written_to(make) -> None:
     controller.sh(f"kill -TERM {pid}; sleep 1")
     assert "ends" in controller.sh(f"cat {LOG}/nova-evacuate.log"), "it goes on in the same file"
     controller.agent("start")
-    write = "from pathlib import Path; from novaha.evacuator.journal import Journal; "
-    write += f"Journal(Path('{LOG}/journal.jsonl')).write('event')"
+    write = "from pathlib import Path; from novaha.core.events import Returned; "
+    write += "from novaha.evacuator.journal import Journal; "
+    write += f"Journal(Path('{LOG}/journal.jsonl')).emit(Returned('compute-1'))"
     env = f"PYTHONPATH={shlex.quote(str(ROOT))}"
     as_user = f"setpriv --reuid {USER} --regid {USER} --clear-groups env {env} {sys.executable}"
     for _ in range(2):
         controller.sh(f'{as_user} -c "{write}"; mv {LOG}/journal.jsonl {LOG}/journal.jsonl.1')
-        assert '"event"' in controller.sh(f"cat {LOG}/journal.jsonl.1")
+        assert '"returned"' in controller.sh(f"cat {LOG}/journal.jsonl.1")
 
 
 def test_a_link_of_the_users_leads_root_nowhere(make) -> None:

@@ -13,6 +13,7 @@ from novaha.conf.options import EVACUATOR, list_opts
 from novaha.core.situation import Policy
 from novaha.evacuator import inspect, process
 from novaha.evacuator.isolation import planned
+from novaha.evacuator.journal import Journal
 from tests.fakes.nova import FakeNova
 from tests.fakes.pacemaker import FakeFencing, FakeRecords
 from tests.unit.core.situations import FENCED
@@ -58,7 +59,7 @@ def test_every_setting_of_a_planner_is_an_option_that_reaches_it(config: str) ->
 
 def test_the_evacuator_plans_by_the_settings(config: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(wiring, "check_region", lambda nova, seconds: None)
-    loop = process.build(wiring.conf({"config": config}), "controller-1#1", tmp_path)
+    loop = process.build(wiring.conf({"config": config}), "controller-1#1", Journal(None))
     assert loop._policy == POLICY
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
 from novaha.core.errors import NovahaError
+from novaha.core.events import Returned
 from novaha.evacuator import process
+from novaha.evacuator.journal import Journal
+from novaha.evacuator.stream import Stream
 
 
 def test_it_asks_pacemakers_tools_about_all_nodes(
@@ -30,3 +35,46 @@ def test_it_asks_pacemakers_tools_about_all_nodes(
     monkeypatch.setattr(process.wiring, "conf", conf)
     assert process.main() == 1
     assert seen == [False]
+
+
+class EndedError(Exception):
+    """Instead of the end of this process."""
+
+
+@pytest.fixture
+def goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(code: int) -> None:
+        raise EndedError(code)
+
+    monkeypatch.setattr(process.os, "_exit", end)
+    monkeypatch.setattr(process.logging, "shutdown", lambda: None)
+
+
+@pytest.mark.usefixtures("goes_on")
+def test_its_last_events_reach_the_journal(tmp_path: Path) -> None:
+    began = threading.Event()
+
+    def slow(*_: object) -> None:
+        began.wait(0.05)
+
+    events = Stream((slow, Journal(tmp_path / "journal").take))
+    for number in range(3):
+        events.emit(Returned(f"compute-{number}"))
+    with pytest.raises(EndedError, match="7"):
+        process._leave(7, (tmp_path / "lock").open("wb"), events)
+    assert (tmp_path / "journal").read_text().count("returned") == 3
+
+
+@pytest.mark.usefixtures("goes_on")
+def test_a_disk_that_hangs_does_not_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process, "_LAST_EVENTS", 0.01)
+    hangs = threading.Event()
+    events = Stream((lambda *_: hangs.wait() and None,))
+    for number in range(3):
+        events.emit(Returned(f"compute-{number}"))
+    with pytest.raises(EndedError, match="0"):
+        process._leave(0, (tmp_path / "lock").open("wb"), events)
+    assert "3 events are not in the journal" in caplog.text
+    hangs.set()
