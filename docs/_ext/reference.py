@@ -214,21 +214,18 @@ def status_json() -> str:
         ),
         InstanceReport("7d1f1f2a-0b6e-4a55-8f0c-6f4f9f3c1f10", "batch-7", Progress.WAITING, "", ""),
     )
-    answer = {
-        "version": status.VERSION,
-        "evacuator": {
-            "pid": 1234,
-            "node": "controller-2",
-            "user": "novaha",
-            "turn_age": 0.4,
-            "problem": "",
-            "failing_for": 0.0,
-            "nova": {"ok": True, "problem": "", "silent_for": 0.0},
-            "attention": [],
-        },
-        "notices": [],
-        "hosts": [status.host(HostReport(EXAMPLE, "compute-1", "recovering", instances))],
-    }
+    health = status.Health(
+        pid=1234,
+        node="controller-2",
+        user="novaha",
+        turn_age=0.4,
+        problem="",
+        failing_for=0.0,
+        nova_problem="",
+        nova_silent_for=0.0,
+        attention=(),
+    )
+    answer = status.own(health, (), [HostReport(EXAMPLE, "compute-1", "recovering", instances)])
     return f"```json\n{json.dumps(answer, indent=2)}\n```"
 
 

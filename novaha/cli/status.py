@@ -91,6 +91,7 @@ def table(answer: Mapping[str, Any]) -> str:
     parts = [
         _head(answer),
         *(f"Notice: {text.line(notice, longest=_DETAIL)}" for notice in answer.get("notices", [])),
+        *(f"Attention: {text.line(said, longest=_DETAIL)}" for said in _attention(answer)),
     ]
     missing = answer.get("missing", ())
     if missing:
@@ -125,6 +126,13 @@ def table(answer: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _attention(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What an operator has to see to, and is not told as a notice."""
+    evacuator = answer.get("evacuator") or answer.get("told") or {}
+    notices = answer.get("notices", ())
+    yield from (said for said in evacuator.get("attention", ()) if said not in notices)
+
+
 def _head(answer: Mapping[str, Any]) -> str:
     return "\n".join(text.line(row, longest=_DETAIL) for row in _heads(answer))
 
@@ -139,15 +147,35 @@ def _heads(answer: Mapping[str, Any]) -> Iterator[str]:
                 f"Evacuator: runs on {where}; read from the CIB and Nova. To see what it waits for "
                 f"and what needs you, run 'novaha status' on {where}."
             )
-        yield line
+        told = answer.get("told")
+        yield _told(told) if told else line
         if answer["problem"]:
-            yield f"No instances shown: {answer['problem']}"
+            yield (
+                f"Nova does not answer here, fewer instances shown: {answer['problem']}"
+                if told
+                else f"No instances shown: {answer['problem']}"
+            )
+        if told and told["problem"]:
+            yield f"Problem: {told['problem']}"
         return
-    nova = evacuator["nova"]
-    said = {True: "answers", False: f"does not answer: {nova['problem']}", None: "not asked yet"}
-    yield f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {said[nova['ok']]}."
+    nova = _nova(evacuator["nova"])
+    yield f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {nova}."
     if evacuator["problem"]:
         yield f"Problem: {evacuator['problem']}"
+
+
+def _nova(nova: Mapping[str, Any]) -> str:
+    if nova["ok"] is None:
+        return "not asked yet"
+    return "answers" if nova["ok"] else f"does not answer: {nova['problem']}"
+
+
+def _told(told: Mapping[str, Any]) -> str:
+    where, nova = told["node"], _nova(told["nova"])
+    line = f"Evacuator: runs on {where}, what it told at {told['at']} is shown. Nova: {nova}."
+    if told["left_out"]:
+        line += f" There is more to see on {where}: run 'novaha status' there."
+    return line
 
 
 def _row(*cells: object) -> list[str]:

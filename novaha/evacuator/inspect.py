@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from novaha import wiring
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.steps import HostReport
-from novaha.evacuator import client, confirmations, status
+from novaha.evacuator import client, confirmations, digest, status
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
@@ -23,11 +23,13 @@ from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
+from novaha.pacemaker.live import Digests
 from novaha.pacemaker.storm import PacemakerStorm
 
 
 def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The state of every flagged host: from the evacuator here, else from the CIB and Nova.
+    """The state of every flagged host: from the evacuator here, else from the CIB and Nova, with
+    what the evacuator tells the other controllers.
 
     parameters: where to find the configuration, as for novaha.conf.load.
 
@@ -53,18 +55,12 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
     with suppress(NovahaError):  # there may be no brake, and no attribute manager to be asked
         held = HeldHosts(PacemakerStorm(), _nobody_heard, Journal(None), time.monotonic)
         notices += held.look()
-    broken = [
-        {"node": node, "state": "unreadable", "held": True, "detail": str(error)}
-        for node, error in records.items()
-        if isinstance(error, RecordError)
-    ]
-    return {
-        "version": status.VERSION,
-        "evacuator": None,
-        "problem": problem,
-        "notices": list(notices),
-        "hosts": [status.host(report) for report in reports] + broken,
-    }
+    broken = {node: error for node, error in records.items() if isinstance(error, RecordError)}
+    seen = status.looked(problem, notices, reports, broken)
+    with suppress(NovahaError):  # no attribute manager: it is all that can be seen
+        told = digest.newest(Digests().read().values(), datetime.now(UTC))
+        return seen if told is None else digest.added(seen, told)
+    return seen
 
 
 def _nobody_heard() -> Callable[[str], datetime | None]:

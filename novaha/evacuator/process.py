@@ -37,11 +37,12 @@ from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.evacuator.places import EvacuatorError
+from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
 from novaha.evacuator.stream import Stream
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
-from novaha.pacemaker.live import OlderFlags
+from novaha.pacemaker.live import Digests, OlderFlags
 from novaha.pacemaker.storm import PacemakerStorm
 
 LOG = logging.getLogger("novaha")
@@ -57,8 +58,9 @@ _FENCINGS = 8
 _REGION = 3.0
 """Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
 
-_LAST_EVENTS = 1.0
-"""Seconds in which the last events reach the journal; `stop` kills after three."""
+_LAST_WORDS, _LAST_EVENTS = 0.5, 0.5
+"""Seconds in which what the others were told is taken away, and the last events reach the journal;
+`stop` kills after three."""
 
 _LONGEST = 2000
 """Characters of one line in the log."""
@@ -107,7 +109,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take))
         loop = build(conf, me, events)
         note = str(settings.get("note", ""))
-        _serve(loop, events, run_dir, node, lines.secrets, note)
+        publisher = _serve(loop, events, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
@@ -115,6 +117,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         signal.signal(number, lambda *_: _stop(loop))
     if loop.held is not None:
         threading.Thread(target=loop.held.run, args=(loop.stopping,), daemon=True).start()
+    threading.Thread(target=publisher.run, args=(loop.stopping,), daemon=True).start()
     if note:
         LOG.warning("%s", note)
     LOG.info("evacuator %s begins, as user %s", me, identity.current())
@@ -122,9 +125,9 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         loop.run()
     except SupersededError as error:
         LOG.error("%s", error)
-        return _leave(SUPERSEDED, lock, events)
+        return _leave(SUPERSEDED, lock, events, publisher)
     LOG.info("evacuator %s ends", me)
-    return _leave(0, lock, events)
+    return _leave(0, lock, events, publisher)
 
 
 def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
@@ -201,47 +204,47 @@ def _serve(
     node: str,
     secrets: tuple[str, ...],
     note: str,
-) -> None:
-    """note: what an operator has to see to as long as this process runs, "" if there is nothing."""
+) -> Publisher:
+    """Answer on the socket; returns who tells the other controllers.
+
+    note: what an operator has to see to as long as this process runs, "" if there is nothing.
+    """
 
     def ring() -> dict[str, Any]:
         loop.bell.ring()
         return {"ok": True}
 
-    def health() -> dict[str, Any]:
-        problem = loop.nova_problem
+    def health() -> status.Health:
         now = time.monotonic()
-        return {
-            "pid": os.getpid(),
-            "node": node,
-            "user": identity.current(),
-            "turn_age": round(now - loop.turned_at, 3),
-            "problem": loop.problem,
-            "failing_for": round(loop.failing.seconds(now), 3),
-            "nova": {
-                "ok": None if problem is None else not problem,
-                "problem": problem or "",
-                "silent_for": round(loop.nova_silent.seconds(now), 3),
-            },
-            "attention": [*loop.attention, *filter(None, [note, events.problem()])],
-        }
+        return status.Health(
+            pid=os.getpid(),
+            node=node,
+            user=identity.current(),
+            turn_age=now - loop.turned_at,
+            problem=loop.problem,
+            failing_for=loop.failing.seconds(now),
+            nova_problem=loop.nova_problem,
+            nova_silent_for=loop.nova_silent.seconds(now),
+            attention=(*loop.attention, *filter(None, [note, events.problem()])),
+        )
 
     def answer() -> dict[str, Any]:
-        return {
-            "version": status.VERSION,
-            "evacuator": health(),
-            "notices": list(loop.notices),
-            "hosts": [status.host(report) for report in loop.reports],
-        }
+        return status.own(health(), loop.notices, loop.reports)
 
     def turns() -> dict[str, bool]:
         return {"turns": time.monotonic() - loop.turned_at <= HUNG_AFTER}
 
-    answers = {TURNS: turns, "ring": ring, "health": health, "status": answer}
+    answers = {
+        TURNS: turns,
+        "ring": ring,
+        "health": lambda: health().data(),
+        "status": answer,
+    }
     server = Server(run_dir / SOCKET, answers, secrets)
     pipe = open_pipe(run_dir / BELL)
     server.start()
     listen(pipe, loop.bell)
+    return Publisher(Digests(), node, answer, secrets)
 
 
 def _stop(loop: Loop) -> None:
@@ -249,8 +252,9 @@ def _stop(loop: Loop) -> None:
     loop.bell.ring()
 
 
-def _leave(code: int, lock: IO[bytes], events: Stream) -> int:
+def _leave(code: int, lock: IO[bytes], events: Stream, publisher: Publisher) -> int:
     """End at once: threads may sit in requests to a dead Nova, and what they do is in Nova."""
+    publisher.end(_LAST_WORDS)
     if untold := events.close(_LAST_EVENTS):
         LOG.warning("%d events are not in the journal: it could not be written to in time", untold)
     LOG.debug("releasing %s", lock.name)

@@ -10,6 +10,7 @@ from novaha.pacemaker.cib import must_have, parse
 from novaha.pacemaker.runner import Runner
 
 _OLDER_FLAG = "evacuate"
+_DIGEST = "novaha-digest"
 _NO_SUCH_ATTRIBUTE = frozenset({0, 6, 78, 105})
 """Exit codes of attrd_updater --query: an attribute that nobody has set is an error to it."""
 
@@ -91,6 +92,31 @@ def set_transient(node: str, name: str, value: str, run: Runner | None = None) -
 def drop_transient(node: str, name: str, run: Runner | None = None) -> None:
     """Take a transient attribute away. Raises ClusterToolError."""
     (run or Runner())(["attrd_updater", "--delete", "--name", name, "--node", node])
+
+
+class Digests:
+    """What each controller's evacuator tells the others: a private attribute of its node.
+
+    Private: in the attribute managers only, never in the CIB, so no scheduler runs for it. It
+    goes when the node does. Who may read it may ask the evacuator's socket: root and haclient.
+    """
+
+    def __init__(self, run: Runner | None = None) -> None:
+        self._run = run or Runner()
+
+    def read(self) -> dict[str, str]:
+        """The digests by node. Raises ClusterToolError."""
+        return attributes_of_all(self._run, _DIGEST)
+
+    def tell(self, node: str, value: str, timeout: float) -> None:
+        """Replace that of `node`, within `timeout` seconds. Raises ClusterToolError."""
+        command = ["attrd_updater", "--private", "--node", node, "--name", _DIGEST]
+        self._run([*command, "--update", value], timeout=timeout)
+
+    def withdraw(self, node: str, timeout: float) -> None:
+        """Take that of `node` away, within `timeout` seconds. Raises ClusterToolError."""
+        command = ["attrd_updater", "--delete", "--name", _DIGEST, "--node", node]
+        self._run(command, timeout=timeout)
 
 
 class OlderFlags:

@@ -10,6 +10,7 @@ from lxml import etree
 
 from novaha.cli import configuration, main, site, status
 from novaha.evacuator import inspect
+from novaha.evacuator import status as evacuator_status
 from novaha.pacemaker.live import Live
 from tests.unit.cli.doctor.sites import NODES, SOUND
 
@@ -74,3 +75,40 @@ def test_what_is_missing_is_told_by_the_configuration() -> None:
     assert site.missing(now) == []
     assert len(site.missing(None)) == 2
     assert status.NOT_SET_UP == main.ExitCode.NOT_SET_UP
+
+
+TOLD: dict[str, Any] = {
+    "at": "2026-01-01T01:00:00Z",
+    "node": "controller-2",
+    "problem": "",
+    "nova": {"ok": True, "problem": ""},
+    "attention": ["make room", "said already"],
+    "left_out": 0,
+}
+
+
+def test_on_another_controller_it_shows_what_the_evacuator_tells() -> None:
+    seen = {**NOTHING, "missing": [], "evacuator_on": "controller-2", "notices": ["said already"]}
+    rows = status.table({**seen, "told": TOLD}).splitlines()
+    assert rows[:3] == [
+        "Evacuator: runs on controller-2, what it told at 2026-01-01T01:00:00Z is shown. "
+        "Nova: answers.",
+        "Notice: said already",
+        "Attention: make room",
+    ]
+    silent = {"nova": {"ok": False, "problem": "time-out"}, "problem": "no CIB", "left_out": 9}
+    rows = status.table({**seen, "problem": "no route", "told": {**TOLD, **silent}}).splitlines()
+    assert rows[0].endswith(
+        "Nova: does not answer: time-out. There is more to see on controller-2: "
+        "run 'novaha status' there."
+    )
+    assert rows[1:3] == [
+        "Nova does not answer here, fewer instances shown: no route",
+        "Problem: no CIB",
+    ]
+
+
+def test_what_needs_an_operator_is_told_where_the_evacuator_runs() -> None:
+    health = evacuator_status.Health(1, "c-1", "novaha", 0.1, "", 0.0, "", 0.0, ("make room",))
+    rows = status.table(evacuator_status.own(health, (), ())).splitlines()
+    assert rows[:2] == ["Evacuator: pid 1 on c-1. Nova: answers.", "Attention: make room"]

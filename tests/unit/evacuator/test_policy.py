@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from novaha import wiring
 from novaha.conf.options import EVACUATOR, list_opts
 from novaha.core.situation import Policy
-from novaha.evacuator import inspect, process
+from novaha.core.steps import HostReport
+from novaha.evacuator import digest, inspect, process, status
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
 from tests.fakes.nova import FakeNova
@@ -85,3 +87,14 @@ def test_status_on_another_controller_plans_by_the_settings(config: str, monkeyp
     assert shown["problem"] == ""
     assert [host["node"] for host in shown["hosts"]] == ["compute-1"]
     assert used == [POLICY]
+    assert shown["told"] is None
+    seen = shown["hosts"][0]["detail"]
+
+    # What only the evacuator knows it tells, and that is shown.
+    theirs = HostReport(records.read("compute-1"), "compute-1", "its own reason")
+    health = status.Health(1, "controller-2", "novaha", 0.1, "", 0.0, "", 0.0, ("see to it",))
+    value = digest.make(status.own(health, (), [theirs]), datetime.now(UTC))
+    monkeypatch.setattr(inspect.Digests, "read", lambda board: {"controller-2": value})
+    shown = inspect.look({"config": config})
+    assert shown["told"]["attention"] == ["see to it"]
+    assert shown["hosts"][0]["detail"] == "its own reason" != seen

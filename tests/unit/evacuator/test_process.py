@@ -14,7 +14,10 @@ from novaha.core.errors import NovahaError
 from novaha.core.events import Returned
 from novaha.evacuator import process
 from novaha.evacuator.journal import Journal
+from novaha.evacuator.publish import Publisher
 from novaha.evacuator.stream import Stream
+from tests.unit.evacuator.test_digest import own, report
+from tests.unit.evacuator.test_publish import Board
 
 
 def test_it_asks_pacemakers_tools_about_all_nodes(
@@ -50,8 +53,15 @@ def goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process.logging, "shutdown", lambda: None)
 
 
+def told(board: Board) -> Publisher:
+    publisher = Publisher(board, "controller-1", lambda: own(report()))
+    publisher.take()
+    return publisher
+
+
 @pytest.mark.usefixtures("goes_on")
-def test_its_last_events_reach_the_journal(tmp_path: Path) -> None:
+def test_its_last_events_reach_the_journal_and_what_it_told_goes(tmp_path: Path) -> None:
+    board = Board()
     began = threading.Event()
 
     def slow(*_: object) -> None:
@@ -61,20 +71,23 @@ def test_its_last_events_reach_the_journal(tmp_path: Path) -> None:
     for number in range(3):
         events.emit(Returned(f"compute-{number}"))
     with pytest.raises(EndedError, match="7"):
-        process._leave(7, (tmp_path / "lock").open("wb"), events)
+        process._leave(7, (tmp_path / "lock").open("wb"), events, told(board))
     assert (tmp_path / "journal").read_text().count("returned") == 3
+    assert (board.values, board.calls) == ({}, 2)
 
 
 @pytest.mark.usefixtures("goes_on")
 def test_a_disk_that_hangs_does_not_keep_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    board = Board()
+    board.fails = True
     monkeypatch.setattr(process, "_LAST_EVENTS", 0.01)
     hangs = threading.Event()
     events = Stream((lambda *_: hangs.wait() and None,))
     for number in range(3):
         events.emit(Returned(f"compute-{number}"))
     with pytest.raises(EndedError, match="0"):
-        process._leave(0, (tmp_path / "lock").open("wb"), events)
+        process._leave(0, (tmp_path / "lock").open("wb"), events, told(board))
     assert "3 events are not in the journal" in caplog.text
     hangs.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from novaha.core.errors import ClusterToolError
-from novaha.pacemaker.live import Failure, Live, OlderFlags, look, older_flags
+from novaha.pacemaker.live import Digests, Failure, Live, OlderFlags, look, older_flags
 from novaha.pacemaker.runner import Result
 
 STATUS = b"""\
@@ -97,3 +97,24 @@ def test_a_flag_is_taken_away_of_one_node_only() -> None:
 
     OlderFlags(run).drop("compute-1")  # type: ignore[arg-type]
     assert ran == [["attrd_updater", "--delete", "--name", "evacuate", "--node", "compute-1"]]
+
+
+def test_a_digest_is_private_to_the_attribute_managers() -> None:
+    """In the CIB it would run the scheduler each time."""
+    ran: list[tuple[object, object]] = []
+
+    def run(argv: object, *, timeout: float, **options: object) -> Result:
+        ran.append((argv, timeout))
+        return Result((), 0, b"", "")
+
+    digests = Digests(run)  # type: ignore[arg-type]
+    digests.tell("controller-1", "eJx-_w==", 7.0)
+    digests.withdraw("controller-1", 0.5)
+    tell = "attrd_updater --private --node controller-1 --name novaha-digest --update eJx-_w=="
+    withdraw = "attrd_updater --delete --name novaha-digest --node controller-1"
+    assert ran == [(tell.split(), 7.0), (withdraw.split(), 0.5)]
+
+
+def test_the_digests_of_all_controllers_are_read() -> None:
+    text = b'name="novaha-digest" host="c-1" value="eJx-_w=="\nname="x" host="c-2" value=""\n'
+    assert Digests(printed(text)).read() == {"c-1": "eJx-_w=="}  # type: ignore[arg-type]
