@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,11 @@ from novaha.cli.doctor.finding import Check
 from novaha.conf.options import EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.contract import fence
 from novaha.contract.parameters import Parameter
+from novaha.core.answers import Code
+from novaha.core.reasons import Reason, Stand
 from novaha.core.record import FORCED, Record, attribute_id, set_id, to_attributes
 from novaha.core.recovery import TRANSITIONS, RecoveryState
+from novaha.core.sentences import template
 from novaha.core.steps import HostReport, InstanceReport, Progress
 from novaha.evacuator import status
 
@@ -210,9 +214,13 @@ def status_json() -> str:
     """What `novaha status --output json` says of a recovery, by the function that says it."""
     instances = (
         InstanceReport(
-            "0d0e8a51-7a44-4a0c-a6d2-0f1f5cf0a001", "web-1", Progress.SETTLED, "compute-2", "active"
+            "0d0e8a51-7a44-4a0c-a6d2-0f1f5cf0a001",
+            "web-1",
+            Progress.SETTLED,
+            "compute-2",
+            Reason(Stand.IN_STATE, {"state": "active"}),
         ),
-        InstanceReport("7d1f1f2a-0b6e-4a55-8f0c-6f4f9f3c1f10", "batch-7", Progress.WAITING, "", ""),
+        InstanceReport("7d1f1f2a-0b6e-4a55-8f0c-6f4f9f3c1f10", "batch-7", Progress.WAITING),
     )
     health = status.Health(
         pid=1234,
@@ -229,7 +237,17 @@ def status_json() -> str:
     return f"```json\n{json.dumps(answer, indent=2)}\n```"
 
 
+def reasons() -> str:
+    """The codes of an instance's reasons, with what people are told for them."""
+    rows = ["| `code` | `detail` |", "|---|---|"]
+    for code in (*Code, *Stand):
+        said = re.sub(r"\{(\w+)\}", lambda m: m[1].upper(), template(code))
+        rows.append(f"| `{code}` | {said} |")
+    return "\n".join(rows)
+
+
 PARTS: dict[str, Callable[..., str]] = {
+    "reasons": reasons,
     "parameters": parameters,
     "actions": actions,
     "fence-actions": fence_actions,

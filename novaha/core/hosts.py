@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from novaha.core import comeback, gate, model
 from novaha.core.answers import Code, Never, Wait
 from novaha.core.case import state_before
-from novaha.core.instances import Judge, Judgement
+from novaha.core.instances import Judge, Judgement, as_left
+from novaha.core.reasons import Reason, Stand
 from novaha.core.record import FORCED
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.sentences import sentence
@@ -139,8 +140,8 @@ def _released(judgement: Judgement, view: HostView) -> Judgement:
     if not judgement.blocked:
         return judgement
     report = judgement.report
-    detail = f"found no place elsewhere, comes up on {view.host} again; {report.detail}"
-    return Judgement(replace(report, progress=Progress.RELEASED, detail=detail))
+    home = Reason(Stand.COMES_HOME, {"host": str(view.host)}, after=report.reason)
+    return Judgement(replace(report, progress=Progress.RELEASED, reason=home))
 
 
 def _recovered(view: HostView, judge: Judge, policy: Policy, *, certain: bool) -> Decision:
@@ -148,7 +149,7 @@ def _recovered(view: HostView, judge: Judge, policy: Policy, *, certain: bool) -
 
     certain: no request of ours about this host can be carried out any more.
     """
-    left = tuple(_as_left(i) for i in view.instances)
+    left = tuple(as_left(i) for i in view.instances)
     service = view.service
     if view.problem or service is None:
         return _with(left, _of(view, view.problem or "recovered"))
@@ -227,10 +228,3 @@ def _up_again(
         said = "back in service; Nova may yet do what it gave no answer to"
         return _with(left, _of(view, said, *steps))
     return _with(left, _of(view, "back in service", *steps, Drop(view.node)))
-
-
-def _as_left(instance: model.Instance) -> InstanceReport:
-    stays = f"stays here, {instance.vm_state}"
-    if instance.problem:
-        stays = f"cannot be read: {instance.problem}"
-    return InstanceReport(instance.id, instance.name, Progress.REFUSED, instance.host, stays)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novaha.core import gate, model
+from novaha.core import gate, model, reasons
 from novaha.core.answers import Code, Go, Never, Wait
 from novaha.core.case import Case
 from novaha.core.model import Action, Instance
-from novaha.core.sentences import sentence
+from novaha.core.reasons import Reason, Stand
 from novaha.core.situation import HostView, Overview, Policy
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress, Step
 
@@ -63,31 +63,32 @@ class Judge:
         where = ""
         if isinstance(answer, Wait) and answer.code is Code.UNDER_WAY:
             where = answer.data["host"]
-        report = _say(instance, _progress(answer), sentence(answer), where).report
+        report = _say(instance, _progress(answer), reasons.of(answer), where).report
         step = self._evacuate(case, answer) if isinstance(answer, Go) else None
         return Judgement(report, step, gate.has_failed(answer) and gate.finds_no_place(case))
 
     def elsewhere(self, instance_id: str, instance: Instance | None) -> Judgement:
         """An instance that was asked to move and is not on the dead host any more."""
         if instance is None:
-            gone = InstanceReport(instance_id, "", Progress.SETTLED, "", "deleted meanwhile")
+            gone = InstanceReport(instance_id, "", Progress.SETTLED, "", Reason(Stand.DELETED))
             return Judgement(gone)
         if (unread := gate.unread(Case(self._facts, instance))) is not None:
-            return _say(instance, Progress.WAITING, sentence(unread))
+            return _say(instance, Progress.WAITING, reasons.of(unread))
         if instance.host == self._view.host:
-            return _say(instance, Progress.WAITING, "Nova's list of the host leaves it out")
+            return _say(instance, Progress.WAITING, Reason(Stand.NOT_LISTED))
         return self._arriving(instance) or self._reset_late(instance) or self._restored(instance)
 
     def _arriving(self, instance: Instance) -> Judgement | None:
         """One whose evacuation goes on where Nova shows it."""
         case = Case(self._facts, instance)
         if instance.task_state in model.REBUILDING:
-            return _say(instance, Progress.MOVING, instance.task_state or "", instance.host)
+            return _say(instance, Progress.MOVING, _task(instance), instance.host)
         newest, over = case.newest, case.log.over or case.stands_still
         if newest is not None and newest.status in model.IN_FLIGHT and not over:
-            return _say(instance, Progress.MOVING, newest.status, instance.host)
+            goes_on = Reason(Stand.MIGRATION, {"status": newest.status})
+            return _say(instance, Progress.MOVING, goes_on, instance.host)
         if instance.host in self._overview.dead:
-            return _say(instance, Progress.MOVING, "its new host died, too", instance.host)
+            return _say(instance, Progress.MOVING, Reason(Stand.DESTINATION_DIED), instance.host)
         return None
 
     def _reset_late(self, instance: Instance) -> Judgement | None:
@@ -96,7 +97,7 @@ class Judge:
         if reset_at is None:
             return None
         if self._now < reset_at + self._policy.answer_wait:
-            why = "Nova may yet reset its state, as it was asked to"
+            why = Reason(Stand.RESET_UNANSWERED)
             return _say(instance, Progress.RESTORING, why, instance.host)
         nudge = self._view.nudges.get(instance.id)
         since = nudge.action if nudge else None
@@ -108,13 +109,13 @@ class Judge:
         """One that came up, and is to be as it was before."""
         wanted = model.RESTORED_BY.get(self._before.get(instance.id, model.ACTIVE))
         if wanted is None or instance.vm_state != model.ACTIVE:
-            return _say(instance, Progress.SETTLED, instance.vm_state, instance.host)
+            return _say(instance, Progress.SETTLED, _state(Stand.IN_STATE, instance), instance.host)
         # Nova boots what it evacuates, and stops it afterwards if it knows that it had been off.
         if instance.task_state is not None:
-            return _say(instance, Progress.RESTORING, instance.task_state, instance.host)
+            return _say(instance, Progress.RESTORING, _task(instance), instance.host)
         arrived = self._view.done_since.get(instance.id, self._now)
         if self._now < arrived + self._policy.restore_wait:
-            return _say(instance, Progress.RESTORING, "as it was before", instance.host)
+            return _say(instance, Progress.RESTORING, Reason(Stand.TO_BE_AS_BEFORE), instance.host)
         return self._nudged(instance, wanted, Progress.RESTORING, Progress.SETTLED)
 
     def left_behind(self, instance: Instance) -> Judgement:
@@ -123,10 +124,10 @@ class Judge:
         The host was rebooted, so that nothing runs on it by itself.
         """
         if instance.problem:
-            return _say(instance, Progress.WAITING, f"cannot be read: {instance.problem}")
+            return _say(instance, Progress.WAITING, _unreadable(instance))
         before = self._before.get(instance.id, model.ACTIVE)
         if (gone := gate.being_deleted(Case(self._facts, instance))) is not None:
-            return _say(instance, Progress.EXCLUDED, sentence(gone))
+            return _say(instance, Progress.EXCLUDED, reasons.of(gone))
         ran = before in (model.ACTIVE, model.RESIZED)
         ours = ran or before in model.RESTORED_BY
         if ours and instance.task_state in model.REBUILDING:
@@ -136,14 +137,14 @@ class Judge:
             nudge = self._view.nudges.get(instance.id)
             asked = nudge is not None and nudge.action is Action.HARD_REBOOT and not nudge.message
             if asked and instance.vm_state == model.ACTIVE and instance.task_state is None:
-                return _say(instance, Progress.SETTLED, "runs here again", instance.host)
+                return _say(instance, Progress.SETTLED, Reason(Stand.RUNS_AGAIN), instance.host)
             if instance.vm_state in (model.ACTIVE, model.STOPPED, model.ERROR):
                 return self._nudged(
                     instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.REFUSED
                 )
         elif before in model.RESTORED_BY and instance.vm_state == model.ERROR:
             return self._nudged(instance, Action.STOP, Progress.RESTORING, Progress.REFUSED)
-        return _say(instance, Progress.SETTLED, f"stays here, {instance.vm_state}", instance.host)
+        return _say(instance, Progress.SETTLED, _state(Stand.STAYS, instance), instance.host)
 
     def _evacuate(self, case: Case, go: Go) -> Evacuate:
         seen = frozenset(row.id for row in case.rows)
@@ -161,7 +162,7 @@ class Judge:
             if nudge.action is Action.CONFIRM_RESIZE and (
                 not nudge.message and self._now < nudge.at + _CONFIRMATION
             ):
-                return _say(instance, Progress.PREPARING, "its resize is being confirmed")
+                return _say(instance, Progress.PREPARING, Reason(Stand.RESIZE_BEING_CONFIRMED))
         return self._nudged(instance, Action.RESET, Progress.PREPARING, Progress.REFUSED)
 
     def _nudged(
@@ -172,17 +173,19 @@ class Judge:
         if nudge is None or nudge.action is not action:
             return self._act(instance, action, meanwhile)
         if self._now < nudge.at + gate.pause_after(nudge.count, self._policy):
-            return _say(instance, meanwhile, nudge.message or f"asked for: {action}", instance.host)
+            return _say(instance, meanwhile, _asked(action, nudge.message), instance.host)
         if nudge.count >= _TRIES:
-            why = nudge.message or f"is {instance.vm_state.upper()}"
-            text = f"'{action}' without success, {nudge.count} times: {why}"
-            return _say(instance, given_up, text, instance.host)
+            data = {"action": str(action), "count": str(nudge.count)}
+            data |= {"text": nudge.message, "state": instance.vm_state}
+            in_vain = Reason(Stand.ACTION_GIVEN_UP, data)
+            return _say(instance, given_up, in_vain, instance.host)
         return self._act(instance, action, meanwhile)
 
     def _act(
         self, instance: Instance, action: Action, meanwhile: Progress = Progress.PREPARING
     ) -> Judgement:
-        report = _say(instance, meanwhile, str(action), instance.host).report
+        now = Reason(Stand.ACTION, {"action": str(action)})
+        report = _say(instance, meanwhile, now, instance.host).report
         return Judgement(report, Act(self._view.node, instance.id, action))
 
 
@@ -193,5 +196,31 @@ def _progress(answer: Go | Wait | Never) -> Progress:
     return Progress.MOVING if moving else Progress.WAITING
 
 
-def _say(instance: Instance, progress: Progress, detail: str = "", where: str = "") -> Judgement:
-    return Judgement(InstanceReport(instance.id, instance.name, progress, where, detail))
+def _say(
+    instance: Instance, progress: Progress, reason: Reason | None, where: str = ""
+) -> Judgement:
+    return Judgement(InstanceReport(instance.id, instance.name, progress, where, reason))
+
+
+def as_left(instance: Instance) -> InstanceReport:
+    """An instance that stayed on a recovered host, as long as nothing is done about it."""
+    why = _unreadable(instance) if instance.problem else _state(Stand.STAYS, instance)
+    return InstanceReport(instance.id, instance.name, Progress.REFUSED, instance.host, why)
+
+
+def _unreadable(instance: Instance) -> Reason:
+    return Reason(Code.UNREADABLE, {"text": instance.problem})
+
+
+def _state(stand: Stand, instance: Instance) -> Reason:
+    return Reason(stand, {"state": instance.vm_state})
+
+
+def _task(instance: Instance) -> Reason:
+    return Reason(Stand.TASK, {"task": instance.task_state or ""})
+
+
+def _asked(action: Action, problem: str) -> Reason:
+    if problem:
+        return Reason(Stand.ACTION_FAILED, {"action": str(action), "text": problem})
+    return Reason(Stand.ACTION_ASKED, {"action": str(action)})

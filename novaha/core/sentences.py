@@ -1,4 +1,4 @@
-"""What people are told for each answer of the gate: one table."""
+"""What people are told for each code: one table for the gate's, one for the others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from novaha.core.answers import Code, Data, Go, Never, Wait
 from novaha.core.faults import Kind
+from novaha.core.reasons import Reason, Stand, of
 from novaha.core.text import word
 
 _SENTENCES: Mapping[Code, str] = {
@@ -48,6 +49,28 @@ _SENTENCES: Mapping[Code, str] = {
     Code.MOVED: "it is on {host} by now",
 }
 
+_OTHERS: Mapping[Stand, str] = {
+    Stand.DELETED: "deleted meanwhile",
+    Stand.NOT_LISTED: "Nova's list of the host leaves it out",
+    Stand.TASK: "{task}",
+    Stand.MIGRATION: "{status}",
+    Stand.DESTINATION_DIED: "its new host died, too",
+    Stand.RESET_UNANSWERED: "Nova may yet reset its state, as it was asked to",
+    Stand.IN_STATE: "{state}",
+    Stand.TO_BE_AS_BEFORE: "as it was before",
+    Stand.RUNS_AGAIN: "runs here again",
+    Stand.STAYS: "stays here, {state}",
+    Stand.RESIZE_BEING_CONFIRMED: "its resize is being confirmed",
+    Stand.ACTION: "{action}",
+    Stand.ACTION_ASKED: "asked for: {action}",
+    Stand.ACTION_FAILED: "{text}",
+    Stand.ACTION_GIVEN_UP: "'{action}' without success, {count} times: {text}",
+    Stand.COMES_HOME: "found no place elsewhere, comes up on {host} again; {after}",
+}
+
+_STILL = "is {state}"
+"""What is said of an instance for which an action did nothing, where Nova said nothing."""
+
 _WHY = {
     Kind.KEY_REFUSED: "the key manager refused the destination",
     Kind.NO_RIGHTS: "another service refused the destination",
@@ -73,12 +96,30 @@ _WITHOUT_WORDS = {
 
 def sentence(answer: Wait | Never | Go) -> str:
     """The answer for people, "" for an instance that may be evacuated and never failed to be."""
-    if isinstance(answer, Go):
-        return sentence(answer.after) if answer.after is not None else ""
-    code, data = answer.code, answer.data
+    return told(of(answer))
+
+
+def template(code: Code | Stand) -> str:
+    """The sentence of this code, with the names of its data in braces."""
+    return _SENTENCES[code] if isinstance(code, Code) else _OTHERS[code]
+
+
+def told(reason: Reason | None) -> str:
+    """The reason for people, "" for none."""
+    if reason is None:
+        return ""
+    if isinstance(reason.code, Code):
+        return _of_gate(reason.code, reason.data)
+    words = dict(reason.data)
+    if reason.code is Stand.ACTION_GIVEN_UP and not words["text"]:
+        words["text"] = _STILL.format(state=words["state"].upper())
+    return template(reason.code).format_map({**words, "after": told(reason.after)})
+
+
+def _of_gate(code: Code, data: Data) -> str:
     if code is Code.UNDER_WAY and data["queued"]:
         return "waits in the message bus for its destination"
-    said = _SENTENCES[code]
+    said = template(code)
     words = {**data, **_words(code, data)}
     if "why" in words:
         said = _FAILED_BECAUSE

@@ -8,7 +8,9 @@ from enum import StrEnum
 
 from novaha.core.case import Case
 from novaha.core.model import Action
+from novaha.core.reasons import Reason
 from novaha.core.record import Record
+from novaha.core.sentences import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,12 @@ class InstanceReport:
     name: str
     progress: Progress
     where: str = ""
-    detail: str = ""
+    reason: Reason | None = None
+
+    @property
+    def detail(self) -> str:
+        """The reason as a sentence, "" for none."""
+        return told(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

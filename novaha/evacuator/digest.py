@@ -36,7 +36,8 @@ _UNPACKED = 1 << 20
 
 _SETTLED = str(Progress.SETTLED)
 _HOST = ("node", "fence_id", "state", "detail", "total", "settled", "counts")
-_INSTANCE = ("id", "name", "progress", "where", "detail")
+_REASON = ("progress", "where", "detail", "code", "data")
+_INSTANCE = ("id", "name", *_REASON)
 _RANK = {
     progress: rank
     for rank, progress in enumerate(
@@ -147,7 +148,8 @@ def _is_sound(content: Mapping[str, Any]) -> bool:
         numbers += [host["total"], host["settled"], *host["counts"].values()]
         texts += host["counts"]
     for instance in content["instances"]:
-        texts += [instance[key] for key in ("node", *_INSTANCE)]
+        texts += [instance[key] for key in ("node", *_INSTANCE) if key != "data"]
+        texts += [*instance["data"].keys(), *instance["data"].values()]
     if content["nova"]["ok"] not in (True, False, None):
         return False
     return all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
@@ -173,7 +175,7 @@ def added(snapshot: Mapping[str, Any], digest: Mapping[str, Any]) -> dict[str, A
     return {**snapshot, "told": told, "hosts": hosts}
 
 
-Instances = Mapping[str, Mapping[str, str]]
+Instances = Mapping[str, Mapping[str, Any]]
 
 
 def _seen(host: Mapping[str, Any], said: Mapping[str, Any], told: Instances) -> dict[str, Any]:
@@ -194,11 +196,11 @@ def _unseen(host: Mapping[str, Any], said: Mapping[str, Any], told: Instances) -
     return {**host, **{key: said[key] for key in _HOST}, "instances": shown}
 
 
-def _of_instance(seen: Mapping[str, Any], said: Mapping[str, str] | None) -> dict[str, Any]:
+def _of_instance(seen: Mapping[str, Any], said: Mapping[str, Any] | None) -> dict[str, Any]:
     """The digest is older: one that was seen on its way, or where it has to be, is that.
 
     `novaha release` asks whether anything is on its way.
     """
     if said is None or seen["progress"] in (Progress.SETTLED, Progress.MOVING):
         return dict(seen)
-    return {**seen, **{key: said[key] for key in ("progress", "where", "detail")}}
+    return {**seen, **{key: said[key] for key in _REASON}}

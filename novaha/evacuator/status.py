@@ -13,6 +13,7 @@ from datetime import UTC
 from typing import Any
 
 from novaha.core.errors import RecordError
+from novaha.core.reasons import Reason
 from novaha.core.steps import HostReport, InstanceReport
 
 VERSION = 1
@@ -120,4 +121,13 @@ def instance(report: InstanceReport) -> dict[str, Any]:
         "progress": str(report.progress),
         "where": report.where,
         "detail": report.detail,
+        "code": str(report.reason.code) if report.reason else "",
+        "data": _data(report.reason),
     }
+
+
+def _data(reason: Reason | None) -> dict[str, str]:
+    """The data of the code; `after`: the code of the reason before it, if there is one."""
+    if reason is None:
+        return {}
+    return {**reason.data, **({"after": str(reason.after.code)} if reason.after else {})}

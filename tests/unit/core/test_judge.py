@@ -12,6 +12,7 @@ from novaha.core.faults import Fault, Kind
 from novaha.core.gate import not_noted
 from novaha.core.instances import Judge, Judgement
 from novaha.core.model import FAILED, IN_FLIGHT, REBUILDING, RESETTABLE, Action, EvacuationLog
+from novaha.core.reasons import Reason, Stand
 from novaha.core.situation import Attempt, Failure, Nudge, Outcome
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress
 from novaha.nova.causes import fault
@@ -355,7 +356,8 @@ def test_an_instance_that_has_left_the_dead_host(case: Case) -> None:
 
 def test_an_instance_that_nova_has_no_more_needs_nothing() -> None:
     found = Judge(view(), overview(), POLICY, NOW).elsewhere("a", None)
-    assert found == Judgement(InstanceReport("a", "", S, "", "deleted meanwhile"))
+    assert found == Judgement(InstanceReport("a", "", S, "", Reason(Stand.DELETED)))
+    assert found.report.detail == "deleted meanwhile"
 
 
 @table(
@@ -427,7 +429,8 @@ def test_exactly_what_is_told() -> None:
         ({"migrations": (row(1, "accepted", None),)}, M, "", ""),
     ]:
         report = Judge(view(**known), overview(), POLICY, NOW).on_host(instance()).report
-        assert report == InstanceReport("a", "name-a", progress, where, detail)
+        assert (report.id, report.name) == ("a", "name-a")
+        assert (report.progress, report.detail, report.where) == (progress, detail, where)
 
 
 def test_another_view_is_judged_by_the_same_policy_and_clock() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from novaha.core.answers import Code
 from novaha.core.errors import RecordError
+from novaha.core.reasons import Reason
 from novaha.core.recovery import RecoveryState
 from novaha.core.steps import HostReport, InstanceReport, Progress
 from novaha.evacuator import digest, status
@@ -30,7 +32,8 @@ def report(
 
 
 def instance(number: int, progress: Progress, detail: str = "", where: str = "") -> InstanceReport:
-    return InstanceReport(f"vm-{number}", f"name-{number}", progress, where, detail)
+    why = Reason(Code.REFUSED, {"text": detail}) if detail else None
+    return InstanceReport(f"vm-{number}", f"name-{number}", progress, where, why)
 
 
 def own(*reports: HostReport, attention: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -189,6 +192,8 @@ SOUND = told(own(report([instance(1, Progress.WAITING, "why")]), attention=("a",
                 *({"instances": ["x"]}, {"instances": [{"id": "x"}]}, {"attention": [1]}),
                 *({"left_out": "1"}, {"hosts": [{**SOUND["hosts"][0], "counts": []}]}),
                 {"hosts": [{**SOUND["hosts"][0], "total": None}]},
+                {"instances": [{**SOUND["instances"][0], "data": "x"}]},
+                {"instances": [{**SOUND["instances"][0], "data": {"text": 1}}]},
             )
         ),
     ],
