@@ -272,6 +272,28 @@ class NoLongerHeld(Event):
     reason: str
 
 
+# Hosts that get no further by themselves.
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Event):
+    """An operator is needed. code: of `evacuator.attention`. text: what is wrong, what to do."""
+
+    event: ClassVar[str] = "attention"
+    node: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionOver(Event):
+    """That is over, for a minute at least."""
+
+    event: ClassVar[str] = "attention over"
+    node: str
+    code: str
+
+
 # The events themselves.
 
 
@@ -304,6 +326,8 @@ ALL: tuple[type[Event], ...] = (
     Resumed,
     BroughtBack,
     NoLongerHeld,
+    Attention,
+    AttentionOver,
     Lost,
 )
 """Every event that there is."""

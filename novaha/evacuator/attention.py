@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum, unique
 
 from novaha.core import comeback
+from novaha.core.events import Attention, AttentionOver, Event
 from novaha.core.faults import UNNAMED, Kind
 from novaha.core.model import Instance
 from novaha.core.recovery import RecoveryState
@@ -13,6 +16,76 @@ from novaha.core.text import word
 
 _OFTEN = 3
 """Evacuations of an instance that have to fail before an operator is told."""
+
+
+_GONE = 60.0
+"""Seconds after which what has gone is told to be over: it may come and go from turn to turn."""
+
+
+@unique
+class Code(StrEnum):
+    """What is wrong with a host. The values are frozen."""
+
+    FENCING_PROVES_NOTHING = "fencing-proves-nothing"
+    LIVED_SINCE_FENCING = "lived-since-fencing"
+    CANNOT_BE_WORKED_ON = "cannot-be-worked-on"
+    KEPT_OUT = "kept-out"
+    INSTANCES_UNREADABLE = "instances-unreadable"
+    GUESTS_MAY_RUN = "guests-may-run"
+    KEY_REFUSED = "key-refused"
+    NO_RIGHTS = "no-rights"
+    NO_IMAGE = "no-image"
+    BAD_VOLUME = "bad-volume"
+    SERVICE_AWAY = "service-away"
+    NO_PLACE = "no-place"
+
+
+_CODES = {
+    Kind.GUEST_MAY_RUN: Code.GUESTS_MAY_RUN,
+    Kind.KEY_REFUSED: Code.KEY_REFUSED,
+    Kind.NO_RIGHTS: Code.NO_RIGHTS,
+    Kind.NO_IMAGE: Code.NO_IMAGE,
+    Kind.BAD_VOLUME: Code.BAD_VOLUME,
+    Kind.SERVICE_AWAY: Code.SERVICE_AWAY,
+    Kind.NO_ROOM: Code.NO_PLACE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A host that gets no further by itself. text: what is wrong, and what to do about it."""
+
+    node: str
+    code: Code
+    text: str
+
+
+class Needs:
+    """Tells as events what has begun to need an operator, and what does so no more."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen_at: dict[tuple[str, Code], float] = {}
+
+    def follow(self, needs: Iterable[Need], nova_problem: str) -> list[Event]:
+        """The events since this was called last. needs: all that there are now.
+
+        nova_problem: why Nova does not answer; then nothing is known to be over.
+        """
+        now = self._clock()
+        told: list[Event] = []
+        for need in needs:
+            key = (need.node, need.code)
+            if key not in self._seen_at:
+                told.append(Attention(need.node, str(need.code), need.text))
+            self._seen_at[key] = now
+        for node, code in list(self._seen_at):
+            if nova_problem:
+                self._seen_at[node, code] = now
+            elif now - self._seen_at[node, code] >= _GONE:
+                del self._seen_at[node, code]
+                told.append(AttentionOver(node, str(code)))
+        return told
 
 
 class Since:
@@ -34,41 +107,51 @@ class Since:
 
 
 def attention(views: Iterable[HostView], nova_problem: str) -> tuple[str, ...]:
+    """Each host that gets no further by itself, as a sentence; see `needs`."""
+    return tuple(need.text for need in needs(views, nova_problem))
+
+
+def needs(views: Iterable[HostView], nova_problem: str) -> tuple[Need, ...]:
     """Each host that gets no further by itself: what is wrong, and what to do about it.
 
     nova_problem: why Nova does not answer. That is no trouble of one host, and told elsewhere.
     """
-    return tuple(text for view in views for text in _of(view, nova_problem))
+    return tuple(Need(v.node, code, text) for v in views for code, text in _of(v, nova_problem))
 
 
-def _of(view: HostView, nova_problem: str) -> list[str]:
+def _of(view: HostView, nova_problem: str) -> list[tuple[Code, str]]:
     if view.unproven:
-        return [f"{view.node} is not safe to evacuate: {view.unproven}"]
+        text = f"{view.node} is not safe to evacuate: {view.unproven}"
+        return [(Code.FENCING_PROVES_NOTHING, text)]
     if view.record.doubted and not view.fence_confirmed:
-        return [
+        text = (
             f"{view.node} has lived since the fencing of its record, which came back: it is "
             f"fenced again before anything moves; if it is in order: "
             f"novaha release {word(view.node)}"
-        ]
+        )
+        return [(Code.LIVED_SINCE_FENCING, text)]
     if view.problem:
-        return [] if nova_problem else [f"{view.node} cannot be worked on: {view.problem}"]
-    said = []
+        text = f"{view.node} cannot be worked on: {view.problem}"
+        return [] if nova_problem else [(Code.CANNOT_BE_WORKED_ON, text)]
+    said: list[tuple[Code, str]] = []
     if view.record.state is RecoveryState.RECOVERED and comeback.is_kept_out(view):
-        said.append(
+        text = (
             f"{view.node} is kept out of service: {comeback.why_kept_out(view)}; "
             f"`novaha release {word(view.node)}` lets it in"
         )
+        said.append((Code.KEPT_OUT, text))
     if unread := [i.problem for i in view.instances if i.problem]:
-        said.append(
+        text = (
             f"{len(unread)} instances of {view.node} cannot be read, their recovery waits: "
             f"{unread[0]}"
         )
+        said.append((Code.INSTANCES_UNREADABLE, text))
     often: dict[Kind, int] = {}
     for instance in view.instances:
         if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN:
             kind = _kind(view, instance)
             often[kind] = often.get(kind, 0) + 1
-    return said + [_sentence(view.node, kind, count) for kind, count in often.items()]
+    return said + [(_CODES[k], _sentence(view.node, k, count)) for k, count in often.items()]
 
 
 def _kind(view: HostView, instance: Instance) -> Kind:

@@ -29,7 +29,7 @@ from novaha.core.steps import (
 from novaha.core.text import word
 from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.adopt import Adoption
-from novaha.evacuator.attention import Since, attention
+from novaha.evacuator.attention import Need, Needs, Since, needs
 from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.held import HeldHosts
@@ -115,6 +115,7 @@ class Loop:
         self._notices: tuple[str, ...] = ()
         self.attention: tuple[str, ...] = ()
         """What an operator has to see to, and what to do about it."""
+        self._needs = Needs(clock)
         self.failing, self.nova_silent = Since(), Since()
 
     @property
@@ -171,6 +172,7 @@ class Loop:
         if not records:
             self.reports = ()
             self.attention = (*self.notices, *self._unreadable)
+            self._follow(())
             self._observer.keep_warm()
             while self._observer.left_disabled:
                 self._actor.enable(self._observer.left_disabled.pop())
@@ -182,8 +184,10 @@ class Loop:
         self._missing.ask(views, self._memory)
         room_since = self._observer.room_since
         decided, views = planned(views, self._policy, self._clock(), room_since)
-        hosts = attention(views, self.nova_problem or "")
-        self.attention = (*self.notices, *self._unreadable, *troubles, *hosts)
+        hosts = needs(views, self.nova_problem or "")
+        texts = (need.text for need in hosts)
+        self.attention = (*self.notices, *self._unreadable, *troubles, *texts)
+        self._follow(hosts)
         self._note_settled(decided.reports)
         self.reports = decided.reports
         self._decided = decided
@@ -323,6 +327,10 @@ class Loop:
         for memory in self._memory.values():
             memory.trouble = ""
         return found
+
+    def _follow(self, hosts: tuple[Need, ...]) -> None:
+        for event in self._needs.follow(hosts, self.nova_problem or ""):
+            self._journal.emit(event)
 
     def _note_settled(self, reports: tuple[HostReport, ...]) -> None:
         for report in reports:

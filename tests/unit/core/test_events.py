@@ -10,6 +10,8 @@ from novaha.core import events
 from novaha.core.model import Action
 
 GOLDEN = {
+    "attention": ("node", "code", "text"),
+    "attention over": ("node", "code"),
     "brought back": ("node", "reason"),
     "claimed": ("node", "fence_id", "before"),
     "confirm resize": ("node", "instance", "message"),
