@@ -35,7 +35,7 @@ _UNPACKED = 1 << 20
 """Bytes of a digest that is read."""
 
 _SETTLED = str(Progress.SETTLED)
-_HOST = ("node", "fence_id", "state", "detail", "total", "settled", "counts")
+_HOST = ("node", "host", "fence_id", "state", "detail", "total", "settled", "counts")
 _REASON = ("progress", "where", "detail", "code", "data")
 _INSTANCE = ("id", "name", *_REASON)
 _RANK = {
@@ -145,6 +145,7 @@ def _is_sound(content: Mapping[str, Any]) -> bool:
     numbers = [content["left_out"]]
     for host in content["hosts"]:
         texts += [host[key] for key in ("node", "fence_id", "state", "detail")]
+        texts += [host["host"] or ""]
         numbers += [host["total"], host["settled"], *host["counts"].values()]
         texts += host["counts"]
     for instance in content["instances"]:
@@ -183,6 +184,7 @@ def _seen(host: Mapping[str, Any], said: Mapping[str, Any], told: Instances) -> 
     progresses = [instance["progress"] for instance in shown]
     return {
         **host,
+        "host": host["host"] or said["host"],
         "detail": said["detail"],
         "settled": sum(1 for progress in progresses if progress in FINAL),
         "counts": status.counts(progresses),
