@@ -182,7 +182,9 @@ SOUND = told(own(report([instance(1, Progress.WAITING, "why")]), attention=("a",
         *("", "x", "eJw", "é", "A" * 100_000),
         *(packed(content) for content in (None, [], {}, "x", 1, [1], {"at": 1})),
         base64.urlsafe_b64encode(zlib.compress(b"[" * 500_000)).decode(),
-        base64.urlsafe_b64encode(zlib.compress(b" " * 50_000_000)).decode(),
+        base64.urlsafe_b64encode(
+            zlib.compress(b" " * 2_000_000 + json.dumps(SOUND).encode())
+        ).decode(),
         *(
             packed({**SOUND, **change})
             for change in (
