@@ -21,6 +21,8 @@ NOT_SET_UP = 3
 _BAR = 20
 _SHORTEST, _LONGEST = 0.1, 86400.0
 _DETAIL = 2000
+_LATE = 120
+"""Seconds after which the evacuator should have told again: twice the pause between two."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -148,7 +150,7 @@ def _heads(answer: Mapping[str, Any]) -> Iterator[str]:
                 f"and what needs you, run 'novaha status' on {where}."
             )
         told = answer.get("told")
-        yield _told(told) if told else line
+        yield _told(told, where) if told else line
         if answer["problem"]:
             yield (
                 f"Nova does not answer here, fewer instances shown: {answer['problem']}"
@@ -170,9 +172,21 @@ def _nova(nova: Mapping[str, Any]) -> str:
     return "answers" if nova["ok"] else f"does not answer: {nova['problem']}"
 
 
-def _told(told: Mapping[str, Any]) -> str:
-    where, nova = told["node"], _nova(told["nova"])
-    line = f"Evacuator: runs on {where}, what it told at {told['at']} is shown. Nova: {nova}."
+def _told(told: Mapping[str, Any], runs_on: str) -> str:
+    """What is said of the one who told it. runs_on: where Pacemaker has the evacuator now."""
+    where, at, nova = told["node"], told["at"], _nova(told["nova"])
+    if where != runs_on:
+        now = f"runs on {runs_on}" if runs_on else "Pacemaker shows it on no node"
+        return (
+            f"Evacuator: {now}. What is shown is what the one on {where} told at {at}, "
+            f"{told['age']} s ago: it may be over."
+        )
+    if told["age"] > _LATE:
+        return (
+            f"Evacuator: runs on {where}, but has told nothing for {told['age']} s. What is shown "
+            f"was so at {at}, and may be over: run 'novaha status' on {where}."
+        )
+    line = f"Evacuator: runs on {where}, what it told at {at} is shown. Nova: {nova}."
     if told["left_out"]:
         line += f" There is more to see on {where}: run 'novaha status' there."
     return line

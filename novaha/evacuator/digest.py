@@ -62,7 +62,7 @@ Part = tuple[str, Any]
 def make(snapshot: Mapping[str, Any], at: datetime, secrets: Iterable[str] = ()) -> str:
     """The digest of the evacuator's own snapshot, "" where there is nothing to tell.
 
-    at: the moment. secrets: values that it does not show.
+    at: the moment at which all that was so. secrets: values that it does not show.
     """
     health = snapshot["evacuator"]
     parts = _parts(snapshot)
@@ -128,7 +128,7 @@ def _read(value: str, now: datetime) -> dict[str, Any] | None:
     try:
         packed = base64.urlsafe_b64decode(value.encode())
         content = json.loads(zlib.decompressobj().decompress(packed, _UNPACKED))
-        age = now - datetime.fromisoformat(content["at"].replace("Z", "+00:00"))
+        age = _age(content, now)
         sound = content["version"] == status.VERSION and _is_sound(content)
     except (
         *(binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError),
@@ -136,6 +136,10 @@ def _read(value: str, now: datetime) -> dict[str, Any] | None:
     ):
         return None
     return content if sound and abs(age) <= FRESH else None
+
+
+def _age(content: Mapping[str, Any], now: datetime) -> timedelta:
+    return now - datetime.fromisoformat(content["at"].replace("Z", "+00:00"))
 
 
 def _is_sound(content: Mapping[str, Any]) -> bool:
@@ -156,12 +160,13 @@ def _is_sound(content: Mapping[str, Any]) -> bool:
     return all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
 
 
-def added(snapshot: Mapping[str, Any], digest: Mapping[str, Any]) -> dict[str, Any]:
+def added(snapshot: Mapping[str, Any], digest: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The snapshot of somebody who only looked, with what the evacuator tells.
 
     A host that has got further since the digest was made is left as it was seen.
     """
     told = {key: digest[key] for key in ("at", "node", "problem", "nova", "attention")}
+    told["age"] = max(0, round(_age(digest, now).total_seconds()))
     told["left_out"] = digest["left_out"]
     by_node = {host["node"]: host for host in digest["hosts"]}
     asked = not snapshot["problem"]

@@ -58,8 +58,9 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
     broken = {node: error for node, error in records.items() if isinstance(error, RecordError)}
     seen = status.looked(problem, notices, reports, broken)
     with suppress(NovahaError):  # no attribute manager: it is all that can be seen
-        told = digest.newest(Digests().read().values(), datetime.now(UTC))
-        return seen if told is None else digest.added(seen, told)
+        now = datetime.now(UTC)
+        told = digest.newest(Digests().read().values(), now)
+        return seen if told is None else digest.added(seen, told, now)
     return seen
 
 

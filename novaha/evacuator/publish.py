@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from novaha.core.errors import NovahaError
@@ -74,7 +74,9 @@ class Publisher:
         unchanged = _steady(snapshot) == self._said
         if unchanged and self._clock() < self._said_at + AGAIN:
             return
-        value = digest.make(snapshot, self._now(), self._secrets)
+        # What is known is as old as the last turn, however often it is told.
+        known_at = self._now() - timedelta(seconds=snapshot["evacuator"]["turn_age"])
+        value = digest.make(snapshot, known_at, self._secrets)
         try:
             with self._lock:
                 if self._over:

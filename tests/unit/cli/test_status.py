@@ -80,6 +80,7 @@ def test_what_is_missing_is_told_by_the_configuration() -> None:
 TOLD: dict[str, Any] = {
     "at": "2026-01-01T01:00:00Z",
     "node": "controller-2",
+    "age": 20,
     "problem": "",
     "nova": {"ok": True, "problem": ""},
     "attention": ["make room", "said already"],
@@ -106,6 +107,34 @@ def test_on_another_controller_it_shows_what_the_evacuator_tells() -> None:
         "Nova does not answer here, fewer instances shown: no route",
         "Problem: no CIB",
     ]
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "age", "first"),
+    [
+        (
+            "controller-3",
+            20,
+            "Evacuator: runs on controller-3. What is shown is what the one on controller-2 told "
+            "at 2026-01-01T01:00:00Z, 20 s ago: it may be over.",
+        ),
+        (
+            "",
+            20,
+            "Evacuator: Pacemaker shows it on no node. What is shown is what the one on "
+            "controller-2 told at 2026-01-01T01:00:00Z, 20 s ago: it may be over.",
+        ),
+        (
+            "controller-2",
+            121,
+            "Evacuator: runs on controller-2, but has told nothing for 121 s. What is shown was so "
+            "at 2026-01-01T01:00:00Z, and may be over: run 'novaha status' on controller-2.",
+        ),
+    ],
+)
+def test_what_may_be_over_is_said_to_be_so(runs_on: str, age: int, first: str) -> None:
+    seen = {**NOTHING, "missing": [], "evacuator_on": runs_on, "told": {**TOLD, "age": age}}
+    assert status.table(seen).splitlines()[0] == first
 
 
 def test_what_needs_an_operator_is_told_where_the_evacuator_runs() -> None:

@@ -237,8 +237,9 @@ def test_every_key_of_status_is_explained() -> None:
     answer = json.loads(reference.status_json().strip("`").removeprefix("json"))
     top = {*answer, *(f"evacuator.{key}" for key in answer["evacuator"])} - {"evacuator.nova"}
     top |= {f"evacuator.nova.{key}" for key in answer["evacuator"]["nova"]}
+    now = reference.EXAMPLE.fenced
     elsewhere = digest.added(
-        status.looked("", (), (), {}), digest.newest([_digest()], reference.EXAMPLE.fenced) or {}
+        status.looked("", (), (), {}), digest.newest([_digest()], now) or {}, now
     )
     top |= {*elsewhere, *(f"told.{key}" for key in elsewhere["told"])} - {"told.nova"}
     top |= {f"told.nova.{key}" for key in elsewhere["told"]["nova"]}

@@ -59,7 +59,7 @@ def test_who_only_looked_shows_what_the_evacuator_knows() -> None:
     why = instance(1, Progress.WAITING, "try 3 failed: no valid host was found")
     theirs = own(report([why], detail="recovering"), attention=("make room",))
     seen = looked(report([instance(1, Progress.WAITING)], detail="preparing"))
-    shown = digest.added(seen, told(theirs))
+    shown = digest.added(seen, told(theirs), NOW)
     assert shown["hosts"][0] == theirs["hosts"][0]
     assert shown["hosts"][1]["state"] == "unreadable"
     assert shown["told"] == {
@@ -68,6 +68,7 @@ def test_who_only_looked_shows_what_the_evacuator_knows() -> None:
         "problem": "",
         "nova": {"ok": True, "problem": ""},
         "attention": ["make room"],
+        "age": 0,
         "left_out": 0,
     }
 
@@ -77,13 +78,13 @@ def test_what_is_seen_to_be_so_is_not_made_older(progress: Progress) -> None:
     """`novaha release` on any controller asks whether anything is on its way."""
     theirs = own(report([instance(1, Progress.WAITING, "try 3 failed")]))
     seen = looked(report([instance(1, progress, "it is", "compute-2")]))
-    assert digest.added(seen, told(theirs))["hosts"] == seen["hosts"]
+    assert digest.added(seen, told(theirs), NOW)["hosts"] == seen["hosts"]
 
 
 def test_what_the_evacuator_has_under_way_is_under_way() -> None:
     theirs = own(report([instance(1, Progress.MOVING, "request under way", "compute-2")]))
     seen = looked(report([instance(1, Progress.WAITING), instance(2, Progress.WAITING)]))
-    (host, _) = digest.added(seen, told(theirs))["hosts"]
+    (host, _) = digest.added(seen, told(theirs), NOW)["hosts"]
     assert host["counts"] == {"moving": 1, "waiting": 1}
     assert (host["settled"], host["total"]) == (0, 2)
 
@@ -93,18 +94,18 @@ def test_a_host_that_has_got_further_is_left_as_it_was_seen(change: dict[str, st
     theirs = own(report([instance(1, Progress.REFUSED, "never")]))
     seen = looked(report([instance(1, Progress.WAITING)]))
     seen["hosts"][0] |= change
-    assert digest.added(seen, told(theirs))["hosts"] == seen["hosts"]
+    assert digest.added(seen, told(theirs), NOW)["hosts"] == seen["hosts"]
 
 
 def test_without_nova_here_the_numbers_are_the_evacuators() -> None:
     instances = [instance(1, Progress.SETTLED, "active", "c"), instance(2, Progress.WAITING, "why")]
     theirs = own(report(instances))
     seen = looked(report(()), problem="Keystone does not answer")
-    (host, _) = digest.added(seen, told(theirs))["hosts"]
+    (host, _) = digest.added(seen, told(theirs), NOW)["hosts"]
     assert (host["total"], host["settled"]) == (2, 1)
     assert host["counts"] == {"settled": 1, "waiting": 1}
     assert [i["detail"] for i in host["instances"]] == ["why"]
-    assert digest.added(looked(report(())), told(theirs))["hosts"][0]["total"] == 0
+    assert digest.added(looked(report(())), told(theirs), NOW)["hosts"][0]["total"] == 0
 
 
 def test_of_much_the_most_important_is_told() -> None:

@@ -99,6 +99,21 @@ def test_a_cluster_in_order_is_told_nothing() -> None:
     assert scene.board.calls <= 1, "what an evacuator before has left here is taken away"
 
 
+def test_it_is_as_old_as_the_last_turn() -> None:
+    """One whose turn hangs goes on telling the same: that is not what is so now."""
+    scene = Scene()
+    scene.snapshot = own(report())
+    scene.snapshot["evacuator"]["turn_age"] = 100.0
+    scene.turn()
+    assert scene.told is not None
+    known = FENCED + timedelta(seconds=scene.seconds - 100)
+    assert scene.told["at"] == f"{known:%Y-%m-%dT%H:%M:%SZ}"
+    scene.snapshot["evacuator"]["turn_age"] = 200.0
+    scene.seconds += AGAIN
+    scene.turn()
+    assert scene.told is None
+
+
 def test_what_is_over_is_taken_away() -> None:
     scene = Scene()
     scene.snapshot = own(report())
