@@ -21,7 +21,7 @@ NOT_SET_UP = 3
 _BAR = 20
 _SHORTEST, _LONGEST = 0.1, 86400.0
 _DETAIL = 2000
-_LATE = 120
+_LATE = 600
 """Seconds after which the evacuator should have told again: twice the pause between two."""
 
 

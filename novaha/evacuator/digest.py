@@ -22,7 +22,7 @@ from novaha.evacuator import status
 LONGEST = 6000
 """Characters of a digest."""
 
-FRESH = timedelta(seconds=180)
+FRESH = timedelta(seconds=900)
 """After which the one who told it counts as gone: three times the pause between two."""
 
 _TEXT = 300

@@ -17,8 +17,11 @@ LOG = logging.getLogger(__name__)
 EVERY = 10.0
 """Seconds between two tellings at least."""
 
-AGAIN = 60.0
-"""Seconds after which the same is told again: who reads it sees by that that it is still so."""
+AGAIN = 300.0
+"""Seconds after which the same is told again: who reads it sees by that that it is still so.
+
+Each time is a line in the log of Pacemaker on every controller (docs/facts.md).
+"""
 
 
 class Board(Protocol):

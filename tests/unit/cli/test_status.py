@@ -126,8 +126,8 @@ def test_on_another_controller_it_shows_what_the_evacuator_tells() -> None:
         ),
         (
             "controller-2",
-            121,
-            "Evacuator: runs on controller-2, but has told nothing for 121 s. What is shown was so "
+            601,
+            "Evacuator: runs on controller-2, but has told nothing for 601 s. What is shown was so "
             "at 2026-01-01T01:00:00Z, and may be over: run 'novaha status' on controller-2.",
         ),
     ],

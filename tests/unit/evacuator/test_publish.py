@@ -108,7 +108,7 @@ def test_it_is_as_old_as_the_last_turn() -> None:
     assert scene.told is not None
     known = FENCED + timedelta(seconds=scene.seconds - 100)
     assert scene.told["at"] == f"{known:%Y-%m-%dT%H:%M:%SZ}"
-    scene.snapshot["evacuator"]["turn_age"] = 200.0
+    scene.snapshot["evacuator"]["turn_age"] = 1000.0
     scene.seconds += AGAIN
     scene.turn()
     assert scene.told is None
