@@ -89,7 +89,8 @@ def test_since() -> None:
 
 
 CODES = """
-fencing-proves-nothing lived-since-fencing cannot-be-worked-on instances-unreadable guests-may-run
+fencing-proves-nothing lived-since-fencing cannot-be-worked-on kept-out instances-unreadable
+guests-may-run
 key-refused no-rights no-image bad-volume service-away no-place
 """
 
