@@ -11,7 +11,7 @@ from novaha.core.reasons import Reason, Stand, of
 from novaha.core.sentences import sentence, template, told
 
 GATE = """
-record-in-doubt host-unusable fencing-unproven fencing-unconfirmed fencing-cut-no-power
+record-in-doubt host-unusable paused fencing-unproven fencing-unconfirmed fencing-cut-no-power
 fencing-before-service not-claimed owned-by-another host-not-read not-prepared not-forced-down
 states-not-noted recovered unreadable evacuations-unreadable being-deleted sending under-way
 answer-awaited refused not-sent predecessor state-to-change state failed guest-may-run guest-exists
