@@ -87,8 +87,8 @@ class Publisher:
                 if value:
                     self._told = True  # even where no answer comes
                     self._board.tell(self._node, value, EVERY)
-                elif not unchanged:
-                    # The first time, too: one before may have been killed.
+                elif self._told or self._node in self._board.read():
+                    # One that was killed may have left it.
                     self._board.withdraw(self._node, EVERY)
                     self._told = False
             self._said, self._said_at, self._failed = _steady(snapshot), self._clock(), ""

@@ -114,8 +114,12 @@ class Digests:
         self._run([*command, "--update", value], timeout=timeout)
 
     def withdraw(self, node: str, timeout: float) -> None:
-        """Take that of `node` away, within `timeout` seconds. Raises ClusterToolError."""
-        command = ["attrd_updater", "--delete", "--name", _DIGEST, "--node", node]
+        """Take that of `node` away, within `timeout` seconds. Raises ClusterToolError.
+
+        To delete what nobody has set creates it, and whether an attribute is private is decided by
+        its creation: without --private here all later ones would be written to the CIB.
+        """
+        command = ["attrd_updater", "--private", "--delete", "--name", _DIGEST, "--node", node]
         self._run(command, timeout=timeout)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import time
@@ -86,6 +87,14 @@ def status(site: Site, controller: str = "") -> dict[str, Any]:
     answer = json.loads(text)
     assert isinstance(answer, dict)
     return answer
+
+
+def attention(site: Site, controller: str) -> list[str]:
+    """What one is told on a controller that needs an operator."""
+    answer = status(site, controller)
+    said = (answer["evacuator"] or answer["told"] or {}).get("attention", [])
+    assert isinstance(said, list)
+    return said
 
 
 def log(site: Site) -> str:
@@ -228,6 +237,9 @@ def test_law_1_our_agent_alone_proves_nothing(site: Site, watcher: Watcher) -> N
             assert "not safe to evacuate" in detail
             assert f"no power device beside {FLAG}" in detail
             assert "novaha setup" in detail
+            told = functools.partial(attention, site, controller)
+            site.wait(f"it needs an operator, on {controller}", lambda: DEAD in str(told()))
+        assert "novaha-digest" not in site.on_any_controller("cibadmin", "--query")
         assert_untouched(site, instances, begun)
         assert_running_once(site, watcher, instances)
     # The level is right again, but the host has not been fenced by it yet: it still runs.

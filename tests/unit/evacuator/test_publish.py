@@ -95,8 +95,14 @@ def test_a_cluster_in_order_is_told_nothing() -> None:
     scene = Scene()
     for _ in range(100):
         scene.turn()
-    assert scene.board.values == {}
-    assert scene.board.calls <= 1, "what an evacuator before has left here is taken away"
+    assert scene.board.calls == 0
+
+
+def test_what_one_that_was_killed_has_left_here_is_taken_away() -> None:
+    scene = Scene()
+    scene.board.values = {"controller-1": "of another", "controller-2": "left"}
+    scene.turn()
+    assert scene.board.values == {"controller-1": "of another"}
 
 
 def test_it_is_as_old_as_the_last_turn() -> None:

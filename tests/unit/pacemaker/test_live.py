@@ -111,7 +111,7 @@ def test_a_digest_is_private_to_the_attribute_managers() -> None:
     digests.tell("controller-1", "eJx-_w==", 7.0)
     digests.withdraw("controller-1", 0.5)
     tell = "attrd_updater --private --node controller-1 --name novaha-digest --update eJx-_w=="
-    withdraw = "attrd_updater --delete --name novaha-digest --node controller-1"
+    withdraw = "attrd_updater --private --delete --name novaha-digest --node controller-1"
     assert ran == [(tell.split(), 7.0), (withdraw.split(), 0.5)]
 
 
