@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import signal
 import time
@@ -237,8 +236,10 @@ def test_law_1_our_agent_alone_proves_nothing(site: Site, watcher: Watcher) -> N
             assert "not safe to evacuate" in detail
             assert f"no power device beside {FLAG}" in detail
             assert "novaha setup" in detail
-            told = functools.partial(attention, site, controller)
-            site.wait(f"it needs an operator, on {controller}", lambda: DEAD in str(told()))
+        site.wait(
+            "every controller tells that it needs an operator",
+            lambda: all(DEAD in str(attention(site, c)) for c in layout.CONTROLLERS),
+        )
         assert "novaha-digest" not in site.on_any_controller("cibadmin", "--query")
         assert_untouched(site, instances, begun)
         assert_running_once(site, watcher, instances)
