@@ -43,6 +43,8 @@ DIRECT = {
         f"{EVACUATOR}/test_confirmations.py",
         f"{EVACUATOR}/test_by_hand.py",
     ],
+    "novaha/evacuator/missing.py": [f"{EVACUATOR}/test_missing.py"],
+    "novaha/evacuator/returning.py": [f"{EVACUATOR}/test_returning.py"],
     "novaha/evacuator/held.py": [f"{EVACUATOR}/test_held.py"],
 }
 """Modules with tests of their own: these judge them. All others, those of their package."""

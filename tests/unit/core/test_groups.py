@@ -34,6 +34,21 @@ def test_what_a_host_belongs_to(place: Place, racks: str, found: dict[str, str])
     assert told.problems == ()
 
 
+def test_a_host_of_which_nova_tells_no_zone_is_in_none() -> None:
+    told = groups({"compute-1": Place(""), "compute-2": Place("a"), "compute-3": Place("b")})
+    assert told.attributes == {
+        "compute-1": {},
+        "compute-2": {"novaha-zone": "a"},
+        "compute-3": {"novaha-zone": "b"},
+    }
+    assert told.problems == ()
+
+
+def test_a_name_of_255_signs_is_the_longest() -> None:
+    told = groups({"compute-1": Place("", (rack("r" * 255),))})
+    assert told.attributes == {"compute-1": {"novaha-rack": "r" * 255}}
+
+
 def test_one_zone_for_all_hosts_is_no_group() -> None:
     told = groups({"compute-1": Place("nova"), "compute-2": Place("nova"), "compute-3": Place()})
     assert set(map(len, told.attributes.values())) == {0}

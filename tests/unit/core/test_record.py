@@ -278,3 +278,15 @@ def test_what_a_record_tells(change: dict[str, Any], true: set[str]) -> None:
     names = ("hold", "untouched", "unproven", "adopted", "doubted", "admitted", "kept")
     told = {name: getattr(found, name) for name in names}
     assert told == {name: name in true for name in told}
+
+
+def test_law_6_what_is_ours_to_undo_is_not_forgotten_when_a_host_is_kept_out_or_let_in() -> None:
+    marked = replace(WHOLE, state=RecoveryState.RUNNING, marks=frozenset({"forced"}))
+    assert marked.keep_out() == replace(marked, marks=frozenset({"forced", "kept"}))
+    for event, more in (
+        (Event.RELEASE, {"admitted"}),
+        (Event.COMPLETE, set()),
+        (Event.CLAIM, set()),
+        (Event.RETRY, set()),
+    ):
+        assert marked.after(event).marks == {"forced", *more}, event

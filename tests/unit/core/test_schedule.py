@@ -13,7 +13,7 @@ from novaha.core.hosts import Decision, decide
 from novaha.core.recovery import RecoveryState
 from novaha.core.schedule import Closing
 from novaha.core.situation import HostView
-from novaha.core.steps import Complete, Evacuate
+from novaha.core.steps import Complete, Evacuate, KeepOut, Unforce
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -199,3 +199,25 @@ def test_only_what_has_not_stood_still_takes_a_place(
     found = schedule.request([busy], [decide(busy, overview(), hasty, NOW)], hasty, NOW)
     assert [evacuate.instance for evacuate in found.asked] == ["a"] * places
     assert isinstance(found.now[0], Evacuate) if places else not found.now
+
+
+@pytest.mark.parametrize(
+    ("enabled", "after", "kept"),
+    [
+        (True, 0.0, False),
+        (True, 0.5, True),
+        (True, 60.0, True),
+        (False, 60.0, False),
+        (False, 0.0, False),
+    ],
+)
+def test_a_host_that_our_disable_never_reached_is_not_let_up_before_it_is_disabled(
+    enabled: bool, after: float, kept: bool
+) -> None:
+    back = view(
+        record=RECOVERED, alive=True, instances=(), service=replace(SERVICE, enabled=enabled)
+    )
+    slow = replace(POLICY, return_after=after)
+    (step,) = decide(back, overview(), slow, NOW).steps
+    reason = "novaha: fenced, recovery fence-1"
+    assert step == (KeepOut(DEAD, reason) if kept else Unforce(DEAD))

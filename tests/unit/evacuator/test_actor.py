@@ -183,6 +183,28 @@ def test_law_1_a_host_that_has_lived_is_to_be_fenced_again() -> None:
     assert not rig.memory.fencing_requested
 
 
+KEPT_OUT = "novaha: kept out, fenced 3 times"
+OTHER = "novaha: another reason"
+
+
+@pytest.mark.parametrize(
+    ("reason", "service", "calls"),
+    [
+        (KEPT_OUT, SERVICE, [("disable", SERVICE, KEPT_OUT), ("swap", RECORD, RECORD.keep_out())]),
+        (OTHER, SERVICE, [("disable", SERVICE, OTHER)]),
+        (KEPT_OUT, None, []),
+    ],
+)
+def test_a_host_is_kept_out_and_its_record_says_so(
+    reason: str, service: Any, calls: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    rig = Rig(journal=tmp_path / "journal")
+    assert rig.take(steps.KeepOut(DEAD, reason), view(service=service)) is Taken.DONE
+    assert rig.world.calls == calls
+    if calls:
+        assert rig.written() == [{"event": "disable", "node": DEAD, "host": DEAD, "reason": reason}]
+
+
 STEPPED = record(state=RecoveryState.PENDING, owner="", before={})
 ADOPTED = replace(PENDING, marks=frozenset({"adopted"}))
 
