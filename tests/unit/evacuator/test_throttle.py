@@ -68,16 +68,23 @@ def test_requests_that_are_out_have_two_hosts_each_to_go_to(others: int, most: i
         site.nova.add_instance("other", "compute-2")
         out: list[int] = []
         seen: list[int] = []
-        evacuate = site.nova.evacuate
+        evacuate, advance = site.nova.evacuate, site.nova.advance
+        one_by_one = threading.RLock()  # the fake is not for several threads
 
         def slow(instance: str, target: str | None = None) -> None:
             out.append(1)
             seen.append(len(out))
             time.sleep(0.02)
             out.pop()
-            evacuate(instance, target)
+            with one_by_one:
+                evacuate(instance, target)
+
+        def advanced(seconds: float) -> None:
+            with one_by_one:
+                advance(seconds)
 
         site.nova.evacuate = slow  # type: ignore[method-assign]
+        site.nova.advance = advanced  # type: ignore[method-assign]
         for host in ("compute-1", "compute-2"):
             site.fence(host)
         site.run_until(lambda: len(seen) == 9)
