@@ -45,6 +45,7 @@ DIRECT = {
     ],
     "novaha/evacuator/missing.py": [f"{EVACUATOR}/test_missing.py"],
     "novaha/evacuator/returning.py": [f"{EVACUATOR}/test_returning.py"],
+    "novaha/evacuator/surroundings.py": [f"{EVACUATOR}/test_surroundings.py"],
     "novaha/evacuator/held.py": [f"{EVACUATOR}/test_held.py"],
 }
 """Modules with tests of their own: these judge them. All others, those of their package."""
