@@ -205,8 +205,10 @@ class Loop:
             return 0.0
         if not sent and not order.is_busy(views):
             return self._pace.idle
+        # What follows a write that failed was not asked for.
+        failed = any(isinstance(s, Prepare) and s.node in self._behind for s in decided.steps)
         # Where Nova is busy, to look at it all the time would only keep it from its work.
-        rest = self._pace.idle if order.only_moves(decided) else cost * _REST
+        rest = self._pace.idle if order.only_moves(decided) and not failed else cost * _REST
         return max(self._pace.busy, min(self._pace.idle, rest))
 
     def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
