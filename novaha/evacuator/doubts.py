@@ -29,9 +29,33 @@ _UNWATCHED = 60.0
 """Seconds without a reading of the records after which nothing that was verified counts."""
 
 
+_REMEMBERED = 10_000
+"""Fence ids of each kind that are kept: a process that runs for years does not grow."""
+
+
 def utc_now() -> datetime:
     """The time of this controller."""
     return datetime.now(UTC)
+
+
+class Newest:
+    """A set of texts that forgets the oldest ones. limit: how many it keeps."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._texts: dict[str, None] = {}
+
+    def add(self, text: str) -> None:
+        """Keep it, in place of the oldest one where there are as many as may be."""
+        self._texts.setdefault(text)
+        if len(self._texts) > self._limit:
+            del self._texts[next(iter(self._texts))]
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 class Doubts:
@@ -49,8 +73,8 @@ class Doubts:
         self._fencing = fencing
         self._wall = wall
         self._known: dict[str, str] = {}
-        self._gone: set[str] = set()
-        self._over: set[str] = set()
+        self._gone = Newest(_REMEMBERED)
+        self._over = Newest(_REMEMBERED)
         self._verified: dict[str, str] = {}
         self._doubted: set[str] = set()
         self._read_at = float("-inf")

@@ -9,6 +9,7 @@ import pytest
 
 from novaha.core.record import Record, to_attributes
 from novaha.core.recovery import Event, RecoveryState
+from novaha.evacuator.doubts import Newest
 from tests.fakes.cluster import Site
 from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
 
@@ -217,6 +218,14 @@ def test_law_2_what_an_instance_was_in_the_earlier_failure_does_not_count() -> N
     site.fence("compute-1")
     site.run_until(lambda: recovered(site))
     assert site.where()["off-0"][1] == "active"
+
+
+def test_the_oldest_of_what_is_remembered_goes_first() -> None:
+    newest = Newest(3)
+    for text in ("a", "b", "c", "a", "d"):
+        newest.add(text)
+    assert [text for text in "abcd" if text in newest] == ["b", "c", "d"]
+    assert len(newest) == 3
 
 
 # What looks like life, and is none

@@ -31,6 +31,10 @@ GROWTH = 64 * 1024
 """Bytes by which what Python holds may differ between two measurements: far less than one kept
 object an instance, a turn or a request would make of 100 recoveries."""
 
+SPANS = 3
+"""Measurements, of which one has to be below that: tables and caches of Python's grow at times,
+what is never let go grows in each."""
+
 
 class Waited(Executor):
     """A real pool whose work is done before `submit` returns: the model knows no locks."""
@@ -140,11 +144,14 @@ def test_nothing_grows_over_100_recoveries(site: Site, tmp_path: Path) -> None:
             recover(site, tmp_path)
 
     recoveries(WARM_UP)
-    begun, opened, kept = measured(lambda: recoveries(RECOVERIES))
-    assert (begun, opened) == (0, 0)
-    assert kept < GROWTH, f"{kept} bytes more after {RECOVERIES} recoveries"
+    grown = []
+    while len(grown) < SPANS and min(grown, default=GROWTH) >= GROWTH:
+        begun, opened, kept = measured(lambda: recoveries(RECOVERIES))
+        assert (begun, opened) == (0, 0)
+        grown.append(kept)
+    assert min(grown) < GROWTH, f"bytes more after each {RECOVERIES} recoveries: {grown}"
     recovered = (tmp_path / "journal.jsonl").read_text().count('"recovered"')
-    assert recovered == WARM_UP + RECOVERIES
+    assert recovered == WARM_UP + RECOVERIES * len(grown)
 
 
 def test_nothing_grows_over_a_day_with_nothing_to_do(site: Site) -> None:
