@@ -39,6 +39,11 @@ def assert_ours(machine: Machine) -> None:
         assert {finding["verdict"] for finding in findings[check]} == {"ok"}, findings[check]
 
 
+def has_user(machine: Machine) -> bool:
+    """Whether there is a user novaha."""
+    return not machine.run("getent", "passwd", "novaha", check=False).returncode
+
+
 def test_lintian(release: str, built: Path) -> None:
     with Scratch([debs.tools(release), debs.base(release)], debs.log(release)) as root:
         shutil.copytree(built, root.path("/root/debs"))
@@ -78,8 +83,16 @@ def test_the_evacuator_has_a_user_of_its_own_with_no_more_than_pacemakers_group(
     fresh.run("su", "-s", "/bin/sh", "-c", "/usr/bin/python3 -I -m novaha.evacuator </dev/null; "
               "python3 -I -c 'import novaha.evacuator.process'", "novaha")  # fmt: skip
     fresh.purge()
-    assert fresh.run("getent", "passwd", "novaha", check=False).returncode == 2
+    assert not has_user(fresh)
     assert fresh.run("getent", "group", "novaha", check=False).returncode == 2
+
+
+def test_a_user_of_the_administrators_is_used_and_stays(machine: Machine, built: Path) -> None:
+    machine.run("useradd", "--home-dir", "/home/novaha", "novaha")
+    machine.install(built)
+    assert "haclient" in machine.run("id", "-Gn", "novaha").stdout.split()
+    machine.purge()
+    assert has_user(machine)
 
 
 def test_logs_are_rotated_and_still_written_to(fresh: Machine) -> None:
@@ -122,6 +135,7 @@ def test_an_upgrade_keeps_what_was_configured(machine: Machine, older: Path, bui
     before = machine.tree()
     machine.install(older)
     assert OLDER in machine.run("dpkg-query", "-W", "novaha-agents").stdout
+    machine.run("userdel", "novaha")  # earlier versions had none
     conf = machine.path("/etc/novaha/novaha.conf")
     conf.write_text(CONF)
     conf.chmod(0o600)
@@ -131,6 +145,7 @@ def test_an_upgrade_keeps_what_was_configured(machine: Machine, older: Path, bui
 
     machine.install(built)
     assert OLDER not in machine.run("dpkg-query", "-W", "novaha-agents").stdout
+    assert machine.run("id", "-Gn", "novaha").stdout.split() == ["novaha", "haclient"]
     assert_ours(machine)
     assert (conf.read_text(), conf.stat().st_mode & 0o777) == (CONF, 0o600)
     assert conf.parent.stat().st_mode & 0o777 == 0o700
@@ -139,6 +154,7 @@ def test_an_upgrade_keeps_what_was_configured(machine: Machine, older: Path, bui
 
     machine.dpkg("--remove", "novaha-agents", "python3-novaha")
     assert conf.read_text() == CONF, "it is kept until the packages are purged"
+    assert has_user(machine), "it, too: files may be its own"
     assert machine.diversions() == ""
     machine.run("mkdir", "-p", "/var/log/novaha")
     machine.purge()

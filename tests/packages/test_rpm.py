@@ -125,7 +125,14 @@ def test_installed_and_removed(machine: Machine) -> None:
     assert 'name="fence_compute"' in machine.run("/usr/sbin/fence_compute", "-o", "metadata").stdout
     assert machine.run("id", "-Gn", "novaha").stdout.split() == ["novaha", "haclient"]
     assert machine.text("/usr/sbin/novaha").startswith("#!/usr/bin/python3 -I\n")
+    for earlier_had_it in (True, False):
+        if not earlier_had_it:
+            machine.run("userdel", "novaha")
+        machine.run("rpm", "--upgrade", "--force", "--nodeps", *rpms(machine))
+        assert machine.run("id", "-Gn", "novaha").stdout.split() == ["novaha", "haclient"]
+        assert machine.text("/usr/sbin/fence_compute").splitlines()[1].startswith("# novaha: ")
     machine.run("rpm", "--erase", "--nodeps", "novaha-agents", "python3-novaha")
+    assert machine.run("getent", "passwd", "novaha", check=False).returncode == 2
     assert machine.changes(before) == {}
 
 
