@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum, unique
 from typing import NoReturn
 
@@ -87,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parser().parse_args(argv)
     try:
-        code = _COMMANDS[args.command](args)
+        with _nothing_left_behind():
+            code = _COMMANDS[args.command](args)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -102,6 +106,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         return code
     return ExitCode.FAILURE
+
+
+@contextlib.contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """What ends the process ends it as an exit does: a copy of the configuration is removed."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup has one ignored
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(message: str, debug: bool) -> None:
