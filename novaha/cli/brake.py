@@ -110,7 +110,7 @@ def pause(args: argparse.Namespace, run: Runner | None = None) -> int:
     if not read_computes(run).devices:
         raise NotDoneError(
             "this cluster has no brake, and without it a pause stops no power-off: "
-            "`novaha setup --brake --apply` puts it into the fencing levels"
+            "`novaha setup --apply` puts it into the fencing levels"
         )
     now = datetime.now(UTC)
     until = None if args.duration is None else now + duration(args.duration)

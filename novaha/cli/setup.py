@@ -48,10 +48,11 @@ def add_parser(commands: Any) -> None:
         "nova-compute and the instances run on",
     )
     command.add_argument(
-        "--brake",
-        action="store_true",
-        help="also the device that holds power-offs when many compute hosts fail at once; once it "
-        "is there, setup keeps it in each fencing level",
+        "--no-brake",
+        dest="brake",
+        action="store_false",
+        help="without the device that holds power-offs when many compute hosts fail at once; one "
+        "that is there already stays in each fencing level",
     )
     command.add_argument(
         "--groups",
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         evacuate=parameters(args.evacuate_option),
         compute=parameters(args.compute_option),
         alert=args.alert,
-        brake=args.brake or bool(args.brake_option),
+        brake=args.brake,
         brake_options=parameters(args.brake_option),
         pcs=pcs_version(run_tool),
     )

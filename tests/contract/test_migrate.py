@@ -215,7 +215,7 @@ def test_law_10_with_the_brake_each_level_begins_with_it(
     sandbox: Sandbox, form: tuple[str, ...], tmp_path: Path
 ) -> None:
     before, kept = sandbox.configured(), str(tmp_path / "kept.xml")
-    braked = (*form, "--brake", "--brake-option", "limit=20%")
+    braked = (*form, "--brake-option", "limit=20%")
     sandbox(*NOVAHA, "migrate", "--apply", "--save", kept, *braked)
     root = etree.parse(sandbox.cib)
     (brake,) = root.xpath("//primitive[@type='fence_heuristics_compute']")

@@ -77,8 +77,8 @@ def test_setup_applies_everything_once(sandbox, query) -> None:
     applied = sandbox(*NOVAHA, "setup", "--apply", "--compute-option", "binary=/opt/nova-compute")
     assert applied.endswith("done: the cluster has the new configuration\n")
     levels = query("//fencing-topology")
-    assert 'devices="ipmi-1,fence-nova"' in levels
-    assert 'devices="ipmi-2,fence-nova"' in levels
+    assert 'devices="nova-brake,ipmi-1,fence-nova"' in levels
+    assert 'devices="nova-brake,ipmi-2,fence-nova"' in levels
     assert 'name="binary" value="/opt/nova-compute"' in query("//clone")
     assert 'name="interleave"' in query("//clone/meta_attributes")
     assert 'attribute="novaha-hold"' in query("//constraints")
@@ -92,19 +92,21 @@ def test_setup_applies_everything_once(sandbox, query) -> None:
     assert again == "everything is set up: nothing to do\n"
 
 
-def test_the_brake_comes_when_it_is_asked_for_and_stays_then(sandbox, query) -> None:
+def test_the_brake_comes_unless_told_otherwise_and_stays_then(sandbox, query) -> None:
     """Real pcs: it takes the agent's metadata, the limits, and the levels."""
-    sandbox(*NOVAHA, "setup", "--apply")
+    sandbox(*NOVAHA, "setup", "--no-brake", "--apply")
     assert "fence_heuristics_compute" not in query("//resources")
     limit = ("--brake-option", "limit=20%,40", "--brake-option", "window=60")
-    sandbox(*NOVAHA, "setup", "--brake", "--apply", *limit)
+    sandbox(*NOVAHA, "setup", "--apply", *limit)
     levels = query("//fencing-topology")
     assert 'devices="nova-brake,ipmi-1,fence-nova"' in levels
     assert 'devices="nova-brake,ipmi-2,fence-nova"' in levels
     device = query("//primitive[@id='nova-brake']")
     for pair in ('name="limit" value="20%,40"', 'name="window" value="60"'):
         assert pair in device
-    assert sandbox(*NOVAHA, "setup", "--apply") == "everything is set up: nothing to do\n"
+    for more in ((), ("--no-brake",)):
+        told = sandbox(*NOVAHA, "setup", *more, "--apply")
+        assert told == "everything is set up: nothing to do\n"
     sandbox(*NOVAHA, "setup", "--remove", "--apply")
     assert 'devices="ipmi-1"' in query("//fencing-topology")
     assert "nova-brake" not in query("//configuration")

@@ -20,19 +20,6 @@ COMPUTES = layout.computes(3)
 DEFAULT = "50%,100"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def braked(lab: Site) -> Iterator[None]:
-    """The lab with the brake, which the other tests do without."""
-    lab.on_any_controller("novaha", "setup", "--brake", "--apply", "--brake-option", "window=1")
-    yield
-    for host in COMPUTES:
-        own = (f"ipmi-{host}", "fence-nova")
-        level = ("pcs", "stonith", "level")
-        lab.on_any_controller(*level, "remove", "1", "target", host, "stonith", "nova-brake", *own)
-        lab.on_any_controller(*level, "add", "1", host, *own)
-    lab.on_any_controller("pcs", "stonith", "delete", "nova-brake", "--force")
-
-
 @contextmanager
 def limit(site: Site, text: str) -> Iterator[None]:
     """Meanwhile the brake has this limit. Its window is short: hosts die here all the time."""

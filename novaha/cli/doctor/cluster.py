@@ -229,7 +229,9 @@ def brake(cluster: Cluster) -> Iterator[Trouble]:
     """What holds power-offs when many hosts fail at once (law 10)."""
     device = cluster.now.brake()
     if device is None:
-        return  # it is there where an operator wanted it
+        text = "there is none: a switch that fails has every compute host behind it powered off"
+        yield warning("", text, SETUP)
+        return
     if is_stopped(device.meta):
         text = "it is disabled: no level that begins with it can fence"
         yield error(device.id, text, f"pcs stonith enable {q(device.id)}")
@@ -388,7 +390,7 @@ FENCING: tuple[Check[Cluster], ...] = (
     Check("controllers-fencing", "each controller can be fenced", controllers_fencing),
     Check("fence-device", "a device flags every compute node that is fenced", fence_device),
     Check("target-patterns", "each level's pattern can be read", target_patterns),
-    Check("brake", "the brake, where there is one, is for every compute node", brake),
+    Check("brake", "the brake is for every compute node", brake),
     Check("fencing-levels", "in each level power first, the flag last", fencing_levels),
     Check("startup-fencing", "nodes never seen are fenced", startup_fencing),
     Check("concurrent-fencing", "several hosts are fenced at once", concurrent_fencing),

@@ -80,16 +80,17 @@ def add_parser(commands: Any) -> None:
         help="a parameter of NovaCompute, if nova-compute was no resource of the cluster",
     )
     command.add_argument(
-        "--brake",
-        action="store_true",
-        help="also the device that holds power-offs when many compute hosts fail at once",
+        "--no-brake",
+        dest="brake",
+        action="store_false",
+        help="without the device that holds power-offs when many compute hosts fail at once",
     )
     command.add_argument(
         "--brake-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"with it: a parameter of {BRAKE_AGENT}; may be given several times",
+        help=f"a parameter of {BRAKE_AGENT}; may be given several times",
     )
     command.add_argument("--output", choices=("text", "json"), default="text", help="the format")
 
@@ -110,7 +111,7 @@ def run(
     wanted = Wanted(
         computes=tuple(args.compute),
         compute=setup.parameters(args.compute_option),
-        brake=args.brake or bool(args.brake_option),
+        brake=args.brake,
         brake_options=setup.parameters(args.brake_option),
         pcs=setup.pcs_version(run_tool),
     )

@@ -143,7 +143,7 @@ def test_a_pause_without_a_brake_would_promise_what_nothing_keeps(
 ) -> None:
     monkeypatch.setattr(brake, "read_computes", lambda run: Computes({}, {}, quorum=True))
     args = main.parser().parse_args(["pause", "--reason", "work"])
-    with pytest.raises(brake.NotDoneError, match="novaha setup --brake --apply"):
+    with pytest.raises(brake.NotDoneError, match="novaha setup --apply"):
         brake.pause(args, tools)  # type: ignore[arg-type]
     assert tools.commands == []
 

@@ -1,4 +1,4 @@
-"""The brake: what `novaha setup --brake` configures, doctor checks and `--remove` removes."""
+"""The brake: what `novaha setup` configures, doctor checks and `--remove` removes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,12 @@ def braked(*changes: tuple[str, str]) -> checks.Cluster:
 def test_doctor_is_content_with_a_cluster_that_has_it() -> None:
     for check in (*checks.FENCING, *checks.OPTIONS):
         assert list(check.look(braked())) == [], check.name
-    assert list(checks.brake(sites.cluster())) == []
+
+
+def test_doctor_tells_a_cluster_that_has_none() -> None:
+    found = only(checks.brake(sites.cluster()), Verdict.WARNING)
+    assert "every compute host behind it powered off" in found.detail
+    assert found.remedy == "novaha setup --apply"
 
 
 def test_doctor_wants_it_first_in_each_level() -> None:

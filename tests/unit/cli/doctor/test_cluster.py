@@ -14,7 +14,11 @@ from tests.unit.cli.doctor.sites import PROPERTY, cluster, only, with_property, 
 LEVEL = 'devices="ipmi-1,flag"'
 
 
-@pytest.mark.parametrize("check", [*FENCING, *OPTIONS], ids=lambda c: c.name)
+SOUND = [check for check in (*FENCING, *OPTIONS) if check.look is not checks.brake]
+"""Of a cluster without the brake. One with it: test_brake_setup.py."""
+
+
+@pytest.mark.parametrize("check", SOUND, ids=lambda c: c.name)
 def test_a_sound_cluster_has_no_trouble(check: Check[Cluster]) -> None:
     assert list(check.look(cluster())) == []
 

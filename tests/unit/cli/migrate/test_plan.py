@@ -275,15 +275,17 @@ def test_law_10_the_brake_comes_with_it_where_it_is_wanted(form: str) -> None:
         assert recovery.index(created) < recovery.index(" ".join(words))
 
 
-def test_the_brake_can_be_asked_for_on_the_command_line(
+def test_law_10_migrate_brings_the_brake_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (["--brake"], ["--brake-option", "limit=20%"]):
+    for words in ([], ["--brake-option", "limit=20%"]):
         lines = printed(monkeypatch, capsys, True, *words).splitlines()
         (created,) = [line for line in lines if "stonith create nova-brake" in line]
         assert created.startswith("pcs -f ")
-        assert ("limit=20%" in created) is (words[0] == "--brake-option")
-    lines = printed(monkeypatch, capsys, False, "--brake").splitlines()
+        assert ("limit=20%" in created) is bool(words)
+    lines = printed(monkeypatch, capsys, True, "--no-brake").splitlines()
+    assert not [line for line in lines if "nova-brake" in line]
+    lines = printed(monkeypatch, capsys, False).splitlines()
     assert not [line for line in lines if "nova-brake" in line and not line.startswith("#")]
 
 
