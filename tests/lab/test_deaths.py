@@ -10,6 +10,7 @@ from novahalab.watcher import Watcher
 
 from tests.lab.conftest import one_generation
 from tests.lab.site import Site
+from tests.lab.test_brake import held
 
 pytestmark = pytest.mark.lab
 
@@ -61,12 +62,16 @@ def moved_before_the_power_was_cut(watcher: Watcher, instances: list[str], node:
 
 @one_generation
 def test_law_1_a_panic_and_a_hang_at_the_same_time(site: Site, watcher: Watcher) -> None:
+    """The one that hangs answers, as one would that lives: it waits for an operator (law 10)."""
     panicked, hung = running(site, 2, FIRST), running(site, 2, SECOND)
     watcher.look()
     site.lab("crash", FIRST, "--kind", "panic")
     site.lab("crash", SECOND, "--kind", "hang")
     watcher.look()
     assert [where(i) for i in panicked] == [[], []], "a kernel that panics runs no guests"
+    site.wait("the one that hangs is held", lambda: held(site) == {SECOND})
+    assert [where(i) for i in hung] == [[SECOND], [SECOND]]
+    site.on_any_controller("novaha", "proceed", SECOND, "--reason", "it hangs", "--yes")
     # A host that is back in service already may take instances of the other one.
     site.wait(
         "all run elsewhere",
