@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import novaclient
-import tenacity
 from keystoneauth1.session import Session
 from novaclient import api_versions
 
@@ -32,6 +31,7 @@ from novaha.core.model import (
 )
 from novaha.nova import reader, regions
 from novaha.nova.api import Api, find
+from novaha.nova.attempts import nothing_sent, reading
 from novaha.nova.causes import fault
 from novaha.nova.deadline import bound
 from novaha.nova.failures import contained, translated
@@ -70,11 +70,6 @@ _ACTIONS: dict[Action, dict[str, Any]] = {
 _TAKEN_UP = "compute_rebuild_instance"
 """The destination's event in the log of an evacuation."""
 
-_QUICK = 5.0
-"""Seconds: a read that failed within them is tried again at once, a slower one next turn."""
-
-T = TypeVar("T")
-
 
 class Nova:
     """One Nova, by a session of keystoneauth1. Fulfils novaha.core.ports.Compute.
@@ -112,7 +107,7 @@ class Nova:
         """All nova-compute services. The conductors come with the same answer."""
         what = "list the compute services"
         with self._ready(what):
-            body = _read(lambda: self._reader.get(what, "/os-services"))
+            body = reading(lambda: self._reader.get(what, "/os-services"))
             found, self._conductor_up = reader.services(what, body)
         return found
 
@@ -120,8 +115,8 @@ class Nova:
         """The availability zone and the aggregates of each host that has a nova-compute."""
         what = "list the host aggregates"
         with self._ready(what):
-            services = _read(lambda: self._reader.get(what, "/os-services"))
-            aggregates = _read(lambda: self._reader.get(what, "/os-aggregates"))
+            services = reading(lambda: self._reader.get(what, "/os-services"))
+            aggregates = reading(lambda: self._reader.get(what, "/os-aggregates"))
             return reader.places(what, services, aggregates)
 
     def bare_metal_hosts(self) -> frozenset[str]:
@@ -130,7 +125,7 @@ class Nova:
         with self._ready(what):
             # From 2.88 on Nova asks each of these hosts for its uptime, and waits for the dead.
             lister = Api(self._session, _OLDEST, self._options, self._url)
-            rows = _read(lambda: lister.pages(what, path, "hypervisors", "id", {}))
+            rows = reading(lambda: lister.pages(what, path, "hypervisors", "id", {}))
         return reader.bare_metal(rows)
 
     def instances_on(self, host: str) -> list[Instance]:
@@ -151,7 +146,7 @@ class Nova:
         what = f"read instance {instance}"
         try:
             with self._ready(what):
-                body = _read(lambda: self._reader.get(what, f"/servers/{instance}"))
+                body = reading(lambda: self._reader.get(what, f"/servers/{instance}"))
                 found = reader.instance(what, reader.one(what, body, "server"))
         except RefusedError as error:
             if error.code == 404:
@@ -186,7 +181,7 @@ class Nova:
                 begun = reader.moment(page[-1].get("created_at")) if page else None
                 return begun is not None and begun < moment
 
-            pages = _read(
+            pages = reading(
                 lambda: self._reader.pages(
                     what, "/os-migrations", "migrations", "uuid", search, enough=older
                 )
@@ -235,11 +230,11 @@ class Nova:
 
     def _actions(self, what: str, instance: str) -> list[reader.Row]:
         path = f"/servers/{instance}/os-instance-actions"
-        return reader.rows(what, _read(lambda: self._reader.get(what, path)), "instanceActions")
+        return reader.rows(what, reading(lambda: self._reader.get(what, path)), "instanceActions")
 
     def _events(self, what: str, instance: str, action: reader.Row) -> list[reader.Row]:
         path = f"/servers/{instance}/os-instance-actions/{action.get('request_id')}"
-        body = _read(lambda: self._reader.get(what, path))
+        body = reading(lambda: self._reader.get(what, path))
         full = reader.one(what, body, "instanceAction")
         return reader.rows(what, full, "events") if full.get("events") is not None else []
 
@@ -280,7 +275,7 @@ class Nova:
         search = {"all_tenants": "1", "deleted": "True", "limit": "1"}
         search |= {"sort_key": "updated_at", "sort_dir": "desc"}
         with self._ready(what):
-            body = _read(lambda: self._reader.get(what, "/servers", search))
+            body = reading(lambda: self._reader.get(what, "/servers", search))
             found = reader.rows(what, body, "servers")
         return str(found[0].get("id") or "") if found else ""
 
@@ -298,7 +293,7 @@ class Nova:
         what = f"evacuate {instance}"
         with self._ready(what):
             # A token and an endpoint first: their absence then cannot be taken for a lost answer.
-            with _nothing_sent():
+            with nothing_sent():
                 self._mover.client.get_endpoint()
                 self._session.get_token()
             body = {"evacuate": {"host": target} if target else {}}
@@ -331,11 +326,11 @@ class Nova:
 
     def _servers(self, what: str, search: Mapping[str, str]) -> list[reader.Row]:
         query = {"all_tenants": "1", **search}
-        return _read(lambda: self._reader.pages(what, "/servers/detail", "servers", "id", query))
+        return reading(lambda: self._reader.pages(what, "/servers/detail", "servers", "id", query))
 
     def _migrations(self, what: str, host: str, kind: str) -> list[Migration]:
         search = {"source_compute": host, "migration_type": kind}
-        rows = _read(
+        rows = reading(
             lambda: self._reader.pages(what, "/os-migrations", "migrations", "uuid", search)
         )
         return reader.migrations(what, rows, host)
@@ -350,7 +345,7 @@ class Nova:
             yield
 
     def _negotiate(self) -> None:
-        with _nothing_sent(), translated("negotiate the version of Nova's API"):
+        with nothing_sent(), translated("negotiate the version of Nova's API"):
             # One that is added later must not make it another one.
             region = regions.chosen(
                 self._session, self._options["endpoint_type"], self._options["region_name"]
@@ -374,37 +369,3 @@ class Nova:
         )
         self._mover = Api(self._session, mover, self._options, url)
         self._reader = Api(self._session, version, self._options, url)
-
-
-@contextmanager
-def _nothing_sent() -> Iterator[None]:
-    """What fails in here comes before the request itself: it did nothing."""
-    try:
-        with translated("sign in"):
-            yield
-    except (RefusedError, UnknownOutcomeError) as error:
-        raise NotSentError(error.what, error.detail) from error
-
-
-def _read(call: Callable[[], T]) -> T:
-    """A request that changes nothing may be sent again at once."""
-    for attempt in tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(_QUICK),
-        wait=tenacity.wait_fixed(0.2),
-        retry=tenacity.retry_if_exception(_worth_another_try),
-        reraise=True,
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("tenacity neither returned nor raised")
-
-
-def _worth_another_try(error: BaseException) -> bool:
-    """A dropped keep-alive connection or one bad answer; a dead API is the next turn's."""
-    try:
-        with translated("read"):
-            raise error
-    except UnknownOutcomeError:
-        return True
-    except BaseException:
-        return False
