@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from novaha.cli import fencing, prerequisites, proving
-from novaha.cli.configuration import Configuration, Level, Resource, meta, seconds
+from novaha.cli.configuration import Configuration, Level, meta, seconds
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
-from novaha.contract.names import BRAKE_AGENT, COMPUTE_AGENT, FENCE_AGENT
+from novaha.contract.names import BRAKE_AGENT, FENCE_AGENT
 from novaha.core import truth
 from novaha.core.brake import read_limits
 from novaha.core.text import word as q
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 SETUP = "novaha setup --apply"
 
-_WAIT_AGENT = "nova-compute-wait"
-"""Takes NovaCompute's place where something else starts nova-compute."""
-
 _CONNECTION_START = 30.0
 """Seconds: while Pacemaker tries to connect to a dead host, it delays all other actions."""
 
@@ -35,11 +32,6 @@ class Cluster:
 
     root: _Element
     now: Configuration
-
-
-def holder(now: Configuration) -> Resource | None:
-    """The resource that keeps nova-compute down on a host that is held."""
-    return now.resource(COMPUTE_AGENT) or now.resource(_WAIT_AGENT)
 
 
 def score(text: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from novaha.cli.configuration import Configuration, Device, Resource
-from novaha.cli.doctor.cluster import holder, is_stopped
+from novaha.cli.doctor.cluster import is_stopped
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.contract.names import EVACUATE_AGENT
 from novaha.core.errors import RecordError
@@ -66,7 +66,7 @@ def runs(running: Running) -> Iterator[Trouble]:
     if live is None or not live.dc:
         yield not_checked("", running.problem or _NO_DC)
         return
-    compute = holder(now)
+    compute = now.holder()
     single: list[Device | Resource] = [r for r in now.resources if r.agent == EVACUATE_AGENT]
     for one in (*single, *now.devices):
         if not is_stopped(one.meta) and not live.running.get(one.id):

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from novaha.cli import evacuator_place, probes
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource, seconds
-from novaha.cli.doctor.cluster import SETUP, Cluster, holder, is_stopped, score
+from novaha.cli.doctor.cluster import SETUP, Cluster, is_stopped, score
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.layout import COMPUTE_ID, EVACUATE_ID
 from novaha.contract.names import (
@@ -48,7 +48,7 @@ def evacuate_resource(cluster: Cluster) -> Iterator[Trouble]:
 
 def compute_resource(cluster: Cluster) -> Iterator[Trouble]:
     """nova-compute as an enabled clone."""
-    resource = holder(cluster.now)
+    resource = cluster.now.holder()
     yield from _exists(
         cluster, resource, COMPUTE_AGENT, "nova-compute starts before its host is recovered"
     )
@@ -119,7 +119,7 @@ def _of_the_clone(
 
     @wraps(look)
     def check(cluster: Cluster) -> Iterator[Trouble]:
-        resource = holder(cluster.now)
+        resource = cluster.now.holder()
         if resource is None or not resource.clone:
             yield not_checked("", f"there is no clone of {COMPUTE_AGENT}")
         else:
@@ -150,7 +150,7 @@ def compute_placement(now: Configuration, clone: str) -> Iterator[Trouble]:
 def compute_probes(cluster: Cluster) -> Iterator[Trouble]:
     """One dead host must not keep nova-compute from starting on the others."""
     yield from _own_probes(cluster)
-    resource, now = holder(cluster.now), cluster.now
+    resource, now = cluster.now.holder(), cluster.now
     if resource is None or not resource.clone:
         return
     for name, nodes in probes.hold_up(cluster.root, now, resource.clone).items():
@@ -224,7 +224,7 @@ def alert_files(cluster: Cluster) -> list[str]:
 def options(cluster: Cluster) -> Iterator[Trouble]:
     """Meta attributes without which a failure lasts longer than it must."""
     now = cluster.now
-    evacuate, compute = now.resource(EVACUATE_AGENT), holder(now)
+    evacuate, compute = now.resource(EVACUATE_AGENT), now.holder()
     if evacuate is None and compute is None:
         yield not_checked("", "there is no resource of ours")
     for resource in filter(None, (evacuate, compute)):
