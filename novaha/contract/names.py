@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from novaha.core.agents import BRAKE_AGENT as BRAKE_AGENT
+from novaha.core.agents import COMPUTE_AGENT as COMPUTE_AGENT
+from novaha.core.agents import EVACUATE_AGENT as EVACUATE_AGENT
+from novaha.core.agents import FENCE_AGENT as FENCE_AGENT
+from novaha.core.agents import PROVIDER as PROVIDER
+
 ROLE = "osprole"
 """Permanent node attribute that tells compute nodes from controllers."""
 
 COMPUTE = "compute"
 CONTROLLER = "controller"
 
-FENCE_AGENT = "fence_compute"
-BRAKE_AGENT = "fence_heuristics_compute"
-EVACUATE_AGENT = "NovaEvacuate"
-COMPUTE_AGENT = "NovaCompute"
-PROVIDER = "openstack"
 ALERT = "novaha_alert"
 
 COMPUTE_UNITS = (

@@ -15,6 +15,7 @@ from typing import TypeVar
 from lxml import etree
 
 from novaha.core import truth
+from novaha.core.agents import BRAKE_AGENT
 from novaha.core.brake import Host, Limits, Site, Verdict, judge
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.groups import GROUPS
@@ -34,7 +35,6 @@ from novaha.core.steering import (
     read_permit,
 )
 from novaha.pacemaker.cib import query
-from novaha.pacemaker.devices import BRAKE_AGENT
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import attributes_of_all
 from novaha.pacemaker.reach import PORT, Address

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from novaha.core import truth
-
-FLAG_AGENT = "fence_compute"
-BRAKE_AGENT = "fence_heuristics_compute"
+from novaha.core.agents import FENCE_AGENT
 
 POWER_AGENTS = "power_agents"
 """Parameter of our device: agents that the administrator declares to cut power."""
@@ -85,7 +83,7 @@ _AGENTS: Mapping[str, Effect] = {
     **_named(Effect.QUESTION, "fence_heuristics_ping fence_crosslink"),
     **_named(Effect.CRASH_DUMP, "fence_kdump external/kdumpcheck"),
     **_named(Effect.PERSON, "fence_ack_manual fence_manual meatware"),
-    **_named(Effect.FLAG, f"{FLAG_AGENT} fence_evacuate"),
+    **_named(Effect.FLAG, f"{FENCE_AGENT} fence_evacuate"),
     **_named(Effect.NOTHING, "fence_dummy fence_true fence_pcmk fence_legacy null ssh"),
     **_named(Effect.NOTHING, "external/ssh suicide"),
 }
@@ -169,5 +167,5 @@ class FenceDevice:
 
 def declared_agents(devices: Collection[FenceDevice]) -> frozenset[str]:
     """The agents that the administrator declares to cut power, on any device of ours."""
-    given = (d.attributes.get(POWER_AGENTS, "") for d in devices if d.agent == FLAG_AGENT)
+    given = (d.attributes.get(POWER_AGENTS, "") for d in devices if d.agent == FENCE_AGENT)
     return frozenset(filter(None, re.split(r"[\s,;]+", " ".join(given))))

@@ -6,12 +6,12 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 
+from novaha.core.agents import BRAKE_AGENT
 from novaha.core.brake import Host
 from novaha.core.errors import NovahaError
 from novaha.core.steering import HELD, PROCEED, Pause
 from novaha.pacemaker.cib import is_called, query
 from novaha.pacemaker.computes import Computes, paused, read_computes
-from novaha.pacemaker.devices import BRAKE_AGENT
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import attributes_of_all, drop_transient
 from novaha.pacemaker.runner import Runner
