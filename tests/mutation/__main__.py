@@ -43,6 +43,7 @@ DIRECT = {
         f"{EVACUATOR}/test_confirmations.py",
         f"{EVACUATOR}/test_by_hand.py",
     ],
+    "novaha/evacuator/loop.py": [f"{EVACUATOR}/test_turn.py"],
     "novaha/evacuator/missing.py": [f"{EVACUATOR}/test_missing.py"],
     "novaha/evacuator/returning.py": [f"{EVACUATOR}/test_returning.py"],
     "novaha/evacuator/surroundings.py": [f"{EVACUATOR}/test_surroundings.py"],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from novaha.core.errors import ClusterToolError
 from novaha.core.model import ComputeService
 from novaha.core.record import STATE, Record, to_attributes
 from novaha.core.recovery import RecoveryState
@@ -54,6 +57,10 @@ class World:
     enabled: list[ComputeService] = field(default_factory=list)
     warm: int = 0
     on_step: Callable[[], None] = lambda: None
+    held: Any = None
+    journal: Path | None = None
+    troubles: list[Exception | None] = field(default_factory=list)
+    before: list[Any] = field(default_factory=list)
 
     room_since = float("-inf")
     nova_problem = ""
@@ -64,19 +71,21 @@ class World:
     def __post_init__(self) -> None:
         self.records = FakeRecords()
         world: Any = self
+        self.confirmations: Any = Confirmed()
         self.loop = Loop(
             self.records,
             missing=world,
             observer=world,
             actor=world,
-            journal=Journal(None),
-            confirmations=Confirmed(),  # type: ignore[arg-type]
+            journal=Journal(self.journal),
+            confirmations=self.confirmations,
             adoption=world,
             policy=POLICY,
             pace=Pace(IDLE, BUSY),
             me="me",
             pool=Inline(),
             clock=lambda: self.now,
+            held=self.held,
         )
         for seen in self.shown:
             self.note(seen.record)
@@ -93,8 +102,11 @@ class World:
     def follow(self, found: object, now: float) -> None:
         pass
 
-    def views(self, *_: object) -> list[HostView]:
+    def views(self, records: object, memory: object, decided: object) -> list[HostView]:
+        self.before.append(decided)
         self.now += self.reading
+        if self.troubles and (trouble := self.troubles.pop(0)):
+            raise trouble
         return self.shown
 
     def read_ahead(self, node: str) -> None:
@@ -103,8 +115,8 @@ class World:
     def keep_warm(self) -> None:
         self.warm += 1
 
-    def ask(self, *_: object) -> None:
-        pass
+    def ask(self, views: list[HostView], _: object) -> None:
+        self.paused = {view.node: view.paused for view in views}
 
     # The actor, and the adoption
 
@@ -132,8 +144,44 @@ class World:
 
 
 class Confirmed:
+    asked = 0
+
     def take(self) -> tuple[str, ...]:
+        self.asked += 1
         return ()
+
+
+class Bell:
+    """Waits for nobody; ends the loop after some waits."""
+
+    def __init__(self, world: World, turns: int, *, rings: bool = False) -> None:
+        self.world = world
+        self.turns = turns
+        self.rings = rings
+        self.seen: list[tuple[float, str]] = []
+
+    def take(self) -> list[str]:
+        return []
+
+    def wait(self, seconds: float) -> bool:
+        self.seen.append((seconds, self.world.loop.problem))
+        self.world.now += 1
+        if len(self.seen) >= self.turns:
+            self.world.loop.stopping.set()
+        return self.rings
+
+
+class Held:
+    """An operator has paused what begins."""
+
+    asked = 0
+
+    def paused(self) -> str:
+        self.asked += 1
+        return "by bob"
+
+    def notices(self) -> tuple[str, ...]:
+        return ("it is paused",)
 
 
 def of(node: str, **changes: Any) -> HostView:
@@ -223,6 +271,9 @@ def test_a_record_that_cannot_be_read_is_told_and_left_out() -> None:
     (told,) = world.loop.attention
     assert told.endswith("held until it is repaired, `novaha retry compute-1` rewrites it")
     assert world.owned == {OTHER: "fence-1"}
+    world.records.attributes[OTHER] = world.records.attributes.pop(OTHER)
+    world.loop.turn()
+    assert world.owned == {OTHER: "fence-1"}, "in any order"
 
 
 SEEN = of(DEAD, record=PENDING, mine=False, service=UNTOLD)
@@ -318,7 +369,7 @@ def test_one_that_is_to_stop_takes_no_more() -> None:
     world.on_step = world.loop.stopping.set
     assert world.loop.turn() == BUSY
     assert world.done == [f"claim {DEAD}"]
-    world.loop.turn()
+    assert world.loop.turn() == BUSY
     assert world.done == [f"claim {DEAD}"]
 
 
@@ -347,3 +398,141 @@ def test_what_has_ended_is_noted() -> None:
     world.shown = [of(DEAD)]
     world.loop.turn()
     assert not world.loop._memory[DEAD].ended
+
+
+def test_one_that_failed_and_went_does_not_come_last_when_it_is_back() -> None:
+    world = World([of(DEAD, mine=False)], {f"claim {DEAD}": Taken.FAILED})
+    world.loop.turn()
+    world.records.attributes.clear()
+    world.loop.turn()
+    world.note(record())
+    world.note(record(node=OTHER))
+    world.shown = [of(DEAD, mine=False), of(OTHER, mine=False)]
+    world.done.clear()
+    world.loop.turn()
+    assert world.done == [f"claim {DEAD}", f"claim {OTHER}"]
+
+
+def test_the_loop_goes_on_whatever_a_turn_meets(caplog: pytest.LogCaptureFixture) -> None:
+    away = ClusterToolError(["cibadmin"], 1, "")
+    world = World([of(DEAD, quiet_until=NOW + 99)])
+    assert world.loop.problem == ""
+    world.troubles = [away, away, KeyError("ours"), None, away]
+    world.nova_problem = "Nova is away"
+    bell = world.loop.bell = Bell(world, 5)  # type: ignore[assignment]
+    world.loop.run()
+    said, internal = "cibadmin exited with 1", "internal error, see the log"
+    assert bell.seen == [(BUSY, said), (BUSY, said), (BUSY, internal), (BUSY, ""), (BUSY, said)]
+    assert [r.getMessage() for r in caplog.records].count(said) == 2, "each once until it ends"
+    assert world.loop.failing.seconds(NOW + 9) == 5
+    assert world.loop.nova_silent.seconds(NOW + 9) == 9
+    world.nova_problem = ""
+    world.loop.stopping.clear()
+    world.loop.bell = Bell(world, 1)  # type: ignore[assignment]
+    world.loop.run()
+    assert (world.loop.failing.seconds(NOW + 9), world.loop.nova_silent.seconds(NOW + 9)) == (0, 0)
+    assert world.loop.turned_at == NOW + 5
+
+
+def test_law_2_a_loop_that_is_superseded_ends() -> None:
+    world = World([of(DEAD)])
+    world.troubles = [SupersededError("another")]
+    world.loop.bell = Bell(world, 1)  # type: ignore[assignment]
+    with pytest.raises(SupersededError):
+        world.loop.run()
+
+
+def test_nothing_else_is_asked_for_while_there_is_something_to_do_at_once() -> None:
+    world = World([of(DEAD, mine=False)])
+    for pause, asked in ((0.0, 1), (0.0, 1)):
+        assert world.loop.turn() == pause
+        assert world.confirmations.asked == asked
+    world.comes = {f"claim {DEAD}": Taken.FAILED}
+    assert world.loop.turn() == BUSY
+    assert world.confirmations.asked == 1
+    world.loop.turn()
+    assert world.confirmations.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("shown", "rings", "asked", "at_once"),
+    [
+        ([], False, 3, [False, False, False]),
+        ([], True, 3, [False, True, True]),
+        ([of(DEAD, quiet_until=NOW + 99)], False, 3, [False, False, False]),
+        ([of(DEAD, quiet_until=NOW + 99)], True, 1, [False, False, False]),
+    ],
+)
+def test_who_is_woken_looks_at_the_records_first(
+    shown: list[HostView], rings: bool, asked: int, at_once: list[bool]
+) -> None:
+    world = World(shown)
+    world.loop.bell = Bell(world, 3, rings=rings)  # type: ignore[assignment]
+    world.loop.run()
+    assert (world.confirmations.asked, world.at_once) == (asked, at_once)
+
+
+def test_the_plan_of_the_turn_before_tells_what_has_to_be_read() -> None:
+    world = World([of(DEAD, quiet_until=NOW + 99)])
+    world.loop.turn()
+    world.loop.turn()
+    first, second = world.before
+    assert first is None
+    assert second.reports[0].record.node == DEAD
+
+
+def test_a_pause_is_for_what_begins() -> None:
+    held = Held()
+    world = World([of(OTHER, quiet_until=NOW + 99)], held=held)
+    world.loop.turn()
+    assert (held.asked, world.loop.attention) == (0, ("it is paused",))
+    begins = of(DEAD, record=PENDING, mine=False, service=UNTOLD)
+    world.shown = [begins, *world.shown]
+    world.note(begins.record)
+    world.loop.turn()
+    assert held.asked == 1
+    assert world.paused == {DEAD: "by bob", OTHER: ""}
+    assert [report.detail for report in world.loop.reports] == [
+        "new recoveries are paused: by bob",
+        "recovering",
+    ]
+    assert world.done == []
+
+
+@pytest.mark.parametrize(("nova", "told"), [("", [f"{DEAD} cannot be worked on: x"]), ("away", [])])
+def test_a_nova_that_is_away_is_no_trouble_of_one_host(nova: str, told: list[str]) -> None:
+    world = World([of(DEAD, problem="x")])
+    world.nova_problem = nova
+    world.loop.turn()
+    assert list(world.loop.attention) == told
+
+
+def test_each_instance_that_has_come_up_elsewhere_is_noted_once(tmp_path: Path) -> None:
+    gone = {n: instance(n, host=ALIVE) for n in ("b", "c")}
+    moving = {"x": instance("x", host=ALIVE, task_state="rebuilding")}
+    world = World(
+        [
+            of("compute-0", record=OVER, alive=False, instances=()),
+            of(DEAD, instances=(instance("a", task_state="deleting"),), moved={**moving, **gone}),
+        ],
+        journal=tmp_path / "journal",
+    )
+    world.loop.turn()
+    assert not (tmp_path / "journal").exists(), "this process has not moved them"
+    memory = world.loop._memory[DEAD]
+    memory.moved = {**moving, **gone}
+    for _ in range(2):
+        world.loop.turn()
+        lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+        assert [{k: v for k, v in line.items() if k != "time"} for line in lines] == [
+            {
+                "event": "settled",
+                "node": DEAD,
+                "instance": n,
+                "name": f"name-{n}",
+                "to": ALIVE,
+                "state": "active",
+            }
+            for n in ("b", "c")
+        ]
+        assert memory.settled == {"b", "c"}
