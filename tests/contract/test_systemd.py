@@ -35,7 +35,7 @@ exec unshare --cgroup --pid --uts --ipc --net --fork --kill-child sh -c {inside}
 INSIDE = """
 set -e
 mount -t proc proc /proc
-for directory in /run /etc/systemd /sys/fs/cgroup; do
+for directory in /run /var/log /etc/systemd /sys/fs/cgroup; do
     mount -t tmpfs -o mode=755 none $directory
 done
 mount -t cgroup2 none /sys/fs/cgroup
