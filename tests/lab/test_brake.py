@@ -17,17 +17,18 @@ from tests.lab.test_scenario import assert_running_once, elsewhere
 pytestmark = [pytest.mark.lab, one_generation]  # tried on native alone
 
 COMPUTES = layout.computes(3)
-DEFAULT = "50%,100"
+ORDINARY = {"limit": "50%,100", "window": "1"}
 
 
 @contextmanager
-def limit(site: Site, text: str) -> Iterator[None]:
-    """Meanwhile the brake has this limit. Its window is short: hosts die here all the time."""
-    site.on_any_controller("pcs", "stonith", "update", "nova-brake", f"limit={text}")
+def parameters(site: Site, **given: str) -> Iterator[None]:
+    """Meanwhile the brake has these. Its window is short: hosts die here all the time."""
+    update = ("pcs", "stonith", "update", "nova-brake")
+    site.on_any_controller(*update, *(f"{name}={value}" for name, value in given.items()))
     try:
         yield
     finally:
-        site.on_any_controller("pcs", "stonith", "update", "nova-brake", f"limit={DEFAULT}")
+        site.on_any_controller(*update, *(f"{name}={ORDINARY[name]}" for name in given))
 
 
 def two_each(site: Site) -> dict[str, str]:
@@ -89,7 +90,9 @@ def assert_never_stopped(watcher: Watcher, instances: dict[str, str], since: flo
         assert time.time() - spans[0][2] < 5, "it runs no more"
 
 
-@pytest.mark.parametrize("seconds", [20, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "seconds", [20, *(pytest.param(n, marks=pytest.mark.slow) for n in (60, 300))]
+)
 def test_law_10_all_hosts_are_cut_off_and_none_is_powered_off(
     site: Site, watcher: Watcher, seconds: int
 ) -> None:
@@ -148,7 +151,7 @@ def test_a_rack_dies_beyond_the_limit_and_an_operator_lets_it_go(
 ) -> None:
     instances = two_each(site)
     before, dead = fencings(site), ("compute-1", "compute-2")
-    with limit(site, "1"):
+    with parameters(site, limit="1"):
         for host in dead:
             site.lab("crash", host, "--kind", "panic")
         site.wait("one is held", lambda: held(site))
@@ -181,4 +184,78 @@ def test_a_host_dies_during_a_pause(site: Site, watcher: Watcher) -> None:
         site.on_any_controller("novaha", "resume")
     site.wait("all are elsewhere", lambda: elsewhere(site, instances, "compute-1"), 300)
     site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    assert_running_once(site, watcher, instances)
+
+
+@pytest.mark.slow
+def test_law_10_the_network_of_the_apis_alone_is_away(site: Site, watcher: Watcher) -> None:
+    instances = two_each(site)
+    before, began = fencings(site), time.time()
+    nodes = (*layout.CONTROLLERS, *COMPUTES)
+    for node in nodes:
+        network.cut(node, "api")
+    time.sleep(60)
+    assert held(site) == set()
+    for node in nodes:
+        network.heal(node, "api")
+    site.wait("the site is whole", site.whole)
+    assert fencings(site) == before, "a host that runs was powered off"
+    assert_never_stopped(watcher, instances, began)
+    assert site.evacuations(instances).total() == 0
+
+
+@pytest.mark.slow
+def test_law_3_a_broken_brake_lets_a_single_death_through(site: Site, watcher: Watcher) -> None:
+    instances = two_each(site)
+    with parameters(site, limit="nonsense"), broken(site, "novaha/pacemaker/computes.py"):
+        begun = len(site.fencings(COMPUTES[0]))
+        site.lab("crash", COMPUTES[0])
+        site.wait("all are elsewhere", lambda: moved(site, instances, COMPUTES[0]), 300)
+        assert len(site.fencings(COMPUTES[0])) > begun
+        logs = [site.on(c, "cat", "/var/log/pacemaker/pacemaker.log") for c in layout.CONTROLLERS]
+        assert any("the brake cannot judge (RuntimeError: broken by a test)" in x for x in logs)
+    site.wait("the site is whole", site.whole, 300)
+    assert_running_once(site, watcher, instances)
+
+
+@contextmanager
+def broken(site: Site, module: str) -> Iterator[None]:
+    """Meanwhile this module of the product cannot be imported on any controller."""
+    (found,) = {
+        path
+        for controller in layout.CONTROLLERS
+        for path in site.on(controller, "find", "/opt/novaha", "-path", f"*/{module}").split()
+    }
+    for controller in layout.CONTROLLERS:
+        site.on(controller, "cp", "-p", found, f"{found}.kept")
+        site.on(controller, "sed", "-i", '$ a raise RuntimeError("broken by a test")', found)
+    try:
+        yield
+    finally:
+        for controller in layout.CONTROLLERS:
+            site.on(controller, "mv", f"{found}.kept", found)
+
+
+@pytest.mark.slow
+def test_law_10_a_slow_cascade_counts_like_a_sudden_one(site: Site, watcher: Watcher) -> None:
+    """Each host is back in service before the next one dies."""
+    instances = two_each(site)
+    for host in COMPUTES:  # those of the tests before are within the hour, too
+        site.on_any_controller("pcs", "stonith", "history", "cleanup", host)
+    with parameters(site, window="3600"):
+        for host in COMPUTES[:2]:
+            site.lab("crash", host)
+            site.wait("it is fenced", lambda host=host: site.fencings(host))
+            site.wait("all are elsewhere", lambda host=host: elsewhere(site, instances, host))
+            site.wait("the site is whole", site.whole, 300)
+        last = COMPUTES[2]
+        site.lab("crash", last, "--kind", "panic")  # one without power may go: that is seen
+        site.wait("the third is held", lambda: held(site) == {last})
+        time.sleep(15)
+        assert not site.fencings(last)
+        told = site.on(site.evacuator(), "novaha", "status")
+        assert "3 of 3 compute hosts have failed" in told
+        site.on_any_controller("novaha", "proceed", last, "--yes", "--reason", "it is dead")
+        site.wait("all are elsewhere", lambda: elsewhere(site, instances, last), 300)
+        site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
     assert_running_once(site, watcher, instances)
