@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from novaha.agents.cluster import Cluster
 from novaha.agents.runtime import ActionError
 from novaha.contract.ocf import ExitCode, Row
-from novaha.core.errors import NovahaError, UnknownNodeError
+from novaha.core.errors import ClusterToolError, NovahaError, UnknownNodeError
 from novaha.core.record import Record
 from novaha.core.text import line
 
@@ -17,6 +18,11 @@ HOLD_WAIT = 5.0
 nobody (measured), so it must not be long."""
 
 _POLL = 0.5
+
+_NOT_CONNECTED = frozenset({71, 75, 102})
+"""Pacemaker's exit codes OSERR, TEMPFAIL and DISCONNECT: the tool has asked nobody."""
+
+_Answer = TypeVar("_Answer")
 
 
 def wait_until_free(
@@ -30,11 +36,23 @@ def wait_until_free(
     seconds: what the action has left; most of it is left for what comes after the wait.
 
     When the record cannot be read, nobody knows whether the host is free: so it is not, and the
-    cluster's NovahaError is raised.
+    cluster's NovahaError is raised. Where the connection alone fails, as it does now and then on a
+    remote node that has just joined (docs/facts.md), it is tried again before: Pacemaker repeats a
+    start that has failed only after its failure-timeout.
     """
-    node = _this_node(cluster)
     give_up = monotonic() + min(HOLD_WAIT, seconds - 5)
-    while (record := cluster.record(node)) is not None and record.hold:
+
+    def answer(read: Callable[[], _Answer]) -> _Answer:
+        while True:
+            try:
+                return read()
+            except ClusterToolError as error:
+                if error.returncode not in _NOT_CONNECTED or monotonic() >= give_up:
+                    raise
+            sleep(_POLL)
+
+    node = answer(lambda: _this_node(cluster))
+    while (record := answer(lambda: cluster.record(node))) is not None and record.hold:
         if monotonic() >= give_up:
             raise ActionError(ExitCode.ERR_GENERIC, held(record))
         sleep(_POLL)

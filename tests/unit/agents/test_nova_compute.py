@@ -15,6 +15,7 @@ from novaha.contract import ocf
 from novaha.contract.ocf import ExitCode, Request
 from novaha.contract.parameters import ParameterError
 from novaha.core.errors import ClusterToolError, RecordError
+from novaha.core.record import Record
 from novaha.pacemaker.runner import Result, Runner
 from tests.unit.agents.fakes import Clock, FakeCluster, FakeService, pending, recovered, running
 
@@ -115,6 +116,48 @@ def test_law_4_unknown_is_held(error) -> None:
     with pytest.raises(type(error)):
         nova_compute.start(request("start"), setting.context)
     assert setting.service.calls == []
+
+
+class Stumbling(FakeCluster):
+    """A cluster that is reached at the third attempt, and asked by each of them."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.errors = [ClusterToolError(["cibadmin"], code, "Could not connect to the CIB")] * 2
+
+    def record(self, node: str) -> Record | None:
+        if self.errors:
+            raise self.errors.pop()
+        return super().record(node)
+
+
+@pytest.mark.parametrize("code", [71, 75, 102])
+def test_a_cluster_that_is_not_reached_at_first_is_tried_again(code: int) -> None:
+    setting = Setting(FakeService(), Stumbling(code))
+    began = setting.clock.now
+    assert nova_compute.start(request("start"), setting.context) is ExitCode.SUCCESS
+    assert setting.service.calls == ["start"]
+    assert setting.clock.now - began == 1
+
+
+def test_law_4_a_cluster_that_is_never_reached_is_tried_for_five_seconds() -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    setting.cluster.broken = ClusterToolError(["cibadmin"], 71, "Could not connect to the CIB")
+    began = setting.clock.now
+    with pytest.raises(ClusterToolError):
+        nova_compute.start(request("start"), setting.context)
+    assert setting.clock.now - began == 5
+    assert setting.service.calls == []
+
+
+@pytest.mark.parametrize("code", [1, 13, 77, 104, 127, None])
+def test_law_4_an_answer_that_is_a_failure_is_not_asked_for_again(code: int | None) -> None:
+    setting = Setting(FakeService(), FakeCluster())
+    setting.cluster.broken = ClusterToolError(["cibadmin"], code, "")
+    began = setting.clock.now
+    with pytest.raises(ClusterToolError):
+        nova_compute.start(request("start"), setting.context)
+    assert setting.clock.now == began
 
 
 def test_start_without_nova_compute() -> None:
