@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -85,23 +85,20 @@ class History:
 
     def fencings_of(self, node: str) -> tuple[datetime, ...]:
         """When the node was taken down, by devices or by a person's word, in no order."""
-        return tuple(
-            event.completed
-            for event in self._events
-            if event.status == "success"
-            and event.action in _KILLS
-            and event.completed is not None
-            and same_name(event.target, node)
-        )
+        return tuple(at for target, at in self._taken_down() if same_name(target, node))
 
     def last_fencings(self) -> dict[str, datetime]:
         """When each node was last taken down, as by `fencings_of`, by its name in lower case."""
         found: dict[str, datetime] = {}
+        for target, at in self._taken_down():
+            name = target.lower()
+            found[name] = max(found.get(name, at), at)
+        return found
+
+    def _taken_down(self) -> Iterator[tuple[str, datetime]]:
         for event in self._events:
             if event.status == "success" and event.action in _KILLS and event.completed is not None:
-                name = event.target.lower()
-                found[name] = max(found.get(name, event.completed), event.completed)
-        return found
+                yield event.target, event.completed
 
 
 class FenceHistory:
