@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from novahalab.sandbox import Sandbox
 
 from . import golden
-from .client import ApiError, Client, Server, wait
+from .client import ApiError, Client, Server
 from .compute import compute_command, compute_config, compute_log
 from .control import Cloud, ServiceStatus
 from .installation import install, install_driver
@@ -53,12 +53,7 @@ def cloud() -> Cloud:
 
 def map_hosts(hosts: Sequence[str]) -> None:
     """Make hosts known to Nova that the golden copy does not have."""
-    client = Client()
-
-    def up() -> bool:
-        return set(hosts) <= {s["host"] for s in client.services() if s["state"] == "up"}
-
-    wait(f"nova-compute is up on {', '.join(hosts)}", up, 60)
+    Client().wait_computes(hosts, 60, mapped=False)
     it = cloud()
     manage = [str(it.paths.venv / "bin/nova-manage"), f"--config-file={it.paths.etc}/nova.conf"]
     log = it.paths.log("discover-hosts")

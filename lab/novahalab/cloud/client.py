@@ -289,19 +289,26 @@ class Client:
         """Change a host's nova-compute service: ``forced_down=True``, ``status="disabled"``."""
         self.compute("PUT", f"/os-services/{self.service(host)['id']}", changes)
 
-    def wait_computes(self, hosts: Sequence[str], timeout: float = 180) -> None:
+    def wait_computes(
+        self, hosts: Sequence[str], timeout: float = 180, *, mapped: bool = True
+    ) -> None:
         """Wait until these hosts can be scheduled to: service up and node known.
+
+        mapped: False for hosts of which Nova's API can know no node yet: the service is enough.
 
         Raises LabError with what Nova says of each host that is late.
         """
 
         def late() -> str:
             services = {s["host"]: s for s in self.services()}
-            nodes = self.compute("GET", "/os-hypervisors")["hypervisors"]
-            known = {n["hypervisor_hostname"] for n in nodes}
+            known = self._known_nodes() if mapped else {*hosts}
             return "; ".join(filter(None, (_not_ready(h, services.get(h), known) for h in hosts)))
 
         wait("nova-compute is up", late, timeout)
+
+    def _known_nodes(self) -> set[str]:
+        nodes = self.compute("GET", "/os-hypervisors")["hypervisors"]
+        return {node["hypervisor_hostname"] for node in nodes}
 
     def migrations(self, **filters: str) -> list[dict[str, Any]]:
         """Return migrations, evacuations among them."""

@@ -56,6 +56,13 @@ def test_a_host_that_is_late_is_named_with_the_reason(
     assert "compute-2" not in str(error.value)
 
 
+def test_hosts_that_are_not_mapped_yet_need_no_hypervisor() -> None:
+    cloud = Cloud([service("compute-1"), service("compute-2", "down")], [])
+    cloud.wait_computes(["compute-1"], timeout=0, mapped=False)
+    with pytest.raises(LabError, match="compute-2 is down"):
+        cloud.wait_computes(["compute-1", "compute-2"], timeout=0, mapped=False)
+
+
 @pytest.mark.parametrize(("check", "told"), [(lambda: False, "late$"), (lambda: "a", "late: a$")])
 def test_waiting_ends_with_what_was_missing(check: Callable[[], bool | str], told: str) -> None:
     with pytest.raises(LabError, match=told):
