@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -44,3 +45,13 @@ def _nothing_is_left_on_the_machine(
     changed = left(before, seen())
     assert not changed, f"tests changed this machine: {', '.join(changed)}"
     assert not temporary, f"temporary files that nobody removed: {', '.join(temporary)}"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A controller whose clock is set to local time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -63,17 +61,7 @@ def test_a_hold() -> None:
     assert read_held(text) == Held(AT, "too-many")
 
 
-@pytest.fixture
-def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A controller whose clock is set to local time."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "JST-9")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.usefixtures("elsewhere")
 def test_moments_are_kept_in_utc() -> None:
     assert held_text(Held(AT, "alone")) == "2026-01-01T12:00:05Z alone"
     assert pause_text(Pause(AT, "a", "", END)) == "2026-01-01T12:00:05Z 2026-01-02T08:30:00Z a"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -171,17 +170,7 @@ def test_what_is_kept_of_confirmations(tmp_path: Path) -> None:
     }
 
 
-@pytest.fixture
-def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A controller whose clock is set to local time."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "JST-9")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.usefixtures("elsewhere")
 def test_a_confirmation_is_noted_in_utc() -> None:
     assert text(DOWN) == "2026-01-01T12:00:05Z"
     assert text(DOWN.astimezone(None)) == "2026-01-01T12:00:05Z"
