@@ -47,13 +47,7 @@ def add_parser(commands: Any) -> None:
         help="the other way round: take all of novaha out of the cluster's configuration; "
         "nova-compute and the instances run on",
     )
-    command.add_argument(
-        "--no-brake",
-        dest="brake",
-        action="store_false",
-        help="without the device that holds power-offs when many compute hosts fail at once; one "
-        "that is there already stays in each fencing level",
-    )
+    add_brake_options(command)
     command.add_argument(
         "--groups",
         action="store_true",
@@ -76,7 +70,6 @@ def add_parser(commands: Any) -> None:
     for option, agent in (
         ("--evacuate-option", "NovaEvacuate"),
         ("--compute-option", "NovaCompute"),
-        ("--brake-option", BRAKE_AGENT),
     ):
         command.add_argument(
             option,
@@ -90,6 +83,24 @@ def add_parser(commands: Any) -> None:
         default=Wanted().alert,
         metavar="PATH",
         help="where install-agents put the alert agent (default: %(default)s)",
+    )
+
+
+def add_brake_options(command: Any) -> None:
+    """`brake` and `brake_option` of whatever command writes fencing levels."""
+    command.add_argument(
+        "--no-brake",
+        dest="brake",
+        action="store_false",
+        help="without the device that holds power-offs when many compute hosts fail at once; one "
+        "that is there already stays in each fencing level",
+    )
+    command.add_argument(
+        "--brake-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"a parameter of {BRAKE_AGENT}; may be given several times",
     )
 
 

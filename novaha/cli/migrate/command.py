@@ -79,19 +79,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="a parameter of NovaCompute, if nova-compute was no resource of the cluster",
     )
-    command.add_argument(
-        "--no-brake",
-        dest="brake",
-        action="store_false",
-        help="without the device that holds power-offs when many compute hosts fail at once",
-    )
-    command.add_argument(
-        "--brake-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"a parameter of {BRAKE_AGENT}; may be given several times",
-    )
+    setup.add_brake_options(command)
     command.add_argument("--output", choices=("text", "json"), default="text", help="the format")
 
 
