@@ -10,7 +10,8 @@ from novaha.core import model
 from novaha.core.answers import Never, Wait
 from novaha.core.model import EvacuationLog, Instance, Migration
 from novaha.core.record import Record
-from novaha.core.situation import Failure, HostView, Overview, Policy
+from novaha.core.situation import Failure, Overview, Policy
+from novaha.core.view import HostView
 
 _SAME_RECOVERY = timedelta(minutes=5)
 """By how much Nova's clock may be behind the cluster's."""
@@ -53,11 +54,11 @@ class Case:
 
     @property
     def log(self) -> EvacuationLog:
-        return self.facts.view.logs.get(self.id, EvacuationLog())
+        return self.facts.view.evacuations.logs.get(self.id, EvacuationLog())
 
     @property
     def failure(self) -> Failure | None:
-        return self.facts.view.failures.get(self.id)
+        return self.facts.view.evacuations.failures.get(self.id)
 
     @property
     def stands_still(self) -> bool:
@@ -67,7 +68,7 @@ class Case:
     @property
     def unchanged_for(self) -> float:
         """Seconds for which its evacuation has made no progress."""
-        return self.facts.view.unchanged_for.get(self.id, 0.0)
+        return self.facts.view.evacuations.unchanged_for.get(self.id, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from novaha.core import model
 from novaha.core.record import FORCED
-from novaha.core.situation import HostView, Policy
+from novaha.core.situation import Policy
+from novaha.core.view import HostView
 
 _APART = timedelta(seconds=10)
 """Fencings that end closer together are one: no host boots in between."""
@@ -27,13 +28,13 @@ def keep_out_for(view: HostView, policy: Policy) -> str:
     It is not where an operator has let it in, where it is kept out already and the record says so,
     and where the disable or the force-down is not ours (law 6).
     """
-    if view.record.admitted or view.service is None:
+    if view.record.admitted or view.presence.service is None:
         return ""
-    if model.kept_out(view.service):
-        return "" if view.record.kept else view.service.disabled_reason
-    if not _is_ours(view, view.service):
+    if model.kept_out(view.presence.service):
+        return "" if view.record.kept else view.presence.service.disabled_reason
+    if not _is_ours(view, view.presence.service):
         return ""
-    times = recent_fencings(view.fencings, view.record.fenced, policy.flap_window)
+    times = recent_fencings(view.presence.fencings, view.record.fenced, policy.flap_window)
     if 0 < policy.flap_fencings <= len(times):
         shown = " ".join(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for at in times[-_SHOWN:])
         count = f"fenced {len(times)} times within {policy.flap_window:g} s"
@@ -45,20 +46,20 @@ def keep_out_for(view: HostView, policy: Policy) -> str:
 
 def is_kept_out(view: HostView) -> bool:
     """Whether the host waits for an operator to let it in."""
-    kept = view.service is not None and model.kept_out(view.service)
+    kept = view.presence.service is not None and model.kept_out(view.presence.service)
     return kept and not view.record.admitted
 
 
 def why_kept_out(view: HostView) -> str:
     """Why it is, for people; "" where Nova does not say that it is."""
-    reason = view.service.disabled_reason if view.service is not None else ""
+    reason = view.presence.service.disabled_reason if view.presence.service is not None else ""
     return reason.removeprefix(model.KEPT_OUT).lstrip(", ")
 
 
 def is_stable(view: HostView, policy: Policy) -> bool:
     """Whether its nova-compute has been up for as long as it has to before Nova may use it."""
     return policy.return_after <= 0 or (
-        view.up_for is not None and view.up_for >= policy.return_after
+        view.presence.up_for is not None and view.presence.up_for >= policy.return_after
     )
 
 
@@ -87,7 +88,7 @@ def _is_ours(view: HostView, service: model.ComputeService) -> bool:
 
 def disabled_by_older_agents(view: HostView) -> bool:
     """They give no reason; what has one is somebody else's (law 6)."""
-    service = view.service
+    service = view.presence.service
     if service is None or not view.record.adopted:
         return False
     return not service.enabled and not service.disabled_reason

@@ -26,7 +26,8 @@ from novaha.core.guests import has_died, only_host
 from novaha.core.model import Migration
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Outcome, Overview, Policy
+from novaha.core.situation import Outcome, Overview, Policy
+from novaha.core.view import HostView
 
 RECORD_FRESH = 15.0
 """Seconds for which a reading of the records entitles to send requests: a process that was
@@ -42,7 +43,7 @@ _ARRIVAL = 10.0
 def facts(view: HostView, overview: Overview, policy: Policy, now: float) -> Facts:
     """What decides about the instances of this host. now: monotonic seconds."""
     rows: dict[str, list[Migration]] = {}
-    for row in view.migrations:
+    for row in view.inventory.migrations:
         rows.setdefault(row.instance, []).append(row)
     by_instance = {instance: tuple(its) for instance, its in rows.items()}
     return Facts(view, overview, policy, now, by_instance, of_host(view))
@@ -73,36 +74,36 @@ def may_evacuate(
 
 def of_host(view: HostView) -> Wait | Never | None:
     """Why no instance of the host may be evacuated, None where one may (law 1)."""
-    if view.doubt:
-        return Wait(Code.RECORD_IN_DOUBT, {"text": view.doubt})
+    if view.standing.doubt:
+        return Wait(Code.RECORD_IN_DOUBT, {"text": view.standing.doubt})
     return _OF_HOST[view.record.state](view)
 
 
 def _of_pending(view: HostView) -> Wait:
     if view.problem:
         return Wait(Code.HOST_UNUSABLE, {"text": view.problem})
-    if view.paused:
-        return Wait(Code.PAUSED, {"text": view.paused})
-    if view.unproven:
-        return Wait(Code.FENCING_UNPROVEN, {"text": view.unproven})
-    if not view.fence_confirmed:
+    if view.standing.paused:
+        return Wait(Code.PAUSED, {"text": view.standing.paused})
+    if view.standing.unproven:
+        return Wait(Code.FENCING_UNPROVEN, {"text": view.standing.unproven})
+    if not view.standing.fence_confirmed:
         code = Code.FENCING_CUT_NO_POWER if view.record.unproven else Code.FENCING_UNCONFIRMED
         code = Code.FENCING_BEFORE_SERVICE if view.record.doubted else code
-        return Wait(code, {"requested": view.node if view.fenced_on_request else ""})
-    read = view.service is not None and view.record.untouched
+        return Wait(code, {"requested": view.node if view.standing.fenced_on_request else ""})
+    read = view.presence.service is not None and view.record.untouched
     return Wait(Code.NOT_PREPARED if read else Code.NOT_CLAIMED)
 
 
 def _of_running(view: HostView) -> Wait | None:
-    if not view.mine:
+    if not view.standing.mine:
         return Wait(Code.OWNED_BY_ANOTHER)
     if view.problem:
         return Wait(Code.HOST_UNUSABLE, {"text": view.problem})
-    if view.service is None:
+    if view.presence.service is None:
         return Wait(Code.HOST_NOT_READ)
     if view.record.before is None:
         return Wait(Code.NOT_PREPARED)
-    if not view.service.forced_down:
+    if not view.presence.service.forced_down:
         return Wait(Code.NOT_FORCED_DOWN)
     return Wait(Code.STATES_NOT_NOTED) if not_noted(view) else None
 
@@ -123,9 +124,10 @@ def not_noted(view: HostView) -> dict[str, str]:
 
     A list may have been short for a moment, when the others were noted.
     """
-    asked = {m.instance for m in view.migrations if belongs(m, view.record)} | set(view.attempts)
+    asked = {m.instance for m in view.inventory.migrations if belongs(m, view.record)}
+    asked |= view.requests.attempts.keys()
     known = asked | set(view.record.before or {})
-    return state_before(i for i in view.instances if i.id not in known)
+    return state_before(i for i in view.inventory.instances if i.id not in known)
 
 
 def unread(case: Case) -> Wait | None:
@@ -144,7 +146,7 @@ def being_deleted(case: Case) -> Never | None:
 
 
 def _sent_now(case: Case) -> Wait | None:
-    attempt = case.facts.view.attempts.get(case.id)
+    attempt = case.facts.view.requests.attempts.get(case.id)
     sending = attempt is not None and attempt.outcome is Outcome.SENDING
     return Wait(Code.SENDING) if sending else None
 
@@ -180,7 +182,8 @@ def _goes_on(case: Case) -> bool:
 
 def _last_request(case: Case) -> Wait | Never | None:
     """What came of the last request, as long as Nova shows no evacuation of it."""
-    attempt, newest, policy = case.facts.view.attempts.get(case.id), case.newest, case.facts.policy
+    attempt = case.facts.view.requests.attempts.get(case.id)
+    newest, policy = case.newest, case.facts.policy
     if attempt is None or (newest is not None and newest.id not in attempt.seen):
         return None
     since = case.facts.now - attempt.at
@@ -194,7 +197,7 @@ def _last_request(case: Case) -> Wait | Never | None:
 
 
 def _predecessor(case: Case) -> Wait | None:
-    quiet = case.facts.now < case.facts.view.quiet_until
+    quiet = case.facts.now < case.facts.view.requests.quiet_until
     return Wait(Code.PREDECESSOR) if quiet else None
 
 
@@ -272,7 +275,7 @@ def _of_turn(case: Case, turn: Turn) -> Wait | None:
         return Wait(Code.OTHERS_NOT_FORCED_DOWN)
     if turn.before_it >= turn.room:
         return Wait(Code.NO_CAPACITY)
-    return Wait(Code.LIST_TOO_OLD) if case.facts.view.aged else None
+    return Wait(Code.LIST_TOO_OLD) if case.facts.view.inventory.is_stale else None
 
 
 def _of_sending(case: Case, sending: Sending) -> Wait | None:
@@ -296,5 +299,5 @@ def is_first_request(case: Case, *, untouched: bool) -> bool:
 
     untouched: this evacuator claimed the recovery before anybody had asked Nova for anything.
     """
-    unasked = untouched and case.id not in case.facts.view.attempts
+    unasked = untouched and case.id not in case.facts.view.requests.attempts
     return not case.rows or (unasked and not any(row.status in model.OPEN for row in case.rows))

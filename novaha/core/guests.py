@@ -20,7 +20,7 @@ def only_host(case: Case) -> str | None:
             return row.destination
     if left := _guest_left_on(ours, facts):
         return left
-    receiver = facts.view.receivers.get(case.id)
+    receiver = facts.view.evacuations.receivers.get(case.id)
     return None if receiver in facts.overview.dead else receiver
 
 
@@ -33,7 +33,7 @@ def _guest_left_on(rows: list[Migration], facts: Facts) -> str | None:
     """
     for host in dict.fromkeys(row.destination for row in rows):
         failed = [row for row in rows if row.destination == host and row.status in model.FAILED]
-        faults = [facts.view.faults.get(row.id, UNNAMED) for row in failed]
+        faults = [facts.view.evacuations.faults.get(row.id, UNNAMED) for row in failed]
         kinds = [fault.kind for fault in faults]
         last = next((n for n, kind in enumerate(kinds) if kind is not Kind.GUEST_EXISTS), None)
         if last is None or has_died(failed[last], facts):
@@ -47,4 +47,5 @@ def _guest_left_on(rows: list[Migration], facts: Facts) -> str | None:
 
 def has_died(evacuation: Migration, facts: Facts) -> bool:
     """Whether nothing comes of it any more: its destination has gone down since, say."""
-    return evacuation.destination in facts.overview.dead or evacuation.id in facts.view.lost
+    dead = facts.view.evacuations.dead_migrations
+    return evacuation.destination in facts.overview.dead or evacuation.id in dead

@@ -13,7 +13,7 @@ from novaha.core.reasons import Reason, Stand
 from novaha.core.record import FORCED
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.sentences import sentence
-from novaha.core.situation import HostView, Overview, Policy
+from novaha.core.situation import Overview, Policy
 from novaha.core.steps import (
     FINAL,
     Claim,
@@ -32,6 +32,7 @@ from novaha.core.steps import (
     Unforce,
 )
 from novaha.core.text import word
+from novaha.core.view import HostView
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ def decide(view: HostView, overview: Overview, policy: Policy, now: float) -> De
     judge = Judge(view, overview, policy, now)
     if view.record.state is not RecoveryState.RECOVERED:
         return _dead(view, judge, policy)
-    if view.doubt:
-        return _of(view, f"{view.doubt}: dropped", Drop(view.node))
-    certain = now >= view.unanswered_at + policy.answer_wait
+    if view.standing.doubt:
+        return _of(view, f"{view.standing.doubt}: dropped", Drop(view.node))
+    certain = now >= view.requests.unanswered_at + policy.answer_wait
     return _recovered(view, judge, policy, certain=certain)
 
 
@@ -73,13 +74,13 @@ def _dead(view: HostView, judge: Judge, policy: Policy) -> Decision:
 
 def _is_named(view: HostView, held: Wait | Never) -> bool:
     """Whether people are told what Nova calls the host: only once it is ours, or in doubt."""
-    ours = view.record.state is RecoveryState.RUNNING and view.mine
+    ours = view.record.state is RecoveryState.RUNNING and view.standing.mine
     return ours or held.code is Code.RECORD_IN_DOUBT
 
 
 _OPENS: Mapping[Code, Callable[[HostView], Step]] = {
     # A record that came back says nothing about the host: the host may be in service.
-    Code.RECORD_IN_DOUBT: lambda view: Doubt(view.node, view.doubt),
+    Code.RECORD_IN_DOUBT: lambda view: Doubt(view.node, view.standing.doubt),
     Code.NOT_CLAIMED: lambda view: Claim(view.node),
     # Left by an owner that is gone; `running` proves that the fencing was confirmed.
     Code.OWNED_BY_ANOTHER: lambda view: Claim(view.node),
@@ -94,17 +95,17 @@ _OPENS: Mapping[Code, Callable[[HostView], Step]] = {
 
 def _prepared(view: HostView, judge: Judge, policy: Policy) -> Decision:
     """What comes before all requests, and those that may follow it at once."""
-    assert view.service is not None
+    assert view.presence.service is not None
     claim = view.record.state is RecoveryState.PENDING
-    force = not view.service.forced_down
+    force = not view.presence.service.forced_down
     marks = frozenset({FORCED}) if force else frozenset()
-    before = state_before(view.instances)
+    before = state_before(view.inventory.instances)
     claimed = view.record.after(Event.CLAIM) if claim else view.record
     prepared = replace(
         view,
-        mine=True,
         record=claimed.prepared(marks, before),
-        service=replace(view.service, forced_down=True),
+        standing=replace(view.standing, mine=True),
+        presence=replace(view.presence, service=replace(view.presence.service, forced_down=True)),
     )
     follows = _dead(prepared, judge.of(prepared), policy)
     step = Prepare(view.node, marks, before, force, claim)
@@ -113,9 +114,9 @@ def _prepared(view: HostView, judge: Judge, policy: Policy) -> Decision:
 
 def _recovering(view: HostView, judge: Judge, policy: Policy) -> Decision:
     """A host about whose instances something may be asked for."""
-    here = [judge.on_host(instance) for instance in view.instances]
-    away = [judge.elsewhere(i, instance) for i, instance in view.moved.items()]
-    ready = away if view.aged else here + away
+    here = [judge.on_host(instance) for instance in view.inventory.instances]
+    away = [judge.elsewhere(i, instance) for i, instance in view.inventory.moved.items()]
+    ready = away if view.inventory.is_stale else here + away
     steps = [j.step for j in ready if j.step is not None and not isinstance(j.step, Evacuate)]
     judged = here + away
     if _comes_home(view, judged, policy):
@@ -129,8 +130,8 @@ def _comes_home(view: HostView, judged: Iterable[Judgement], policy: Policy) -> 
     """Whether what is left can come up on the host that is back, and nowhere else."""
     open_ones = [j for j in judged if j.report.progress not in FINAL]
     return (
-        view.online_for is not None
-        and view.online_for >= policy.patience
+        view.presence.online_for is not None
+        and view.presence.online_for >= policy.patience
         and bool(open_ones)
         and all(judgement.blocked for judgement in open_ones)
     )
@@ -149,11 +150,11 @@ def _recovered(view: HostView, judge: Judge, policy: Policy, *, certain: bool) -
 
     certain: no request of ours about this host can be carried out any more.
     """
-    left = tuple(as_left(i) for i in view.instances)
-    service = view.service
+    left = tuple(as_left(i) for i in view.inventory.instances)
+    service = view.presence.service
     if view.problem or service is None:
         return _with(left, _of(view, view.problem or "recovered"))
-    if not view.alive:
+    if not view.presence.alive:
         kept = service.up and comeback.is_kept_out(view)
         said = _kept_out(view) if kept else "recovered; waiting to hear from its nova-compute"
         return _with(left, _of(view, said))
@@ -181,13 +182,13 @@ def _ours_forced_down(view: HostView, service: model.ComputeService, policy: Pol
         # Our disable never got through, and without it Nova would use the host at once.
         step = KeepOut(view.node, model.disable_reason(view.record.fence_id))
         return _of(view, "returning to service", step)
-    unfinished = [m for m in view.migrations if m.status == model.DONE]
+    unfinished = [m for m in view.inventory.migrations if m.status == model.DONE]
     if not unfinished:
         return _of(view, "returning to service", Unforce(view.node))
-    newest = model.newest(view.migrations)
+    newest = model.newest(view.inventory.migrations)
     older = all(newest[m.instance] is not m for m in unfinished)
     # Asked for twice, an instance has two records; a start of nova-compute closes the newer.
-    steps = [Restart(view.node)] if older and not view.restarted else []
+    steps = [Restart(view.node)] if older and not view.requests.restarted else []
     said = f"recovered; nova-compute has yet to close {len(unfinished)} finished evacuations"
     return _of(view, said, *steps)
 
@@ -203,13 +204,15 @@ def _up_again(
 ) -> Decision:
     """A host that Nova may believe up: its instances, then the disable, then the record."""
     to_enable = model.disabled_by_us(service) or comeback.disabled_by_older_agents(view)
-    if not service.forced_down and (not service.up or (to_enable and not view.heard)):
+    if not service.forced_down and (
+        not service.up or (to_enable and not view.presence.heartbeat_since_unforce)
+    ):
         # Enabled before, it would stay hidden from the scheduler: Nova tells only a nova-compute
         # that it believes up, and it may believe so only by a heartbeat from before the death.
         return _with(left, _of(view, "recovered; waiting for Nova to see its nova-compute up"))
     steps: list[Step] = []
     if service.up:
-        judged = [judge.left_behind(instance) for instance in view.instances]
+        judged = [judge.left_behind(instance) for instance in view.inventory.instances]
         left = tuple(judgement.report for judgement in judged)
         steps += [judgement.step for judgement in judged if judgement.step is not None]
     if any(i.progress not in FINAL for i in left):

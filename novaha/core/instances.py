@@ -9,8 +9,9 @@ from novaha.core.answers import Code, Go, Never, Wait
 from novaha.core.case import Case
 from novaha.core.model import Action, Instance
 from novaha.core.reasons import Reason, Stand
-from novaha.core.situation import HostView, Overview, Policy
+from novaha.core.situation import Overview, Policy
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress, Step
+from novaha.core.view import HostView
 
 _CONFIRMATION = 60.0
 """Seconds that the source of a resize gets to confirm it."""
@@ -93,13 +94,13 @@ class Judge:
 
     def _reset_late(self, instance: Instance) -> Judgement | None:
         """One whose state Nova was asked to reset, without an answer."""
-        reset_at = self._view.unanswered_resets.get(instance.id)
+        reset_at = self._view.requests.unanswered_resets.get(instance.id)
         if reset_at is None:
             return None
         if self._now < reset_at + self._policy.answer_wait:
             why = Reason(Stand.RESET_UNANSWERED)
             return _say(instance, Progress.RESTORING, why, instance.host)
-        nudge = self._view.nudges.get(instance.id)
+        nudge = self._view.requests.others.get(instance.id)
         since = nudge.action if nudge else None
         if instance.vm_state == model.ERROR and since in (Action.RESET, Action.HARD_REBOOT):
             return self._nudged(instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.SETTLED)
@@ -113,7 +114,7 @@ class Judge:
         # Nova boots what it evacuates, and stops it afterwards if it knows that it had been off.
         if instance.task_state is not None:
             return _say(instance, Progress.RESTORING, _task(instance), instance.host)
-        arrived = self._view.done_since.get(instance.id, self._now)
+        arrived = self._view.evacuations.done_since.get(instance.id, self._now)
         if self._now < arrived + self._policy.restore_wait:
             return _say(instance, Progress.RESTORING, Reason(Stand.TO_BE_AS_BEFORE), instance.host)
         return self._nudged(instance, wanted, Progress.RESTORING, Progress.SETTLED)
@@ -134,7 +135,7 @@ class Judge:
             # Left so by an evacuation that Nova gave up on; nothing else is allowed before.
             return self._nudged(instance, Action.RESET, Progress.RESTORING, Progress.REFUSED)
         if ran:
-            nudge = self._view.nudges.get(instance.id)
+            nudge = self._view.requests.others.get(instance.id)
             asked = nudge is not None and nudge.action is Action.HARD_REBOOT and not nudge.message
             if asked and instance.vm_state == model.ACTIVE and instance.task_state is None:
                 return _say(instance, Progress.SETTLED, Reason(Stand.RUNS_AGAIN), instance.host)
@@ -155,7 +156,7 @@ class Judge:
         if instance.vm_state == model.RESIZED:
             # Its source lives: confirmed there, it is an ordinary instance. Reset, it would keep
             # a second copy.
-            nudge = self._view.nudges.get(instance.id)
+            nudge = self._view.requests.others.get(instance.id)
             asked = nudge is not None and nudge.action in (Action.CONFIRM_RESIZE, Action.RESET)
             if nudge is None or not asked:
                 return self._act(instance, Action.CONFIRM_RESIZE)
@@ -169,7 +170,7 @@ class Judge:
         self, instance: Instance, action: Action, meanwhile: Progress, given_up: Progress
     ) -> Judgement:
         """Ask for `action`, again if need be, a few times."""
-        nudge = self._view.nudges.get(instance.id)
+        nudge = self._view.requests.others.get(instance.id)
         if nudge is None or nudge.action is not action:
             return self._act(instance, action, meanwhile)
         if self._now < nudge.at + gate.pause_after(nudge.count, self._policy):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from novaha.core.comeback import is_kept_out
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
 from novaha.core.steps import FINAL, Act, Claim, Disable, Evacuate, Plan, Prepare, Progress, Step
+from novaha.core.view import HostView
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ def only_moves(decided: Plan) -> bool:
 def is_busy(views: Iterable[HostView]) -> bool:
     """Whether anything is under way; hosts that wait to be switched on again are not."""
     return any(
-        view.record.state is not RecoveryState.RECOVERED or (view.alive and not is_kept_out(view))
+        view.record.state is not RecoveryState.RECOVERED
+        or (view.presence.alive and not is_kept_out(view))
         for view in views
     )
 

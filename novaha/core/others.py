@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from novaha.core import model
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 
 
 def may_be_destination(view: HostView, views: Iterable[HostView], final: frozenset[str]) -> bool:
@@ -24,13 +24,13 @@ def may_be_destination(view: HostView, views: Iterable[HostView], final: frozens
             continue
         if other.record.state is RecoveryState.RECOVERED:
             continue
-        unread = other.record.state is RecoveryState.PENDING or not other.mine or other.problem
-        newest = model.newest(other.migrations).values()
+        unread = not other.is_ours or other.problem
+        newest = model.newest(other.inventory.migrations).values()
         if unread or any(
             (m.problem or m.status in model.IN_FLIGHT)
             and m.destination in (view.host, None)
             # Its log was read: not handed to any host yet, or one that takes it up when back.
-            and m.instance not in other.logs
+            and m.instance not in other.evacuations.logs
             and m.instance not in final
             for m in newest
         ):

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 
 from novaha.core import hosts, schedule
 from novaha.core.schedule import GATHER as GATHER
-from novaha.core.situation import HostView, Policy
+from novaha.core.situation import Policy
 from novaha.core.steps import Plan, Step
+from novaha.core.view import HostView
 
 
 def plan(

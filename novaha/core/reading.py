@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.schedule import GATHER
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 
 
 def all_just_begun(records: Iterable[Record], owned_at: Mapping[str, float], now: float) -> bool:
@@ -25,16 +25,11 @@ def all_just_begun(records: Iterable[Record], owned_at: Mapping[str, float], now
 
 def may_wait(view: HostView) -> bool:
     """Whether nothing will be asked for before the other hosts are forced down."""
-    told = view.record.before is not None and _is_forced_down(view)
-    return told and not view.problem and view.mine and view.record.state is RecoveryState.RUNNING
+    told = view.record.before is not None and view.is_forced_down
+    return view.is_ours and told and not view.problem
 
 
 def matters(view: HostView) -> bool:
     """Whether what Nova lists for this host matters now."""
-    told = view.record.before is None or _is_forced_down(view)
-    running = view.record.state is RecoveryState.RUNNING and view.mine
-    return running and told and not view.problem and not view.doubt
-
-
-def _is_forced_down(view: HostView) -> bool:
-    return view.service is not None and view.service.forced_down
+    told = view.record.before is None or view.is_forced_down
+    return view.is_ours and told and not view.problem and not view.standing.doubt

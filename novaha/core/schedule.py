@@ -12,7 +12,7 @@ from novaha.core.gate import may_evacuate
 from novaha.core.hosts import Decision
 from novaha.core.others import may_be_destination
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Outcome, Overview, Policy
+from novaha.core.situation import Outcome, Overview, Policy
 from novaha.core.steps import (
     FINAL,
     UNMOVED,
@@ -23,6 +23,7 @@ from novaha.core.steps import (
     Prepare,
     Progress,
 )
+from novaha.core.view import HostView
 
 GATHER = 3.0
 """Seconds for which a recovery waits at most until Nova knows of the other dead hosts, too."""
@@ -63,12 +64,14 @@ def overview(views: Iterable[HostView], room_since: float) -> Overview:
     dead = frozenset(
         view.host
         for view in views
-        if view.host
-        and view.record.state is RecoveryState.RUNNING
-        and view.service is not None
-        and view.service.forced_down
+        if view.host and view.record.state is RecoveryState.RUNNING and view.is_forced_down
     )
-    moving = [s for view in views for i, s in view.unchanged_for.items() if i not in view.moved]
+    moving = [
+        seconds
+        for view in views
+        for instance, seconds in view.evacuations.unchanged_for.items()
+        if instance not in view.inventory.moved
+    ]
     return Overview(dead, room_since, min(moving, default=0.0))
 
 
@@ -78,17 +81,19 @@ def not_forced_down(view: HostView) -> bool:
     Until then its scheduler would send other hosts' instances there, to wait in the bus until
     the host is back or its own recovery finds them.
     """
-    if view.problem or view.paused or view.unproven or view.doubt or view.record.doubted:
+    standing = view.standing
+    if view.problem or standing.paused or standing.unproven or standing.doubt:
+        return False
+    if view.record.doubted:
         return False
     if view.record.state is RecoveryState.PENDING:
         return True
-    running = view.record.state is RecoveryState.RUNNING and view.mine
-    return running and view.service is not None and not view.service.forced_down
+    return view.is_ours and view.presence.service is not None and not view.is_forced_down
 
 
 def has_just_begun(view: HostView, now: float) -> bool:
     """Whether the recovery is so young that it waits for hosts that died at the same time."""
-    return view.record.state is RecoveryState.PENDING or now < view.owned_at + GATHER
+    return view.record.state is RecoveryState.PENDING or now < view.standing.owned_at + GATHER
 
 
 def close(views: Sequence[HostView], decisions: Sequence[Decision], now: float) -> Closing:
@@ -97,7 +102,7 @@ def close(views: Sequence[HostView], decisions: Sequence[Decision], now: float) 
     final = frozenset(i.id for r in reports for i in r.instances if i.progress in FINAL)
     ended, open_, complete = set(), set(), []
     for view, decision in zip(views, decisions, strict=True):
-        if not _is_recovering(view) or decision.wanted or now < view.quiet_until:
+        if not _is_recovering(view) or decision.wanted or now < view.requests.quiet_until:
             continue
         if not _is_done(view, decision.report):
             continue
@@ -105,7 +110,7 @@ def close(views: Sequence[HostView], decisions: Sequence[Decision], now: float) 
             open_.add(view.node)
             continue
         ended.add(view.node)
-        if view.settled_before and not view.aged:
+        if view.standing.settled_before and not view.inventory.is_stale:
             of_host = decision.report.instances
             unmoved = {i.id: i.detail for i in of_host if i.progress in UNMOVED}
             complete.append(Complete(view.node, unmoved))
@@ -176,7 +181,7 @@ def _untold(views: Iterable[HostView]) -> set[str]:
 
 
 def _is_recovering(view: HostView) -> bool:
-    return view.record.state is RecoveryState.RUNNING and not view.doubt
+    return view.record.state is RecoveryState.RUNNING and not view.standing.doubt
 
 
 def _under_way(views: Iterable[HostView], decisions: Iterable[Decision], policy: Policy) -> int:
@@ -187,7 +192,7 @@ def _under_way(views: Iterable[HostView], decisions: Iterable[Decision], policy:
         for i in decision.report.instances
         if i.progress is Progress.MOVING
         # A stalled one takes none: what waits in the queue may be what it waits for.
-        and view.unchanged_for.get(i.id, 0.0) < policy.lost_after
+        and view.evacuations.unchanged_for.get(i.id, 0.0) < policy.lost_after
     )
 
 
@@ -211,17 +216,16 @@ def _waits_for_others(report: HostReport, far: Collection[str]) -> bool:
 
 def _to_disable(view: HostView) -> bool:
     """Only once it is forced down: Nova asks a nova-compute that it believes up, and waits."""
-    service = view.service
+    service = view.presence.service
     return (
-        view.mine
+        view.is_ours
         and not view.problem
-        and not view.doubt
-        and view.record.state is RecoveryState.RUNNING
+        and not view.standing.doubt
         and view.record.before is not None
         and service is not None
         and service.forced_down
         and service.enabled
-        and not any(attempt.outcome is Outcome.SENDING for attempt in view.attempts.values())
+        and not any(a.outcome is Outcome.SENDING for a in view.requests.attempts.values())
     )
 
 
@@ -229,11 +233,10 @@ def _is_done(view: HostView, report: HostReport) -> bool:
     """Whether the host was read whole and nothing is left to do or to wait for."""
     judged = {i.id for i in report.instances}  # nobody, in a turn that only notes or prepares
     return (
-        view.mine
+        view.standing.mine
         and not view.problem
         and view.record.before is not None
-        and view.service is not None
-        and view.service.forced_down
-        and all(instance.id in judged for instance in view.instances)
+        and view.is_forced_down
+        and all(instance.id in judged for instance in view.inventory.instances)
         and all(i.progress in FINAL for i in report.instances)
     )

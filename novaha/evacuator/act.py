@@ -26,7 +26,8 @@ from novaha.core.ports import Compute, Fencing, Records
 from novaha.core.record import Record
 from novaha.core.recovery import Event
 from novaha.core.sentences import sentence
-from novaha.core.situation import Attempt, HostView, Nudge, Outcome
+from novaha.core.situation import Attempt, OtherRequest, Outcome
+from novaha.core.view import HostView
 from novaha.evacuator.doubts import utc_now
 from novaha.evacuator.isolation import internal
 from novaha.evacuator.memory import HostMemory
@@ -180,16 +181,16 @@ class Actor:
         self._journal.emit(events.Recovered(step.node, dict(step.unmoved)))
 
     def _keep_out(self, step: steps.KeepOut, view: HostView) -> None:
-        if view.service is None:
+        if view.presence.service is None:
             return
-        self._compute.disable(view.service, step.reason)
+        self._compute.disable(view.presence.service, step.reason)
         if step.reason.startswith(KEPT_OUT):
             self._records.swap(view.record, view.record.keep_out())
             LOG.warning("%s: %s", step.node, step.reason.removeprefix(f"{DISABLE_MARK} "))
-        self._journal.emit(events.Disabled(step.node, view.service.host, step.reason))
+        self._journal.emit(events.Disabled(step.node, view.presence.service.host, step.reason))
 
     def _tell_nova(self, step: steps.Step, view: HostView) -> None:
-        service = view.service
+        service = view.presence.service
         if service is None:
             return
         node, host = step.node, service.host
@@ -257,7 +258,7 @@ class Actor:
     def _send_act(self, step: steps.Act, view: HostView, memory: HostMemory) -> None:
         before = memory.nudges.get(step.instance)
         count = before.count + 1 if before and before.action is step.action else 1
-        memory.nudges[step.instance] = Nudge(step.action, self._clock(), count)
+        memory.nudges[step.instance] = OtherRequest(step.action, self._clock(), count)
         record = view.record
 
         def send() -> None:
@@ -277,7 +278,7 @@ class Actor:
                 memory.unanswered_at = self._clock()
                 if step.action is Action.RESET:
                     memory.unanswered_resets[step.instance] = self._clock()
-            memory.nudges[step.instance] = Nudge(step.action, self._clock(), count, message)
+            memory.nudges[step.instance] = OtherRequest(step.action, self._clock(), count, message)
             self._journal.emit(events.ACTED[step.action](step.node, step.instance, message))
 
         self._pool.submit(send)

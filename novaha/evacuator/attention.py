@@ -11,8 +11,8 @@ from novaha.core.events import Attention, AttentionOver, Event
 from novaha.core.faults import UNNAMED, Kind
 from novaha.core.model import Instance
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
 from novaha.core.text import word
+from novaha.core.view import HostView
 
 _OFTEN = 3
 """Evacuations of an instance that have to fail before an operator is told."""
@@ -120,10 +120,10 @@ def needs(views: Iterable[HostView], nova_problem: str) -> tuple[Need, ...]:
 
 
 def _of(view: HostView, nova_problem: str) -> list[tuple[Code, str]]:
-    if view.unproven:
-        text = f"{view.node} is not safe to evacuate: {view.unproven}"
+    if view.standing.unproven:
+        text = f"{view.node} is not safe to evacuate: {view.standing.unproven}"
         return [(Code.FENCING_PROVES_NOTHING, text)]
-    if view.record.doubted and not view.fence_confirmed:
+    if view.record.doubted and not view.standing.fence_confirmed:
         text = (
             f"{view.node} has lived since the fencing of its record, which came back: it is "
             f"fenced again before anything moves; if it is in order: "
@@ -140,15 +140,16 @@ def _of(view: HostView, nova_problem: str) -> list[tuple[Code, str]]:
             f"`novaha release {word(view.node)}` lets it in"
         )
         said.append((Code.KEPT_OUT, text))
-    if unread := [i.problem for i in view.instances if i.problem]:
+    if unread := [i.problem for i in view.inventory.instances if i.problem]:
         text = (
             f"{len(unread)} instances of {view.node} cannot be read, their recovery waits: "
             f"{unread[0]}"
         )
         said.append((Code.INSTANCES_UNREADABLE, text))
     often: dict[Kind, int] = {}
-    for instance in view.instances:
-        if instance.id in view.failures and view.failures[instance.id].count >= _OFTEN:
+    for instance in view.inventory.instances:
+        failure = view.evacuations.failures.get(instance.id)
+        if failure is not None and failure.count >= _OFTEN:
             kind = _kind(view, instance)
             often[kind] = often.get(kind, 0) + 1
     return said + [(_CODES[k], _sentence(view.node, k, count)) for k, count in often.items()]
@@ -157,10 +158,12 @@ def _of(view: HostView, nova_problem: str) -> list[tuple[Code, str]]:
 def _kind(view: HostView, instance: Instance) -> Kind:
     """Why its evacuations fail; a guest that may run elsewhere comes before all else."""
     last = (instance.fault or UNNAMED).kind
+    faults = view.evacuations.faults
     left = any(
-        view.faults[row.id].kind.may_leave_a_guest
-        for row in view.migrations
-        if row.instance == instance.id and row.id not in view.lost and row.id in view.faults
+        faults[row.id].kind.may_leave_a_guest
+        for row in view.inventory.migrations
+        if row.instance == instance.id and row.id in faults
+        if row.id not in view.evacuations.dead_migrations
     )
     if left or last is Kind.GUEST_EXISTS:
         return Kind.GUEST_MAY_RUN

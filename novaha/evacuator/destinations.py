@@ -20,7 +20,7 @@ from novaha.core.model import (
     newest,
 )
 from novaha.core.ports import Compute, Fencing
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 from novaha.evacuator.memory import HostMemory
 
 _ASK = 4

@@ -16,7 +16,7 @@ from novaha.core.naming import newest_of
 from novaha.core.ports import Fencing, History
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 from novaha.evacuator.ahead import moment
 
 _AFTERGLOW = timedelta(seconds=60)
@@ -121,12 +121,12 @@ class Doubts:
         """
         record = view.record
         running = record.state is RecoveryState.RUNNING
-        if history is None and running and not view.mine:
+        if history is None and running and not view.standing.mine:
             history = self._fencing.history()
-        doubt = self._of(record, services, view.service, history)
+        doubt = self._of(record, services, view.presence.service, history)
         if doubt:
-            return replace(view, doubt=doubt)
-        if running and view.mine and view.service is not None:
+            return replace(view, standing=replace(view.standing, doubt=doubt))
+        if running and view.standing.mine and view.presence.service is not None:
             self.verify([record])
         return view
 

@@ -15,7 +15,7 @@ from novaha.core.model import (
     newest,
 )
 from novaha.core.ports import Compute
-from novaha.core.situation import HostView
+from novaha.core.view import Evacuations, HostView, Inventory
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.lists import Listed, look_up
 from novaha.evacuator.memory import HostMemory
@@ -62,27 +62,30 @@ class Following:
         self._destinations.find_faults(view, instances, rows, memory)
         self._destinations.find_ended(view, instances, rows, memory)
         self._destinations.find_lost(rows, frozenset(services), memory)
+        online_for = None if memory.online_since is None else now - memory.online_since
         return replace(
             view,
-            instances=instances,
-            aged=lists.aged,
-            migrations=memory.with_destinations(rows),
-            moved=moved,
-            attempts=dict(memory.attempts),
-            nudges=dict(memory.nudges),
-            unanswered_resets=dict(memory.unanswered_resets),
-            receivers={
-                i: live.destination
-                for i, live in memory.receivers.items()
-                if live is not None and live.destination and live.id not in memory.lost
-            },
-            lost=frozenset(memory.lost),
-            faults=dict(memory.faults),
-            unchanged_for=memory.unchanged_for,
-            logs=dict(memory.logs),
-            done_since=dict(memory.done_since),
-            failures=dict(memory.failures),
-            online_for=None if memory.online_since is None else now - memory.online_since,
+            presence=replace(view.presence, online_for=online_for),
+            inventory=Inventory(instances, lists.aged, moved, memory.with_destinations(rows)),
+            evacuations=Evacuations(
+                receivers={
+                    i: live.destination
+                    for i, live in memory.receivers.items()
+                    if live is not None and live.destination and live.id not in memory.lost
+                },
+                dead_migrations=frozenset(memory.lost),
+                faults=dict(memory.faults),
+                failures=dict(memory.failures),
+                done_since=dict(memory.done_since),
+                unchanged_for=memory.unchanged_for,
+                logs=dict(memory.logs),
+            ),
+            requests=replace(
+                view.requests,
+                attempts=dict(memory.attempts),
+                others=dict(memory.nudges),
+                unanswered_resets=dict(memory.unanswered_resets),
+            ),
         )
 
     def _watch(

@@ -93,7 +93,10 @@ def _from_nova(
             )
             observer.doubts.verify(theirs.values())  # that is for whoever does the recovery
             memory = {node: HostMemory(first_seen=0.0) for node in theirs}
-            views = [replace(v, settled_before=False) for v in observer.views(theirs, memory)]
+            views = [
+                replace(v, standing=replace(v.standing, settled_before=False))
+                for v in observer.views(theirs, memory)
+            ]
             decided, _ = planned(views, policy, time.monotonic(), float("-inf"))
             reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from novaha.core.errors import ClusterToolError, NovahaError
 from novaha.core.planner import plan
-from novaha.core.situation import HostView, Policy
+from novaha.core.situation import Policy
 from novaha.core.steps import Plan
+from novaha.core.view import HostView
 
 LOG = logging.getLogger(__name__)
 

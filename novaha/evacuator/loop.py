@@ -14,7 +14,7 @@ from novaha.core.errors import NovahaError, RecordError
 from novaha.core.ports import Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Policy
+from novaha.core.situation import Policy
 from novaha.core.steps import (
     FINAL,
     Act,
@@ -27,6 +27,7 @@ from novaha.core.steps import (
     Step,
 )
 from novaha.core.text import word
+from novaha.core.view import HostView
 from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Need, Needs, Since, needs
@@ -321,7 +322,10 @@ class Loop:
         why = self.held.paused() if self.held and any(begins) else ""
         if not why:
             return views
-        return [replace(v, paused=why) if b else v for v, b in zip(views, begins, strict=True)]
+        return [
+            replace(v, standing=replace(v.standing, paused=why)) if b else v
+            for v, b in zip(views, begins, strict=True)
+        ]
 
     def _troubles(self) -> tuple[str, ...]:
         """The mistakes of ours that have hit hosts since this was asked; taken note of once."""

@@ -18,7 +18,7 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.core.situation import Attempt, Failure, Nudge, Outcome
+from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome
 
 _BEATS = 2
 
@@ -57,7 +57,7 @@ class HostMemory:
     trouble: str = ""
     quiet_until: float = 0.0
     attempts: dict[str, Attempt] = field(default_factory=dict)
-    nudges: dict[str, Nudge] = field(default_factory=dict)
+    nudges: dict[str, OtherRequest] = field(default_factory=dict)
     receivers: dict[str, Migration | None] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     faults: dict[int, Fault] = field(default_factory=dict)

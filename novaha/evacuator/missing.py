@@ -10,8 +10,8 @@ from novaha.core import events
 from novaha.core.errors import NovahaError
 from novaha.core.ports import Fencing
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
 from novaha.core.text import word
+from novaha.core.view import HostView
 from novaha.evacuator.isolation import internal
 from novaha.evacuator.memory import HostMemory
 
@@ -65,9 +65,9 @@ class MissingFencings:
         record, now = view.record, self._clock()
         if (
             record.state is not RecoveryState.PENDING
-            or view.fence_confirmed
-            or view.unproven
-            or view.paused
+            or view.standing.fence_confirmed
+            or view.standing.unproven
+            or view.standing.paused
             or memory.fencing_requested
         ):
             return False
@@ -108,5 +108,5 @@ def problems(views: Iterable[HostView], memory: Mapping[str, HostMemory]) -> tup
         for view in views
         if memory[view.node].fencing_problem
         and view.record.state is RecoveryState.PENDING
-        and not view.fence_confirmed
+        and not view.standing.fence_confirmed
     )

@@ -18,8 +18,8 @@ from novaha.core.proof import Proof
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
-from novaha.core.situation import HostView
 from novaha.core.steps import Plan
+from novaha.core.view import HostView, Presence, Requests, Standing
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations
 from novaha.evacuator.doubts import Doubts, utc_now
@@ -279,10 +279,12 @@ class Observer:
     def _seen(self, record: Record, memory: HostMemory) -> HostView:
         return HostView(
             record=record,
-            mine=record.owner == self._me,
-            owned_at=memory.owned_at,
-            quiet_until=memory.quiet_until,
-            settled_before=memory.ended,
+            standing=Standing(
+                mine=record.owner == self._me,
+                owned_at=memory.owned_at,
+                settled_before=memory.ended,
+            ),
+            requests=Requests(quiet_until=memory.quiet_until),
         )
 
     def _named(
@@ -301,7 +303,7 @@ class Observer:
         except NovahaError as error:
             return replace(view, problem=str(error))
         service = services[host]
-        return replace(view, host=host, service=service, problem=service.problem)
+        return replace(view, host=host, presence=Presence(service), problem=service.problem)
 
     def _unread(self, view: HostView, error: ComputeApiError) -> HostView:
         self.nova_problem = str(error)
@@ -318,17 +320,21 @@ class Observer:
 
         If it is, what Nova has of it is read as well: all can then be noted in one write.
         """
-        view = replace(self._seen(record, memory), fenced_on_request=memory.fencing_requested)
-        if (view := self.doubts.judge(view, {}, history)).doubt:
+        view = self._seen(record, memory)
+        standing = replace(view.standing, fenced_on_request=memory.fencing_requested)
+        view = self.doubts.judge(replace(view, standing=standing), {}, history)
+        if view.standing.doubt:
             return view
+        confirmed = replace(view, standing=replace(standing, fence_confirmed=True))
         node, since, devices = record.node, record.fenced, not record.unproven
         match proof.of_fencing(node, since, history, levels, devices=devices):
             case Proof.BY_DEVICE:
-                view = replace(view, fence_confirmed=True)
-                return self._confirmed(view, memory, history) if record.untouched else view
+                untouched = record.untouched
+                return self._confirmed(confirmed, memory, history) if untouched else confirmed
             case Proof.BY_HAND:
-                return replace(view, fence_confirmed=True)
-        return replace(view, unproven=levels.without_power_device(node))
+                return confirmed
+        unproven = levels.without_power_device(node)
+        return replace(view, standing=replace(standing, unproven=unproven))
 
     def _confirmed(self, view: HostView, memory: HostMemory, history: History) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
@@ -337,10 +343,10 @@ class Observer:
             return view  # it is claimed all the same
         self._lists.note(view.record, ahead.lists, ahead.at, moment(ahead.services))
         host = self._names.host(view.node, frozenset(ahead.services))
-        read = replace(view, host=host, service=ahead.services[host])
+        read = replace(view, host=host, presence=Presence(ahead.services[host]))
         if ahead.services[host].problem:
             return view  # it is claimed, and waits
-        if (read := self.doubts.judge(read, ahead.services, history)).doubt:
+        if (read := self.doubts.judge(read, ahead.services, history)).standing.doubt:
             return read
         read = self._running(read, ahead.services, memory, lambda: ahead.lists)
         return view if read.problem else read
@@ -362,11 +368,11 @@ class Observer:
             view = self._returning.look(view, memory, off=view.node in self._around.off)
         except ComputeApiError as error:
             return self._unread(view, error)
-        if not view.alive or view.record.admitted:
+        if not view.presence.alive or view.record.admitted:
             return view
         if memory.fencings is None:
             try:
                 memory.fencings = self._fencing.history().fencings_of(view.node)
             except NovahaError as error:
                 return replace(view, problem=str(error))
-        return replace(view, fencings=memory.fencings)
+        return replace(view, presence=replace(view.presence, fencings=memory.fencings))

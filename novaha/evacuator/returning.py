@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from novaha.core.model import newest
 from novaha.core.ports import Compute
-from novaha.core.situation import HostView
+from novaha.core.view import HostView, Inventory
 from novaha.evacuator.memory import HostMemory
 
 _RESTART = 60.0
@@ -26,7 +26,7 @@ class Returning:
 
         off: Pacemaker has not reached it since its fencing. Raises ComputeApiError.
         """
-        service, host = view.service, view.host
+        service, host = view.presence.service, view.host
         assert service is not None
         assert host is not None
         if memory.left is None:
@@ -44,18 +44,26 @@ class Returning:
         ours = memory.left_ids(view.record.fence_id, migrations)
         return replace(
             view,
-            instances=tuple(instance for instance in left if instance.id in ours),
-            migrations=migrations,
-            nudges=dict(memory.nudges),
-            restarted=self._clock() < memory.restarted_at + _RESTART,
-            # What another process asked for, this one does not know.
-            unanswered_at=max(
-                memory.unanswered_at,
-                float("-inf")
-                if memory.owned_fence_id == view.record.fence_id
-                else memory.first_seen,
+            presence=replace(
+                view.presence,
+                alive=alive,
+                heartbeat_since_unforce=heard,
+                up_for=memory.up_for(service, self._clock()),
             ),
-            alive=alive,
-            heard=heard,
-            up_for=memory.up_for(service, self._clock()),
+            inventory=Inventory(
+                instances=tuple(instance for instance in left if instance.id in ours),
+                migrations=migrations,
+            ),
+            requests=replace(
+                view.requests,
+                others=dict(memory.nudges),
+                restarted=self._clock() < memory.restarted_at + _RESTART,
+                # What another process asked for, this one does not know.
+                unanswered_at=max(
+                    memory.unanswered_at,
+                    float("-inf")
+                    if memory.owned_fence_id == view.record.fence_id
+                    else memory.first_seen,
+                ),
+            ),
         )

@@ -7,7 +7,7 @@ or one that comes back. So a host is in one of a few usual situations, and chanc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
@@ -32,8 +32,10 @@ from novaha.core.model import (
 from novaha.core.planner import plan
 from novaha.core.record import ADMITTED, ADOPTED, DOUBTED, FORCED, KEPT, UNPROVEN, Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome, Policy
+from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome, Policy
 from novaha.core.steps import Plan
+from novaha.core.view import HostView
+from tests.views import FIELDS, changed, value, view_of
 
 COUNT = 4000
 HOSTS = ("compute-1", "compute-2", "compute-3")
@@ -117,12 +119,12 @@ def smaller(failing: Site, fails: Callable[[Site], bool]) -> Site:
         without = replace(found, views=tuple(v for v in found.views if v.node != view.node))
         found = without if fails(without) else found
     for view in found.views:
-        for name in fields(HostView)[1:]:
-            if name.name in ("host", "mine", "service"):
+        for name in FIELDS[1:]:
+            if name in ("host", "mine", "service"):
                 continue
-            plainer = blind(name.name)
-            changed = tuple(plainer(v) if v.node == view.node else v for v in found.views)
-            without = replace(found, views=changed)
+            plainer = blind(name)
+            views = tuple(plainer(v) if v.node == view.node else v for v in found.views)
+            without = replace(found, views=views)
             found = without if fails(without) else found
     return found
 
@@ -130,7 +132,7 @@ def smaller(failing: Site, fails: Callable[[Site], bool]) -> Site:
 def blind(field: str) -> Callable[[HostView], HostView]:
     """Hides a field: it has its default then."""
     untouched = HostView(Record("x", RecoveryState.RUNNING, "x", WHEN))
-    return lambda view: replace(view, **{field: getattr(untouched, field)})
+    return lambda view: changed(view, **{field: value(untouched, field)})
 
 
 def _view(chance: _Chance, node: str) -> HostView:
@@ -143,8 +145,8 @@ def _view(chance: _Chance, node: str) -> HostView:
     rows = [_row(chance, node, number, names) for number in chance.some(tuple(range(1, 8)), 0.3)]
     if settled and chance.random() < 0.3:  # asked for twice, and the first one is open
         rows = [replace(_row(chance, node, n, names[:1]), status=s) for n, s in _TWICE]
-    return HostView(
-        record=record,
+    return view_of(
+        record,
         mine=record.owner == "me",
         owned_at=chance.often(NEVER, NOW - 1, NOW - 60),
         fence_confirmed=chance.flip(),
@@ -156,11 +158,11 @@ def _view(chance: _Chance, node: str) -> HostView:
         held=chance.rarely(False, True),
         service=_service(chance, node, kind),
         instances=tuple(_instance(chance, name, node) for name in here),
-        aged=chance.rarely(False, True),
+        is_stale=chance.rarely(False, True),
         moved={name: _moved(chance, name, node) for name in elsewhere},
         migrations=tuple(rows),
         receivers={name: chance.choice(HOSTS) for name in chance.some(names)},
-        lost=frozenset(row.id for row in rows if chance.random() < 0.2),
+        dead_migrations=frozenset(row.id for row in rows if chance.random() < 0.2),
         attempts={
             name: Attempt(
                 chance.choice(tuple(Outcome)),
@@ -170,8 +172,8 @@ def _view(chance: _Chance, node: str) -> HostView:
             )
             for name in chance.some(names)
         },
-        nudges={
-            name: Nudge(
+        others={
+            name: OtherRequest(
                 chance.choice(tuple(Action)),
                 chance.choice(MOMENTS),
                 chance.randint(1, 6),
@@ -194,7 +196,7 @@ def _view(chance: _Chance, node: str) -> HostView:
         unanswered_at=chance.often(NEVER, NOW - 10, NOW - 100),
         unanswered_resets={name: chance.choice(MOMENTS) for name in chance.some(names)},
         alive=chance.rarely(True, False) if settled else chance.flip(),
-        heard=chance.flip(),
+        heartbeat_since_unforce=chance.flip(),
         up_for=chance.choice((None, 10.0, 100.0, 100.0)),
         fencings=tuple(
             WHEN - timedelta(minutes=minutes)

@@ -17,8 +17,9 @@ from novaha.core.gate import RECORD_FRESH, facts, may_evacuate
 from novaha.core.model import EVACUABLE, IN_FLIGHT, EvacuationLog, Instance
 from novaha.core.planner import plan
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Outcome
+from novaha.core.situation import Attempt, Failure, Outcome
 from novaha.core.steps import Evacuate
+from novaha.core.view import HostView
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -73,7 +74,7 @@ _FACTS: dict[str, Any] = {
     "service": lambda chance: chance.choice((None, replace(SERVICE, forced_down=False))),
     "instances": _instances,
     "migrations": _rows,
-    "aged": lambda _: True,
+    "is_stale": lambda _: True,
     "quiet_until": lambda chance: NOW + chance.choice((-1.0, 0.0, 1.0)),
     "attempts": lambda chance: {
         "a": Attempt(chance.choice(list(Outcome)), NOW - chance.choice((1.0, 50.0, 500.0)))
@@ -89,7 +90,7 @@ def asked() -> Iterator[tuple[HostView, Case, object]]:
     """What the gate answers of each instance by itself."""
     for host in hosts():
         known = facts(host, overview(dead=DEATHS), POLICY, NOW)
-        for found in host.instances:
+        for found in host.inventory.instances:
             yield host, Case(known, found), may_evacuate(Case(known, found))
 
 
@@ -99,23 +100,23 @@ def test_laws_1_and_2_the_gate_lets_nothing_go_that_may_not() -> None:
         if not isinstance(answer, Go):
             continue
         went += 1
-        assert not host.doubt
+        assert not host.standing.doubt
         assert not host.problem
         assert host.record.state is RecoveryState.RUNNING
-        assert host.mine
+        assert host.standing.mine
         assert host.record.before is not None
-        assert host.service is not None
-        assert host.service.forced_down
-        assert host.quiet_until <= NOW
+        assert host.presence.service is not None
+        assert host.presence.service.forced_down
+        assert host.requests.quiet_until <= NOW
         assert case.instance.vm_state in EVACUABLE
         assert case.instance.task_state != "deleting"
-        attempt = host.attempts.get(case.id)
+        attempt = host.requests.attempts.get(case.id)
         assert attempt is None or attempt.outcome is not Outcome.SENDING
-        newest = max(host.migrations, key=lambda m: m.id, default=None)
+        newest = max(host.inventory.migrations, key=lambda m: m.id, default=None)
         if newest is not None and newest.status in IN_FLIGHT and newest.destination == ALIVE:
             assert answer.target == ALIVE
-            over = case.id in host.logs and host.logs[case.id].over
-            assert over or host.unchanged_for.get(case.id, 0.0) >= POLICY.stuck_after
+            over = case.id in host.evacuations.logs and host.evacuations.logs[case.id].over
+            assert over or host.evacuations.unchanged_for.get(case.id, 0.0) >= POLICY.stuck_after
     assert COUNT / 10 < went < COUNT * 9 / 10
 
 
@@ -132,7 +133,9 @@ def test_law_2_every_request_has_passed_the_gate_and_passes_it_again() -> None:
             answer = may_evacuate(step.case, sending=fresh)
             assert isinstance(answer, Go)
             assert (step.instance, step.target) == (step.case.id, answer.target)
-            assert step.seen == {m.id for m in host.migrations if m.instance == step.instance}
+            assert step.seen == {
+                m.id for m in host.inventory.migrations if m.instance == step.instance
+            }
             for stale in (Sending("", 0.0), Sending(fence_id, RECORD_FRESH)):
                 assert may_evacuate(step.case, sending=stale) == Wait(Code.RECORD_NOT_FRESH)
             moved = Case(step.case.facts, replace(step.case.instance, host=ALIVE))
@@ -146,7 +149,7 @@ def test_law_2_a_turn_lets_nothing_go_that_does_not_go_by_itself() -> None:
         for full in (Turn(False, 1, 1), Turn(False, 2, 1), Turn(True, 0, 9)):
             assert not isinstance(may_evacuate(case, full), Go)
         in_turn = may_evacuate(case, Turn(False, 0, 1))
-        if isinstance(by_itself, Go) and host.aged:
+        if isinstance(by_itself, Go) and host.inventory.is_stale:
             assert in_turn == Wait(Code.LIST_TOO_OLD)
         else:
             assert in_turn == by_itself

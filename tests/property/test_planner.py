@@ -33,7 +33,7 @@ from novaha.core.model import (
 from novaha.core.planner import GATHER
 from novaha.core.record import ADMITTED, ADOPTED, FORCED, Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Outcome
+from novaha.core.situation import Outcome
 from novaha.core.steps import (
     FINAL,
     Act,
@@ -53,8 +53,10 @@ from novaha.core.steps import (
     Step,
     Unforce,
 )
+from novaha.core.view import HostView
 from tests.property import sites
 from tests.property.sites import NOW, WHEN, Site, smaller
+from tests.views import changed
 
 Law = Callable[[Site, Plan], Iterator[None]]
 
@@ -77,7 +79,7 @@ def _dead(site: Site) -> set[str | None]:
         view.host
         for view in site.views
         if view.record.state is RecoveryState.RUNNING
-        if view.host and view.service is not None and view.service.forced_down
+        if view.host and view.presence.service is not None and view.presence.service.forced_down
     }
 
 
@@ -86,8 +88,8 @@ def law_1_a_host_is_claimed_when_its_fencing_is_confirmed(site: Site, p: Plan) -
         takes = isinstance(step, Claim) or (isinstance(step, Prepare) and step.claim)
         if takes and view.record.state is RecoveryState.PENDING:
             yield
-            assert view.fence_confirmed
-            assert not view.unproven
+            assert view.standing.fence_confirmed
+            assert not view.standing.unproven
         if isinstance(step, Prepare) and step.claim:
             assert view.record.state is RecoveryState.PENDING
 
@@ -97,7 +99,7 @@ def law_1_nova_is_told_only_about_a_claimed_host(site: Site, p: Plan) -> Iterato
         if isinstance(step, ForceDown | Disable) or (isinstance(step, Prepare) and not step.claim):
             yield
             assert view.record.state is RecoveryState.RUNNING
-            assert view.mine
+            assert view.standing.mine
             assert not view.problem
 
 
@@ -111,10 +113,10 @@ def law_1_evacuate_only_what_is_claimed_prepared_and_forced_down(
         if isinstance(step, Evacuate) or resets:
             yield
             assert view.record.state is RecoveryState.RUNNING
-            assert view.mine
+            assert view.standing.mine
             assert view.record.before is not None
-            assert view.service is not None
-            assert view.service.forced_down
+            assert view.presence.service is not None
+            assert view.presence.service.forced_down
             assert not view.problem
 
 
@@ -126,15 +128,15 @@ def law_1_what_follows_a_prepare_is_for_a_host_that_it_prepares(
     for step in p.then:
         view = by_node[step.node]
         yield
-        told = view.service is not None and view.service.forced_down
-        running = view.record.state is RecoveryState.RUNNING and view.mine
+        told = view.presence.service is not None and view.presence.service.forced_down
+        running = view.record.state is RecoveryState.RUNNING and view.standing.mine
         assert step.node in prepared or (running and told and view.record.before is not None)
         assert prepared
 
 
 def laws_1_and_2_nothing_is_asked_about_a_host_in_doubt(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _steps(site, p):
-        if view.doubt:
+        if view.standing.doubt:
             yield
             over = view.record.state is RecoveryState.RECOVERED
             assert isinstance(step, Drop if over else Doubt)
@@ -145,11 +147,11 @@ def law_2_at_most_one_request_for_an_instance(site: Site, p: Plan) -> Iterator[N
     yield from (None for _ in asked)
     assert len(set(asked)) == len(asked)
     for step, view in _requests(site, p):
-        (instance,) = [i for i in view.instances if i.id == step.instance]
+        (instance,) = [i for i in view.inventory.instances if i.id == step.instance]
         assert instance.vm_state in EVACUABLE
         assert instance.vm_state not in GOING_AWAY
         assert instance.task_state != "deleting"
-        assert step.seen == {m.id for m in view.migrations if m.instance == step.instance}
+        assert step.seen == {m.id for m in view.inventory.migrations if m.instance == step.instance}
 
 
 def law_2_none_by_a_list_of_a_turn_before(site: Site, p: Plan) -> Iterator[None]:
@@ -157,30 +159,34 @@ def law_2_none_by_a_list_of_a_turn_before(site: Site, p: Plan) -> Iterator[None]
         running = view.record.state is RecoveryState.RUNNING
         if isinstance(step, Evacuate) or (isinstance(step, Act) and running):
             yield
-            assert not view.aged or (isinstance(step, Act) and step.instance in view.moved)
+            assert not view.inventory.is_stale or (
+                isinstance(step, Act) and step.instance in view.inventory.moved
+            )
 
 
 def law_2_none_while_a_predecessors_requests_may_come(site: Site, p: Plan) -> Iterator[None]:
     for _, view in _requests(site, p):
         yield
-        assert view.quiet_until <= NOW
+        assert view.requests.quiet_until <= NOW
 
 
 def law_2_none_for_what_cannot_be_read(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _requests(site, p):
         yield
-        assert not any(i.problem for i in view.instances if i.id == step.instance)
-        assert not any(m.problem for m in view.migrations if m.instance == step.instance)
+        assert not any(i.problem for i in view.inventory.instances if i.id == step.instance)
+        assert not any(m.problem for m in view.inventory.migrations if m.instance == step.instance)
 
 
 def law_2_none_while_a_request_may_be_under_way(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _requests(site, p):
-        attempt = view.attempts.get(step.instance)
+        attempt = view.requests.attempts.get(step.instance)
         if attempt is None:
             continue
         yield
         assert attempt.outcome is not Outcome.SENDING
-        newest = max((m.id for m in view.migrations if m.instance == step.instance), default=None)
+        newest = max(
+            (m.id for m in view.inventory.migrations if m.instance == step.instance), default=None
+        )
         if newest is None or newest in attempt.seen:
             assert attempt.outcome is not Outcome.REFUSED
             if attempt.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
@@ -192,17 +198,25 @@ def law_2_none_while_a_request_may_be_under_way(site: Site, p: Plan) -> Iterator
 def law_2_none_while_an_evacuation_may_be_under_way(site: Site, p: Plan) -> Iterator[None]:
     dead = _dead(site)
     still = min(
-        (s for v in site.views for i, s in v.unchanged_for.items() if i not in v.moved), default=0.0
+        (
+            s
+            for v in site.views
+            for i, s in v.evacuations.unchanged_for.items()
+            if i not in v.inventory.moved
+        ),
+        default=0.0,
     )
     for step, view in _requests(site, p):
-        (instance,) = [i for i in view.instances if i.id == step.instance]
-        mine = [m for m in view.migrations if m.instance == step.instance]
+        (instance,) = [i for i in view.inventory.instances if i.id == step.instance]
+        mine = [m for m in view.inventory.migrations if m.instance == step.instance]
         newest = max(mine, key=lambda m: m.id, default=None)
-        unchanged = view.unchanged_for.get(step.instance, 0.0)
-        log = view.logs.get(step.instance, EvacuationLog())
+        unchanged = view.evacuations.unchanged_for.get(step.instance, 0.0)
+        log = view.evacuations.logs.get(step.instance, EvacuationLog())
         over = unchanged >= site.policy.stuck_after or log.over
         over = over or (log.untaken and still >= site.policy.answer_wait)
-        if newest is not None and (newest.destination in dead or newest.id in view.lost):
+        if newest is not None and (
+            newest.destination in dead or newest.id in view.evacuations.dead_migrations
+        ):
             yield
             assert newest.status != DONE or unchanged >= 10
         elif (
@@ -214,7 +228,7 @@ def law_2_none_while_an_evacuation_may_be_under_way(site: Site, p: Plan) -> Iter
 
 def _ours(view: HostView, instance: str) -> list[Migration]:
     """The evacuations of this recovery that a destination may have taken up, newest first."""
-    rows = [m for m in view.migrations if m.instance == instance and m.destination]
+    rows = [m for m in view.inventory.migrations if m.instance == instance and m.destination]
     rows = [m for m in rows if m.created is None or m.created >= WHEN]
     return sorted(rows, key=lambda m: -m.id)
 
@@ -223,7 +237,11 @@ def law_2_none_to_a_second_living_host(site: Site, p: Plan) -> Iterator[None]:
     dead = _dead(site)
     for step, view in _requests(site, p):
         rows = _ours(view, step.instance)
-        living = [m for m in rows if m.destination not in dead and m.id not in view.lost]
+        living = [
+            m
+            for m in rows
+            if m.destination not in dead and m.id not in view.evacuations.dead_migrations
+        ]
         assert (
             step.target is None or step.target not in dead or step.target == _received(view, step)
         )
@@ -234,7 +252,7 @@ def law_2_none_to_a_second_living_host(site: Site, p: Plan) -> Iterator[None]:
             continue
         failed = [m for m in rows if m.status in FAILED]
         newest = failed[0] if failed else None
-        fault = view.faults.get(newest.id) if newest else None
+        fault = view.evacuations.faults.get(newest.id) if newest else None
         if newest in living and (fault is None or fault.kind.may_leave_a_guest):
             # Only a second failure there may tell that nothing is left.
             there = [m for m in failed if m.destination == newest.destination]
@@ -247,7 +265,7 @@ def law_2_none_to_a_second_living_host(site: Site, p: Plan) -> Iterator[None]:
 
 
 def _received(view: HostView, step: Evacuate) -> str | None:
-    return view.receivers.get(step.instance)
+    return view.evacuations.receivers.get(step.instance)
 
 
 def law_2_never_more_under_way_than_allowed(site: Site, p: Plan) -> Iterator[None]:
@@ -255,7 +273,7 @@ def law_2_never_more_under_way_than_allowed(site: Site, p: Plan) -> Iterator[Non
     still = {
         i
         for view in site.views
-        for i, seconds in view.unchanged_for.items()
+        for i, seconds in view.evacuations.unchanged_for.items()
         if seconds >= site.policy.lost_after
     }
     moving = sum(
@@ -273,14 +291,16 @@ def law_2_never_more_under_way_than_allowed(site: Site, p: Plan) -> Iterator[Non
 def _held_back(site: Site) -> bool:
     """Whether requests may wait for more than room: for a new list, or for other dead hosts."""
     return any(
-        view.aged or view.record.state is RecoveryState.PENDING or view.owned_at + GATHER > NOW
+        view.inventory.is_stale
+        or view.record.state is RecoveryState.PENDING
+        or view.standing.owned_at + GATHER > NOW
         for view in site.views
     )
 
 
 def law_2_what_failed_waits_before_it_is_tried_again(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _requests(site, p):
-        failure = view.failures.get(step.instance)
+        failure = view.evacuations.failures.get(step.instance)
         if failure is not None:
             yield
             pause = min(site.policy.retry_cap, site.policy.retry_base * 2 ** (failure.count - 1))
@@ -293,11 +313,11 @@ def law_5_complete_only_when_every_instance_is_settled(site: Site, p: Plan) -> I
         if isinstance(step, Complete):
             yield
             report = reports[step.node]
-            assert view.settled_before
-            assert not view.aged
-            assert view.quiet_until <= NOW
+            assert view.standing.settled_before
+            assert not view.inventory.is_stale
+            assert view.requests.quiet_until <= NOW
             assert all(i.progress in FINAL for i in report.instances)
-            assert set(step.unmoved) == {i.id for i in view.instances}
+            assert set(step.unmoved) == {i.id for i in view.inventory.instances}
             assert all(step.unmoved.values())
             assert step.node in p.ended
 
@@ -315,20 +335,20 @@ def law_5_no_host_is_closed_to_which_something_was_on_its_way(
                 continue
             yield
             assert other.record.state is RecoveryState.RUNNING
-            assert other.mine
+            assert other.standing.mine
             assert not other.problem
 
 
 def laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _steps(site, p):
-        if view.doubt or not isinstance(step, Unforce | Enable | Drop | Restart):
+        if view.standing.doubt or not isinstance(step, Unforce | Enable | Drop | Restart):
             continue
         yield
         assert view.record.state is RecoveryState.RECOVERED
-        assert view.alive
+        assert view.presence.alive
         assert not view.problem
-        assert view.service is not None
-        ours = view.service.forced_down and FORCED in view.record.marks
+        assert view.presence.service is not None
+        ours = view.presence.service.forced_down and FORCED in view.record.marks
         assert ours is isinstance(step, Unforce | Restart)
 
 
@@ -336,10 +356,12 @@ def law_6_a_host_is_enabled_only_where_the_disable_is_ours(site: Site, p: Plan) 
     for step, view in _steps(site, p):
         if isinstance(step, Enable):
             yield
-            assert view.service is not None
-            reason = view.service.disabled_reason
+            assert view.presence.service is not None
+            reason = view.presence.service.disabled_reason
             assert reason.startswith("novaha:") or (not reason and ADOPTED in view.record.marks)
-            assert view.service.forced_down or (view.service.up and view.heard)
+            assert view.presence.service.forced_down or (
+                view.presence.service.up and view.presence.heartbeat_since_unforce
+            )
 
 
 def laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it(
@@ -349,11 +371,11 @@ def laws_4_and_6_a_host_is_kept_out_only_before_nova_may_use_it(
         if not isinstance(step, KeepOut):
             continue
         yield
-        service = view.service
+        service = view.presence.service
         assert view.record.state is RecoveryState.RECOVERED
-        assert view.alive
+        assert view.presence.alive
         assert not view.problem
-        assert not view.doubt
+        assert not view.standing.doubt
         assert service is not None
         assert not (kept_out(service) and view.record.kept)
         assert not view.record.admitted or not step.reason.startswith("novaha: kept out")
@@ -371,21 +393,26 @@ def laws_4_and_6_only_an_operator_lets_a_host_in_that_is_kept_out(
     for step, view in _steps(site, p):
         if isinstance(step, Enable):
             yield
-            assert view.service is not None
-            assert view.record.admitted or not kept_out(view.service)
+            assert view.presence.service is not None
+            assert view.record.admitted or not kept_out(view.presence.service)
             wait = site.policy.return_after
-            assert not wait or (view.up_for is not None and view.up_for >= wait)
+            assert not wait or (view.presence.up_for is not None and view.presence.up_for >= wait)
 
 
 def law_6_the_record_goes_last(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _steps(site, p):
-        if isinstance(step, Drop) and not view.doubt:
+        if isinstance(step, Drop) and not view.standing.doubt:
             yield
-            assert view.service is not None
-            assert view.service.enabled or not view.service.disabled_reason.startswith("novaha:")
-            assert view.unanswered_at + site.policy.answer_wait <= NOW
+            assert view.presence.service is not None
+            assert (
+                view.presence.service.enabled
+                or not view.presence.service.disabled_reason.startswith("novaha:")
+            )
+            assert view.requests.unanswered_at + site.policy.answer_wait <= NOW
             (report,) = [r for r in p.reports if r.record.node == step.node]
-            assert not view.service.up or all(i.progress in FINAL for i in report.instances)
+            assert not view.presence.service.up or all(
+                i.progress in FINAL for i in report.instances
+            )
 
 
 def law_6_a_finished_evacuation_is_closed_before_the_host_may_be_up(
@@ -394,13 +421,13 @@ def law_6_a_finished_evacuation_is_closed_before_the_host_may_be_up(
     for step, view in _steps(site, p):
         if isinstance(step, Unforce):
             yield
-            assert not any(m.status == DONE for m in view.migrations)
+            assert not any(m.status == DONE for m in view.inventory.migrations)
 
 
 def law_6_only_states_that_were_noted_are_reset(site: Site, p: Plan) -> Iterator[None]:
     for step, view in _steps(site, p):
         if isinstance(step, Act) and step.action is Action.RESET:
-            (instance,) = [i for i in view.instances if i.id == step.instance]
+            (instance,) = [i for i in view.inventory.instances if i.id == step.instance]
             yield
             if view.record.state is RecoveryState.RUNNING:
                 assert instance.id in (view.record.before or {})
@@ -418,13 +445,15 @@ def what_waits_for_later_could_not_be_asked_for_in_the_next_turn(
         if report.record.node in p.later:
             yield
             assert {i.progress for i in report.instances} <= {Progress.WAITING, *FINAL}
-            others = sum(len(v.instances) for v in site.views if v.node != report.record.node)
+            others = sum(
+                len(v.inventory.instances) for v in site.views if v.node != report.record.node
+            )
             waits = any(i.progress is Progress.WAITING for i in report.instances)
             assert not waits or others >= site.policy.max_in_flight
 
 
 def a_host_that_rests_has_nothing_left_to_ask_for(site: Site, p: Plan) -> Iterator[None]:
-    listed = site.plan(lambda view: replace(view, aged=False)) if p.resting else p
+    listed = site.plan(lambda view: changed(view, is_stale=False)) if p.resting else p
 
     def asked(by: Plan, node: str) -> set[tuple[object, ...]]:
         """What is only asked for by a list that is new."""
@@ -476,19 +505,25 @@ Blindness = Callable[[HostView], HostView]
 
 def seeing(**instead: object) -> Blindness:
     """A planner that sees this, whatever is so."""
-    return lambda view: replace(view, **instead)
+    return lambda view: changed(view, **instead)
 
 
 def service(**instead: object) -> Blindness:
-    return lambda view: replace(view, service=view.service and replace(view.service, **instead))
+    return lambda view: changed(
+        view, service=view.presence.service and replace(view.presence.service, **instead)
+    )
 
 
 def instances(**instead: object) -> Blindness:
-    return lambda v: replace(v, instances=tuple(replace(i, **instead) for i in v.instances))
+    return lambda v: changed(
+        v, instances=tuple(replace(i, **instead) for i in v.inventory.instances)
+    )
 
 
 def rows(**instead: object) -> Blindness:
-    return lambda v: replace(v, migrations=tuple(replace(m, **instead) for m in v.migrations))
+    return lambda v: changed(
+        v, migrations=tuple(replace(m, **instead) for m in v.inventory.migrations)
+    )
 
 
 def record(change: Callable[[Record], Record]) -> Blindness:
@@ -501,16 +536,16 @@ def _all_paused(record: Record) -> Record:
 
 
 def _nobodys_guest(view: HostView) -> HostView:
-    return replace(view, faults={row.id: Fault(Kind.OTHER) for row in view.migrations})
+    return changed(view, faults={row.id: Fault(Kind.OTHER) for row in view.inventory.migrations})
 
 
 def _still(view: HostView) -> HostView:
-    return replace(view, unchanged_for={i.id: 9999.0 for i in view.instances})
+    return changed(view, unchanged_for={i.id: 9999.0 for i in view.inventory.instances})
 
 
 def _crowded(view: HostView) -> HostView:
     more = (Instance(f"{view.node}/{n}", "x", view.node, "active") for n in range(20))
-    return replace(view, instances=tuple(more))
+    return changed(view, instances=tuple(more))
 
 
 BLIND: list[tuple[Law, Blindness]] = [
@@ -527,7 +562,7 @@ BLIND: list[tuple[Law, Blindness]] = [
     (law_2_at_most_one_request_for_an_instance, instances(task_state=None)),
     (law_2_at_most_one_request_for_an_instance, instances(vm_state="active")),
     (law_2_at_most_one_request_for_an_instance, rows(instance="another")),
-    (law_2_none_by_a_list_of_a_turn_before, seeing(aged=False)),
+    (law_2_none_by_a_list_of_a_turn_before, seeing(is_stale=False)),
     (law_2_none_while_a_predecessors_requests_may_come, seeing(quiet_until=0.0)),
     (law_2_none_for_what_cannot_be_read, instances(problem="")),
     (law_2_none_for_what_cannot_be_read, rows(problem="")),
@@ -543,7 +578,7 @@ BLIND: list[tuple[Law, Blindness]] = [
     (law_2_never_more_under_way_than_allowed, _still),
     (law_2_what_failed_waits_before_it_is_tried_again, seeing(failures={})),
     (law_5_complete_only_when_every_instance_is_settled, seeing(settled_before=True)),
-    (law_5_complete_only_when_every_instance_is_settled, seeing(aged=False)),
+    (law_5_complete_only_when_every_instance_is_settled, seeing(is_stale=False)),
     (law_5_complete_only_when_every_instance_is_settled, seeing(quiet_until=0.0)),
     (law_5_complete_only_when_every_instance_is_settled, seeing(instances=())),
     (law_5_no_host_is_closed_to_which_something_was_on_its_way, seeing(problem="")),
@@ -569,7 +604,7 @@ BLIND: list[tuple[Law, Blindness]] = [
         laws_4_and_6_undo_only_what_is_ours_on_a_recovered_host,
         record(lambda known: replace(known, marks=known.marks | {FORCED})),
     ),
-    (law_6_a_host_is_enabled_only_where_the_disable_is_ours, seeing(heard=True)),
+    (law_6_a_host_is_enabled_only_where_the_disable_is_ours, seeing(heartbeat_since_unforce=True)),
     (
         law_6_a_host_is_enabled_only_where_the_disable_is_ours,
         service(enabled=False, disabled_reason="novaha: x"),

@@ -9,8 +9,10 @@ from typing import Any
 from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Overview, Policy
+from novaha.core.situation import Overview, Policy
+from novaha.core.view import HostView
 from novaha.nova.causes import fault
+from tests.views import changed, view_of
 
 NOW = 1000.0
 FENCED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,7 +43,7 @@ def row(number: int, status: str, destination: str | None = ALIVE, **changes: An
 
 def view(**changes: Any) -> HostView:
     """A host that is claimed, prepared and forced down, with one instance that ran."""
-    base = HostView(
+    base = view_of(
         RECORD,
         mine=True,
         fence_confirmed=True,
@@ -49,7 +51,7 @@ def view(**changes: Any) -> HostView:
         service=SERVICE,
         instances=(instance(),),
     )
-    return replace(base, **changes)
+    return changed(base, **changes)
 
 
 def record(**changes: Any) -> Record:

@@ -11,7 +11,7 @@ import pytest
 
 from novaha.core import comeback
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 from tests.unit.core.situations import FENCED, POLICY, SERVICE, record, view
 
 FLAPPING = replace(POLICY, flap_fencings=3, flap_window=600.0)

@@ -13,7 +13,7 @@ from novaha.core.gate import not_noted
 from novaha.core.instances import Judge, Judgement
 from novaha.core.model import FAILED, IN_FLIGHT, REBUILDING, RESETTABLE, Action, EvacuationLog
 from novaha.core.reasons import Reason, Stand
-from novaha.core.situation import Attempt, Failure, Nudge, Outcome
+from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome
 from novaha.core.steps import Act, Evacuate, InstanceReport, Progress
 from novaha.nova.causes import fault
 from tests.unit.core.situations import (
@@ -74,7 +74,7 @@ def attempt(outcome: Outcome, ago: float, *seen: int, message: str = "") -> dict
 
 
 def nudge(action: Action, ago: float, count: int = 1, message: str = "") -> dict[str, Any]:
-    return {"nudges": {"a": Nudge(action, NOW - ago, count, message)}}
+    return {"others": {"a": OtherRequest(action, NOW - ago, count, message)}}
 
 
 def failed(count: int, ago: float, *rows: Any, **more: Any) -> dict[str, Any]:
@@ -176,7 +176,7 @@ UNFINISHED = [*sorted(IN_FLIGHT), "done"]
     *(Case(f"{s}, never taken up", To(), {}, {"migrations": (row(1, s, None),)}) for s in sorted(FAILED)),
     Case("completed early, its task goes on", M, {"task_state": "rebuilding"}, {"migrations": (row(1, "completed"),)}),
     Case("completed early, no task", To(ALIVE), {}, {"migrations": (row(1, "completed"),)}),
-    Case("completed early, known to be over", To(), {}, {"migrations": (row(1, "completed"),), "lost": frozenset({1})}),
+    Case("completed early, known to be over", To(), {}, {"migrations": (row(1, "completed"),), "dead_migrations": frozenset({1})}),
     Case("waits in the bus", M, {}, {"migrations": (row(1, "accepted"),), **log(queued=True)}, says="message bus"),
     Case("its log says that it is over", To(ALIVE), {}, {"migrations": (row(1, "accepted"),), **log(over=True)}),
     Case("over, and nobody took it up", To(), {}, {"migrations": (row(1, "accepted", None),), **log(over=True)}),
@@ -185,7 +185,7 @@ UNFINISHED = [*sorted(IN_FLIGHT), "done"]
     Case("stands still for long", To(ALIVE), {}, {"migrations": (row(1, "accepted"),), "unchanged_for": {"a": 1800.0}}),
     Case("stands still, not for long", M, {}, {"migrations": (row(1, "accepted"),), "unchanged_for": {"a": 1799.9}}),
     Case("its destination died", To(), {}, {"migrations": (row(1, "accepted"),)}, {"dead": {DEAD, ALIVE}}),
-    Case("its destination died and is back", To(), {}, {"migrations": (row(1, "accepted"),), "lost": frozenset({1})}),
+    Case("its destination died and is back", To(), {}, {"migrations": (row(1, "accepted"),), "dead_migrations": frozenset({1})}),
     Case("done, its destination died, may have left", M, {}, {"migrations": (row(1, "done"),), "unchanged_for": {"a": 9.9}}, {"dead": {DEAD, ALIVE}}),
     Case("done, its destination died just now", M, {}, {"migrations": (row(1, "done"),)}, {"dead": {DEAD, ALIVE}}),
     Case("done, its destination died, stays here", To(), {}, {"migrations": (row(1, "done"),), "unchanged_for": {"a": 10.0}}, {"dead": {DEAD, ALIVE}}),
@@ -209,7 +209,7 @@ def faults(*texts: str, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
     Case("nobody knows why it failed", To(ALIVE), {}, faults("")),
     Case("nobody has asked yet why", To(ALIVE), {}, faults(BOOTED) | {"faults": {}}),
     Case("that destination died since", To(), {}, faults(BOOTED), {"dead": {DEAD, ALIVE}}),
-    Case("that destination was fenced and is back", To(), {}, faults(BOOTED) | {"lost": frozenset({1})}),
+    Case("that destination was fenced and is back", To(), {}, faults(BOOTED) | {"dead_migrations": frozenset({1})}),
     Case("twice in the same way", To(), {}, faults(BOOTED, BOOTED)),
     Case("twice in the same way but for numbers", To(), {}, faults("Timed out after 7 s", "Timed out after 12 s")),
     Case("twice in different ways", To(ALIVE), {}, faults("Timed out", BOOTED)),

@@ -10,9 +10,10 @@ from novaha.core.model import Action
 from novaha.core.order import in_order, is_busy, only_moves
 from novaha.core.planner import plan
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
 from novaha.core.steps import Act, Claim, Complete, Disable, ForceDown, Plan, Prepare, Step
+from novaha.core.view import HostView
 from tests.unit.core.situations import ALIVE, DEAD, NOW, OTHER, POLICY, instance, record, row, view
+from tests.views import changed
 
 NONE: frozenset[str] = frozenset()
 PREPARE, FIRST = Prepare(OTHER, NONE, {}), Prepare(DEAD, NONE, {}, True, True)
@@ -60,9 +61,9 @@ MOVING = view(migrations=(row(1, "accepted"),))
         (MOVING, True),
         (view(instances=()), False),
         (view(instances=(instance(), instance("b", problem="no state"))), False),
-        (view(aged=True), False),
-        (replace(PENDING, fence_confirmed=False), False),
-        (replace(PENDING, instances=()), False),
+        (view(is_stale=True), False),
+        (changed(PENDING, fence_confirmed=False), False),
+        (changed(PENDING, instances=()), False),
     ],
 )
 def test_when_all_that_is_left_was_asked_for(seen: HostView, only: bool) -> None:
@@ -73,7 +74,7 @@ def test_there_is_more_to_do_while_requests_or_hosts_wait() -> None:
     asked = plan([view()], POLICY, NOW)
     assert only_moves(asked)
     assert not only_moves(replace(asked, more=True))
-    waiting = replace(PENDING, record=replace(PENDING.record, node=OTHER), fence_confirmed=False)
+    waiting = changed(PENDING, record=replace(PENDING.record, node=OTHER), fence_confirmed=False)
     beside = plan([view(owned_at=0.0), waiting], POLICY, NOW)
     assert beside.steps[:1] == asked.steps[:1]
     assert not beside.more
@@ -84,6 +85,6 @@ def test_a_recovered_host_is_no_work_before_it_lives() -> None:
     over = view(record=record(state=RecoveryState.RECOVERED))
     assert not is_busy([])
     assert not is_busy([over])
-    assert is_busy([replace(over, alive=True)])
+    assert is_busy([changed(over, alive=True)])
     assert is_busy([over, view()])
     assert is_busy([PENDING])

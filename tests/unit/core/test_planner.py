@@ -11,7 +11,7 @@ import pytest
 from novaha.core.model import Action, EvacuationLog, Instance
 from novaha.core.planner import plan
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, Failure, HostView, Nudge, Outcome, Policy
+from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome, Policy
 from novaha.core.steps import (
     Act,
     Claim,
@@ -26,6 +26,7 @@ from novaha.core.steps import (
     Progress,
     Step,
 )
+from novaha.core.view import HostView
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -125,7 +126,7 @@ PREPARED = ["prepare forced force-down claim", "evacuate a"]
     Case("its record is out of date", ["doubt: it lives"], untouched(doubt="it lives"), "to be fenced again"),
     Case("what was off is noted", ["prepare forced a=stopped force-down claim", "evacuate a"], untouched(instances=(instance(vm_state="stopped"),))),
     Case("what was paused is noted, and reset in the next turn", ["prepare forced a=paused force-down claim"], untouched(instances=(instance(vm_state="paused"),))),
-    Case("its list is of a turn before", ["prepare forced force-down claim"], untouched(aged=True)),
+    Case("its list is of a turn before", ["prepare forced force-down claim"], untouched(is_stale=True)),
 )  # fmt: skip
 def test_law_1_a_flagged_host(case: Case) -> None:
     check(case)
@@ -144,10 +145,10 @@ RAN = {"service": replace(SERVICE, enabled=True)}
     Case("prepared, not forced down", ["forcedown"], {"service": replace(SERVICE, forced_down=False)}, "telling Nova"),
     Case("one shows that was not noted", ["prepare a=stopped"], {"instances": (instance(vm_state="stopped"),)}, "preparing"),
     Case("an instance to move", ["evacuate a"], {}, "recovering"),
-    Case("by a list of a turn before", [], {"aged": True}, "recovering"),
+    Case("by a list of a turn before", [], {"is_stale": True}, "recovering"),
     Case("one to make evacuable", ["reset to error a"], {"record": record(before={"a": "paused"}), "instances": (instance(vm_state="paused"),)}, "recovering"),
-    Case("one to make evacuable, by a list of a turn before", [], {"record": record(before={"a": "paused"}), "instances": (instance(vm_state="paused"),), "aged": True}),
-    Case("one to stop elsewhere, by a list of a turn before", ["stop b"], {"record": record(before={"b": "stopped"}), "instances": (), "aged": True, "moved": {"b": instance("b", host=ALIVE)}, "done_since": {"b": 0.0}}),
+    Case("one to make evacuable, by a list of a turn before", [], {"record": record(before={"a": "paused"}), "instances": (instance(vm_state="paused"),), "is_stale": True}),
+    Case("one to stop elsewhere, by a list of a turn before", ["stop b"], {"record": record(before={"b": "stopped"}), "instances": (), "is_stale": True, "moved": {"b": instance("b", host=ALIVE)}, "done_since": {"b": 0.0}}),
     Case("enabled still, nothing to ask", ["disable"], {**RAN, "instances": ()}),
     Case("enabled still, requests first", ["evacuate a"], RAN),
     Case("enabled still, a request is out", [], {**RAN, "attempts": {"a": Attempt(Outcome.SENDING, NOW)}}),
@@ -155,7 +156,7 @@ RAN = {"service": replace(SERVICE, enabled=True)}
     Case("enabled still, out of date", ["doubt: it lives"], {**RAN, "doubt": "it lives"}),
     Case("nothing left", [], {"instances": ()}),
     Case("nothing left, seen twice", ["complete"], {"instances": (), "settled_before": True}),
-    Case("nothing left, seen twice, by an old list", [], {"instances": (), "settled_before": True, "aged": True}),
+    Case("nothing left, seen twice, by an old list", [], {"instances": (), "settled_before": True, "is_stale": True}),
     Case("nothing left, requests of a predecessor", [], {"instances": (), "settled_before": True, "quiet_until": NOW + 0.1}),
     Case("nothing left, they cannot come", ["complete"], {"instances": (), "settled_before": True, "quiet_until": NOW}),
     Case("what is refused is named", ["complete a"], {"instances": (instance(vm_state="building"),), "record": record(before={"a": "building"}), "settled_before": True}),
@@ -173,7 +174,7 @@ def home(**changes: Any) -> dict[str, Any]:
         SERVICE, up=True, forced_down=False, enabled=False, disabled_reason="novaha: x"
     )
     known = {"record": record(state=RECOVERED), "instances": (), "service": service}
-    return {**known, "alive": True, "heard": True, **changes}
+    return {**known, "alive": True, "heartbeat_since_unforce": True, **changes}
 
 
 FORCED = replace(SERVICE, forced_down=True, enabled=False, disabled_reason="novaha: x")
@@ -197,8 +198,8 @@ OLDER_DONE = (row(1, "done"), row(2, "error"))
     Case("it was restarted for that", [], home(service=FORCED, migrations=OLDER_DONE, restarted=True), "close 1 finished"),
     Case("one of two open ones is the newest", [], home(service=FORCED, migrations=(row(1, "done"), row(2, "done"))), "close 2 finished"),
     Case("not up in Nova yet", [], home(service=replace(BY_OPERATOR, up=False)), "waiting for Nova"),
-    Case("up by an old heartbeat", [], home(heard=False), "waiting for Nova"),
-    Case("up by an old heartbeat, nothing to enable", ["drop"], home(heard=False, service=ENABLED), "back in service"),
+    Case("up by an old heartbeat", [], home(heartbeat_since_unforce=False), "waiting for Nova"),
+    Case("up by an old heartbeat, nothing to enable", ["drop"], home(heartbeat_since_unforce=False, service=ENABLED), "back in service"),
     Case("up, our disable", ["enable"], home(), "returning to service"),
     Case("up, the operator's disable", ["drop"], home(service=BY_OPERATOR), "back in service"),
     Case("up, a disable without reason", ["drop"], home(service=WITHOUT_REASON), "back in service"),
@@ -208,8 +209,8 @@ OLDER_DONE = (row(1, "done"), row(2, "error"))
     Case("in service, a late answer may come", [], home(service=ENABLED, unanswered_at=NOW - 89.9), "no answer to"),
     Case("in service, no late answer can come", ["drop"], home(service=ENABLED, unanswered_at=NOW - 90), "back in service"),
     Case("what stayed is booted first", ["hard reboot a"], home(instances=(instance(),)), "bringing up what stayed"),
-    Case("what stayed is being booted", [], home(instances=(instance(task_state="rebooting"),), nudges={"a": Nudge(Action.HARD_REBOOT, NOW - 9.9)}), "bringing up what stayed"),
-    Case("what stayed was not booted", ["hard reboot a"], home(instances=(instance(task_state="rebooting"),), nudges={"a": Nudge(Action.HARD_REBOOT, NOW - 10)})),
+    Case("what stayed is being booted", [], home(instances=(instance(task_state="rebooting"),), others={"a": OtherRequest(Action.HARD_REBOOT, NOW - 9.9)}), "bringing up what stayed"),
+    Case("what stayed was not booted", ["hard reboot a"], home(instances=(instance(task_state="rebooting"),), others={"a": OtherRequest(Action.HARD_REBOOT, NOW - 10)})),
     Case("what stayed cannot be helped", ["enable"], home(instances=(instance(vm_state="paused"),)), "returning"),
     Case("out of date", ["drop"], home(doubt="it lives"), "it lives: dropped"),
 )  # fmt: skip

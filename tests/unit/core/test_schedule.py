@@ -12,8 +12,8 @@ from novaha.core import schedule
 from novaha.core.hosts import Decision, decide
 from novaha.core.recovery import RecoveryState
 from novaha.core.schedule import Closing
-from novaha.core.situation import HostView
 from novaha.core.steps import Complete, Evacuate, KeepOut, Unforce
+from novaha.core.view import HostView
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -27,6 +27,7 @@ from tests.unit.core.situations import (
     row,
     view,
 )
+from tests.views import changed
 
 ENABLED = replace(SERVICE, enabled=True)
 UNTOLD = replace(SERVICE, forced_down=False)
@@ -118,7 +119,7 @@ def test_law_5_a_host_that_is_not_judged_does_not_end() -> None:
         host = view(settled_before=True, **changes)
         unjudged = Decision(replace(decided([host])[0].report, instances=()))
         assert schedule.close([host], [unjudged], NOW) == Closing(frozenset(), (), frozenset())
-        host = replace(host, instances=())
+        host = changed(host, instances=())
         ends = not changes
         assert schedule.close([host], [unjudged], NOW).ended == ({DEAD} if ends else set())
 

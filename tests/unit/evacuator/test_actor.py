@@ -24,8 +24,9 @@ from novaha.core.errors import (
 from novaha.core.model import Action, Instance
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import Attempt, HostView, Nudge, Outcome
+from novaha.core.situation import Attempt, OtherRequest, Outcome
 from novaha.core.steps import Evacuate
+from novaha.core.view import HostView
 from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.memory import HostMemory
@@ -325,7 +326,7 @@ def test_law_2_what_is_looked_at_once_more_before_a_request_goes_out(
     assert world.calls == calls
     sent = calls[-1:] and calls[-1][0] == "evacuate"
     outcome = Outcome.ACCEPTED if sent else Outcome.NOT_SENT
-    ids = frozenset(row.id for row in seen.migrations)
+    ids = frozenset(row.id for row in seen.inventory.migrations)
     assert rig.memory.attempts == {"a": Attempt(outcome, NOW, ids, message)}
 
 
@@ -336,7 +337,7 @@ def test_law_2_a_request_that_has_not_gone_out_yet_is_being_sent() -> None:
     rig.take(evacuate())
     assert rig.memory.attempts == {"a": Attempt(Outcome.SENDING, NOW, frozenset())}
     rig.take(steps.Act(DEAD, "b", Action.STOP))
-    assert rig.memory.nudges == {"b": Nudge(Action.STOP, NOW)}
+    assert rig.memory.nudges == {"b": OtherRequest(Action.STOP, NOW)}
     assert rig.world.calls == []
     rig.now += 15
     for send in pool.work:
@@ -344,7 +345,7 @@ def test_law_2_a_request_that_has_not_gone_out_yet_is_being_sent() -> None:
     assert rig.world.calls == []
     assert rig.memory.attempts["a"].outcome is Outcome.NOT_SENT
     assert rig.memory.attempts["a"].at == NOW + 15
-    assert rig.memory.nudges["b"] == Nudge(
+    assert rig.memory.nudges["b"] == OtherRequest(
         Action.STOP, NOW + 15, message="the record was not read lately"
     )
 
@@ -369,7 +370,7 @@ def test_law_2_what_came_of_another_request(
     assert rig.take(steps.Act(DEAD, "a", action)) is Taken.DONE
     assert rig.world.calls == [("act", "a", action)]
     nudge = rig.memory.nudges["a"]
-    assert replace(nudge, message="") == Nudge(action, NOW, 1)
+    assert replace(nudge, message="") == OtherRequest(action, NOW, 1)
     assert nudge.message.startswith(message)
     assert bool(nudge.message) is bool(message)
     assert rig.memory.unanswered_at == (NOW if unanswered else NEVER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from novaha.core.faults import Fault, Kind
 from novaha.core.situation import Failure
 from novaha.evacuator.attention import attention
 from tests.unit.core.situations import DEAD, NOW, OTHER, instance, record, row, view
+from tests.views import changed
 
 DOUBTED = {"record": record(marks=frozenset({"doubted"}))}
 BACK = (
@@ -73,7 +73,7 @@ def left(kind: Kind, **changes: Any) -> dict[str, Any]:
         (tried(Kind.NO_IMAGE, **left(Kind.GUEST_MAY_RUN)), "", [f"1 instances of {LOST}"]),
         (tried(Kind.NO_ROOM, **left(Kind.NO_ROOM)), "", [f"1 instances of {NO_PLACE}"]),
         (tried(Kind.NO_ROOM, **left(Kind.GUEST_MAY_RUN, instance="b")), "", [f"1 instances of {NO_PLACE}"]),
-        (tried(Kind.NO_ROOM, **left(Kind.GUEST_MAY_RUN), lost=frozenset({1})), "", [f"1 instances of {NO_PLACE}"]),
+        (tried(Kind.NO_ROOM, **left(Kind.GUEST_MAY_RUN), dead_migrations=frozenset({1})), "", [f"1 instances of {NO_PLACE}"]),
         (tried(Kind.NO_ROOM, **{**left(Kind.GUEST_MAY_RUN), "faults": {}}), "", [f"1 instances of {NO_PLACE}"]),
     ],
 )  # fmt: skip
@@ -91,9 +91,9 @@ def test_each_cause_has_its_remedy(kind: Kind) -> None:
 
 def test_each_cause_and_each_host_is_told_by_itself() -> None:
     first = view(**tried(Kind.NO_ROOM, Kind.NO_IMAGE, Kind.NO_ROOM))
-    here = (*first.instances, instance("u", problem="no flavor"))
+    here = (*first.inventory.instances, instance("u", problem="no flavor"))
     second = view(record=record(node=OTHER), problem="no such host")
-    told = attention([replace(first, instances=here), second], "")
+    told = attention([changed(first, instances=here), second], "")
     assert [text[: text.index(" of ")] for text in told[:3]] == [
         "1 instances",
         "2 instances",

@@ -17,16 +17,18 @@ from novaha.core import planner
 from novaha.core.errors import ConfigError
 from novaha.core.faults import Kind
 from novaha.core.record import first_record
-from novaha.core.situation import HostView, Policy
+from novaha.core.situation import Policy
+from novaha.core.view import HostView
 from novaha.evacuator import attention
 from novaha.pacemaker.runner import Result
+from tests.views import view_of
 
 NAMES = ["compute-1", "compute 1", "c;reboot", "$(reboot)", "a`b`", "x&y", "a*"]
 
 
 def view(name: str, **changes: object) -> HostView:
     record = first_record(name, "f", datetime(2026, 1, 1, tzinfo=UTC))
-    return replace(HostView(record), **changes)  # type: ignore[arg-type]
+    return view_of(record, **changes)
 
 
 def offered(said: str, command: str, end: str = "$") -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 
 from novaha.core.model import Action, Instance, Migration
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView, Nudge
+from novaha.core.situation import OtherRequest
+from novaha.core.view import HostView
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.returning import Returning
 from tests.unit.core.situations import DEAD, NOW, SERVICE, instance, record, row, view
@@ -90,47 +91,47 @@ def test_what_stayed_is_read_anew_once_its_nova_compute_lives(
         site.beat()
     site.here = [instance(vm_state="error")] if left else []
     found = site.look()
-    assert found.alive is alive
+    assert found.presence.alive is alive
     again = alive and left and up
     assert ("instances" in site.read) is again
-    assert [i.vm_state for i in found.instances] == ["error" if again else "active"] * left
+    assert [i.vm_state for i in found.inventory.instances] == [
+        "error" if again else "active"
+    ] * left
 
 
 def test_two_beats_are_a_sign_of_life_or_evacuations_that_it_closes() -> None:
     site = Site()
-    assert [site.look().alive, site.look().alive, site.beat().alive, site.beat().alive] == [
-        False,
-        False,
-        False,
-        True,
-    ]
+    seen = [site.look(), site.look(), site.beat(), site.beat()]
+    assert [view.presence.alive for view in seen] == [False, False, False, True]
     site = Site(rows=[row(1, "done")], off=False)
-    assert not site.look().alive
+    assert not site.look().presence.alive
     site.rows = [row(1, "completed")]
-    assert site.look().alive
-    assert site.look().alive
+    assert site.look().presence.alive
+    assert site.look().presence.alive
 
 
 def test_a_host_that_was_let_up_is_heard_of_by_a_beat_of_its_own() -> None:
     site = Site(up=True)
-    assert not site.beat().heard, "it is forced down"
+    assert not site.beat().presence.heartbeat_since_unforce, "it is forced down"
     site.forced_down = False
-    assert not site.look().heard, "that it was let up is a change of its own"
-    assert site.beat().heard
+    assert not site.look().presence.heartbeat_since_unforce, (
+        "that it was let up is a change of its own"
+    )
+    assert site.beat().presence.heartbeat_since_unforce
 
 
 def test_for_how_long_it_has_been_up() -> None:
     site = Site(up=True)
-    assert [site.look().up_for, site.beat().up_for] == [None, None]
+    assert [site.look().presence.up_for, site.beat().presence.up_for] == [None, None]
     site.forced_down = False
-    assert site.look().up_for is None, "it was not heard of"
-    assert site.beat().up_for == 0
+    assert site.look().presence.up_for is None, "it was not heard of"
+    assert site.beat().presence.up_for == 0
     site.now += 7
-    assert site.look().up_for == 7
+    assert site.look().presence.up_for == 7
     site.up = False
-    assert site.look().up_for is None
+    assert site.look().presence.up_for is None
     site.up = True
-    assert site.look().up_for == 0
+    assert site.look().presence.up_for == 0
 
 
 @pytest.mark.parametrize(
@@ -142,8 +143,8 @@ def test_which_instances_have_stayed(owner: str, shown: list[str]) -> None:
     site = Site(here=[instance("a"), instance("b")], rows=[row(1, "error", instance="b")])
     site.memory.owned_fence_id = owner
     found = site.look()
-    assert [i.id for i in found.instances] == shown
-    assert found.migrations == (site.rows[0],)
+    assert [i.id for i in found.inventory.instances] == shown
+    assert found.inventory.migrations == (site.rows[0],)
 
 
 def test_what_has_come_since_has_not_stayed() -> None:
@@ -152,7 +153,7 @@ def test_what_has_come_since_has_not_stayed() -> None:
     site.beat()
     site.beat()
     site.here = [instance("a"), instance("new")]
-    assert [i.id for i in site.look().instances] == ["a"]
+    assert [i.id for i in site.look().inventory.instances] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_a_restart_has_a_minute(ago: float | None, restarted: bool) -> None:
     site = Site()
     if ago is not None:
         site.memory.restarted_at = NOW - ago
-    assert site.look().restarted is restarted
+    assert site.look().requests.restarted is restarted
 
 
 @pytest.mark.parametrize(
@@ -181,12 +182,12 @@ def test_what_another_process_asked_for_may_come_yet(
     site = Site()
     site.memory.owned_fence_id = owner
     site.memory.unanswered_at = unanswered_at
-    assert site.look().unanswered_at == told
+    assert site.look().requests.unanswered_at == told
 
 
 def test_what_was_asked_for_is_shown_as_it_was_then() -> None:
     site = Site()
-    site.memory.nudges["a"] = Nudge(Action.HARD_REBOOT, NOW)
+    site.memory.nudges["a"] = OtherRequest(Action.HARD_REBOOT, NOW)
     found = site.look()
-    site.memory.nudges["a"] = Nudge(Action.STOP, NOW)
-    assert found.nudges == {"a": Nudge(Action.HARD_REBOOT, NOW)}
+    site.memory.nudges["a"] = OtherRequest(Action.STOP, NOW)
+    assert found.requests.others == {"a": OtherRequest(Action.HARD_REBOOT, NOW)}

@@ -14,7 +14,7 @@ from novaha.core.errors import ClusterToolError
 from novaha.core.model import ComputeService
 from novaha.core.record import STATE, Record, to_attributes
 from novaha.core.recovery import RecoveryState
-from novaha.core.situation import HostView
+from novaha.core.view import HostView
 from novaha.evacuator.act import Taken
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
@@ -116,7 +116,7 @@ class World:
         self.warm += 1
 
     def ask(self, views: list[HostView], _: object) -> None:
-        self.paused = {view.node: view.paused for view in views}
+        self.paused = {view.node: view.standing.paused for view in views}
 
     # The actor, and the adoption
 
