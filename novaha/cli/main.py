@@ -15,7 +15,7 @@ from enum import IntEnum, unique
 from typing import NoReturn
 
 from novaha import __version__
-from novaha.cli import brake, install, operator, setup, status
+from novaha.cli import brake, install, operator, policy, setup, status
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
 from novaha.core import text
@@ -46,6 +46,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pause": brake.pause,
     "resume": brake.resume,
     "evidence": brake.evidence,
+    "policy": policy.run,
 }
 
 
@@ -75,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     install.add_parser(commands)
     operator.add_parsers(commands)
     brake.add_parsers(commands)
+    policy.add_parser(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

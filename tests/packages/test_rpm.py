@@ -103,7 +103,8 @@ def test_no_file_that_another_package_has(machine: Machine) -> None:
 
 def test_what_it_needs(machine: Machine) -> None:
     library = asked(machine, "requires", "python3-novaha")
-    for name in ("novaclient", "keystoneauth1", "oslo-config", "tenacity", "lxml", "prettytable"):
+    needed = ("novaclient", "keystoneauth1", "oslo-config", "tenacity", "lxml", "prettytable")
+    for name in (*needed, "pyyaml"):
         assert any(line.startswith(f"python3-{name}") for line in library), name
     agents = asked(machine, "requires", "novaha-agents")
     assert f"python3-novaha = {__version__}-1" in agents

@@ -49,6 +49,7 @@ NO_REASONS = {
     "(accepted, means nothing)",
     '<desc lang="en">Accepted for older configurations; it means nothing.</desc>',
     "; it knows …",
+    "; known are …",
     "an action",
     "its answer does not end",
     "regular file",
