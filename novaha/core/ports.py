@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from novaha.core.errors import RecordError
 from novaha.core.faults import Fault
 from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
 from novaha.core.record import Record
+from novaha.core.steering import Pause
 
 
 class Records(Protocol):
@@ -52,6 +54,18 @@ class Levels(Protocol):
 
     def without_power_device(self, node: str) -> str:
         """Why a success in the history does not prove that `node` is down, "" if it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the cluster's configuration says, at one moment, that a recovery begins with.
+
+    records: as by `Records.read_all`. pause: what an operator has set, in force or not.
+    """
+
+    records: Mapping[str, Record | RecordError]
+    levels: Levels
+    pause: Pause | None = None
 
 
 class Fencing(Protocol):

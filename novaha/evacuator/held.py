@@ -152,14 +152,16 @@ class HeldHosts:
         )
         return self.notices()
 
-    def paused(self) -> str:
+    def paused(self, pause: Callable[[], Pause | None] | None = None) -> str:
         """Why fencing and new recoveries are paused at this moment, "" when they are not.
+
+        pause: what an operator has set, where that was read already.
 
         Raises NovahaError when the cluster cannot be asked.
         """
         if self._braked is None:
             self._braked = self.storm.braked()
-        paused = in_force(self.storm.pause(), self.now()) if self._braked else ""
+        paused = in_force((pause or self.storm.pause)(), self.now()) if self._braked else ""
         if paused and paused != self._paused:
             self.journal.emit(events.Paused(paused))
         elif self._paused and not paused:

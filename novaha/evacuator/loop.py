@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from novaha.core import events, order
 from novaha.core.errors import NovahaError, RecordError
-from novaha.core.ports import Records
+from novaha.core.ports import Configuration, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
+from novaha.core.steering import Pause
 from novaha.core.steps import (
     FINAL,
     Act,
@@ -37,7 +38,7 @@ from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.missing import MissingFencings, problems
-from novaha.evacuator.observe import Observer
+from novaha.evacuator.observe import Fencings, Observer
 
 LOG = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Pace:
 class Loop:
     """Turns until told to stop. Requests go out in the actor's pool.
 
+    configuration: reads it whole, for a turn that an alert wakes.
     pool: for what is written about different hosts, which a turn waits for.
     held: looks after hosts whose power-off is held, in a thread of its own; tells of pauses.
     """
@@ -72,6 +74,7 @@ class Loop:
     def __init__(
         self,
         records: Records,
+        configuration: Callable[[], Configuration],
         missing: MissingFencings,
         observer: Observer,
         actor: Actor,
@@ -86,6 +89,7 @@ class Loop:
         held: HeldHosts | None = None,
     ) -> None:
         self._records = records
+        self._configuration = configuration
         self._missing = missing
         self._observer = observer
         self._actor = actor
@@ -164,11 +168,19 @@ class Loop:
         now = self._clock()
         for node in fenced:
             self._observer.read_ahead(node)
+        records, fencings, pause = {}, None, None
         # Where there is something to do at once, nothing else is asked for before that.
-        records = self._read(now) if self._hurry or self._rung else {}
+        if fenced or self._rung:
+            # All that decides about a host that was just fenced, in two questions side by side.
+            history = self._observer.begin_history()
+            found = self._configuration()
+            fencings, pause = Fencings(history, lambda: found.levels), lambda: found.pause
+            records = self._follow_records(found.records, now)
+        elif self._hurry:
+            records = self._read(now)
         if not records:
             self._notices = self._confirmations.take() + self._adoption.notices
-            records = self._read(now)
+            records, fencings, pause = self._read(now), None, None
         self._hurry = False
         if not records:
             self.reports = ()
@@ -179,7 +191,8 @@ class Loop:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
-        views = self._paused(self._observer.views(records, self._memory, self._decided))
+        views = self._observer.views(records, self._memory, self._decided, fencings)
+        views = self._paused(views, pause)
         cost = self._clock() - now
         troubles = (*self._late, *self._troubles(), *problems(views, self._memory))
         self._missing.ask(views, self._memory)
@@ -273,9 +286,13 @@ class Loop:
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; memory follows them."""
+        return self._follow_records(self._records.read_all(), now)
+
+    def _follow_records(
+        self, found: Mapping[str, Record | RecordError], now: float
+    ) -> dict[str, Record]:
         records: dict[str, Record] = {}
         self._unreadable = []
-        found = self._records.read_all()
         self._observer.doubts.follow(found, now)
         for node, record in found.items():
             if isinstance(record, RecordError):
@@ -316,10 +333,15 @@ class Loop:
                 f"the recovery of {record.node} was taken over by {record.owner}: ending"
             )
 
-    def _paused(self, views: list[HostView]) -> list[HostView]:
-        """The same; no recovery begins while an operator wants none. One that runs goes on."""
+    def _paused(
+        self, views: list[HostView], pause: Callable[[], Pause | None] | None
+    ) -> list[HostView]:
+        """The same; no recovery begins while an operator wants none. One that runs goes on.
+
+        pause: what an operator has set, where that was read.
+        """
         begins = [view.record.state is RecoveryState.PENDING for view in views]
-        why = self.held.paused() if self.held and any(begins) else ""
+        why = self.held.paused(pause) if self.held and any(begins) else ""
         if not why:
             return views
         return [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import replace
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -33,7 +33,14 @@ from novaha.evacuator.surroundings import Surroundings
 
 LOG = logging.getLogger(__name__)
 
-_Fencings = tuple[Future[History], Future[Levels]]
+
+@dataclass(frozen=True, slots=True)
+class Fencings:
+    """What Pacemaker tells of fencings, on its way. Both raise ClusterToolError."""
+
+    history: Callable[[], History]
+    levels: Callable[[], Levels]
+
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
@@ -89,15 +96,20 @@ class Observer:
         records: Mapping[str, Record],
         memory: Mapping[str, HostMemory],
         decided: Plan | None = None,
+        fencings: Fencings | None = None,
     ) -> list[HostView]:
         """One view a record. Nova's failures become the views' `problem`, never an exception.
 
         decided: in the turn before; what rests or comes later is read less.
+        fencings: where they are asked for already; else they are if any host needs them.
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
         """
         pending = {n for n, r in records.items() if r.state is RecoveryState.PENDING}
-        fencings = self._begin_fencings() if pending else None
+        if fencings is None and pending:
+            fencings = Fencings(
+                self.begin_history(), self._pool.submit(self._fencing.levels).result
+            )
         asked = [node for node in records if node not in pending]
         services, problem, ahead = self._ask_nova(asked)
         if services:
@@ -132,14 +144,13 @@ class Observer:
         memory: HostMemory,
         services: Mapping[str, ComputeService],
         lists: Callable[[], Listed] | None,
-        fencings: _Fencings | None,
+        fencings: Fencings | None,
     ) -> HostView:
         """One host, as its recovery state needs it. lists: of its host, None where they do not
         matter. fencings: on their way, where any host is pending."""
         state = view.record.state
         if state is RecoveryState.PENDING and fencings is not None:
-            history, levels = fencings
-            return self._pending(view.record, memory, history.result(), levels.result())
+            return self._pending(view.record, memory, fencings.history(), fencings.levels())
         if lists is not None:
             return self._running(view, services, memory, lists)
         over = state is RecoveryState.RECOVERED and not view.problem
@@ -217,6 +228,10 @@ class Observer:
     def room_since(self) -> float:
         """When room for instances may last have appeared somewhere, by the clock."""
         return self._around.room_since
+
+    def begin_history(self) -> Callable[[], History]:
+        """Begin to read Pacemaker's history; what gives it, or raises ClusterToolError."""
+        return self._pool.submit(self._fencing.history).result
 
     def read_ahead(self, node: str) -> None:
         """Begin to read what a recovery of this node begins with, without waiting for it."""
@@ -308,10 +323,6 @@ class Observer:
     def _unread(self, view: HostView, error: ComputeApiError) -> HostView:
         self.nova_problem = str(error)
         return replace(view, problem=f"Nova cannot be asked: {error}")
-
-    def _begin_fencings(self) -> _Fencings:
-        submit = self._pool.submit
-        return submit(self._fencing.history), submit(self._fencing.levels)
 
     def _pending(
         self, record: Record, memory: HostMemory, history: History, levels: Levels

@@ -40,6 +40,7 @@ from novaha.evacuator.places import EvacuatorError
 from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
 from novaha.evacuator.stream import Stream
+from novaha.pacemaker import configuration
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import Digests, OlderFlags
@@ -151,6 +152,7 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
     )
     return Loop(
         records=records,
+        configuration=configuration.read,
         missing=MissingFencings(
             fencing,
             journal,

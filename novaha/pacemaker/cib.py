@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -38,6 +38,14 @@ _SEEN = "novaha-seen-confirmation"
 _REMOTES = "//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
 _GUESTS = "//primitive/meta_attributes/nvpair[@name='remote-node']"
 
+_NODES = f"//nodes/node | {_REMOTES} | {_GUESTS}"
+"""All nodes, in one question: fencing asks it. The answer has the nodes before the resources."""
+
+_OF_RECORD = " or ".join(f"@name='{name}'" for name in NAMES)
+
+RECORDS = f"//nodes/node[instance_attributes/nvpair[{_OF_RECORD}]]"
+"""The nodes with whatever attribute of a record: the hold alone holds the host, too."""
+
 _NO_SUCH_OBJECT = 105
 _OK_OR_ABSENT = frozenset({0, _NO_SUCH_OBJECT})
 
@@ -53,7 +61,7 @@ class RecordStore:
 
         Raises ClusterToolError when the CIB cannot be read.
         """
-        return dict(self._records(self._query(f"//nodes/node[{_own_set()}]")))
+        return records_in(query(self._run, RECORDS))
 
     def read(self, node: str) -> Record | None:
         """The record of `node`, None when it has none.
@@ -129,7 +137,8 @@ class RecordStore:
 
     def seen_confirmation(self, node: str) -> str:
         """Which fencing confirmed by hand was last taken note of, "" for none."""
-        for pair in self._query(f"//nodes/node[@uname={quoted(node)}]//nvpair[@name='{_SEEN}']"):
+        path = f"//nodes/node[@uname={quoted(node)}]//nvpair[@name='{_SEEN}']"
+        for pair in query(self._run, path):
             return str(pair.get("value"))
         return ""
 
@@ -142,10 +151,10 @@ class RecordStore:
 
     def _look(self, node: str) -> tuple[Record | RecordError | None, etree._Element | None]:
         """The record of `node`, and the node's entry, which a remote node may not have yet."""
-        entries = list(self._query(f"//nodes/node[@uname={quoted(node)}]"))
+        entries = list(query(self._run, f"//nodes/node[@uname={quoted(node)}]"))
         if any(entry.get("uname") != node for entry in entries):
             raise NovahaError(f"cibadmin printed another node, asked for {node}")
-        return dict(self._records(iter(entries))).get(node), entries[0] if entries else None
+        return records_in(entries).get(node), entries[0] if entries else None
 
     def _write_anew(self, new: Record, entry: etree._Element | None) -> None:
         """Write a record where there is none, or none that can be read: nothing of that stays."""
@@ -164,7 +173,7 @@ class RecordStore:
         result = self._run(
             ["cibadmin", "--replace", "--xpath", path, "--xml-pipe"],
             accept=_OK_OR_ABSENT,
-            stdin=_text(attributes),
+            stdin=etree.tostring(attributes),
         )
         return result.returncode != _NO_SUCH_OBJECT
 
@@ -176,7 +185,7 @@ class RecordStore:
         # Over standard input: an argument has an end, and every user of the machine sees it.
         self._run(
             ["cibadmin", "--modify", "--allow-create", "--scope", "nodes", "--xml-pipe"],
-            stdin=_text(node),
+            stdin=etree.tostring(node),
         )
 
     def _node_element(self, node: str, entry: etree._Element | None) -> etree._Element:
@@ -188,28 +197,29 @@ class RecordStore:
             raise UnknownNodeError(node, known)
         return etree.Element("node", {"id": node, "uname": node, "type": "remote"})
 
-    def _query(self, path: str) -> Iterator[etree._Element]:
-        yield from query(self._run, path)
 
-    @staticmethod
-    def _records(
-        elements: Iterator[etree._Element],
-    ) -> Iterator[tuple[str, Record | RecordError]]:
-        for element in elements:
-            node = str(element.get("uname"))
-            if element.tag != "node":
-                raise NovahaError(f"cibadmin answered with <{element.tag}>, asked for nodes")
-            attributes, strays = _attributes(node, element), _strays(node, element)
-            if not attributes and not strays:
-                continue
-            try:
-                if strays:
-                    raise RecordError(node, _stray_problem(node, strays))
-                if len(element.findall(_pairs(node))) != len(attributes):
-                    raise RecordError(node, "an attribute stands there twice")
-                yield node, from_attributes(node, attributes)
-            except RecordError as error:
-                yield node, error
+def records_in(elements: Iterable[etree._Element]) -> dict[str, Record | RecordError]:
+    """The records of these nodes of the CIB; one that makes no sense as the RecordError it is.
+
+    Raises NovahaError for what is no node.
+    """
+    records: dict[str, Record | RecordError] = {}
+    for element in elements:
+        node = str(element.get("uname"))
+        if element.tag != "node":
+            raise NovahaError(f"cibadmin answered with <{element.tag}>, asked for nodes")
+        attributes, strays = _attributes(node, element), _strays(node, element)
+        if not attributes and not strays:
+            continue
+        try:
+            if strays:
+                raise RecordError(node, _stray_problem(node, strays))
+            if len(element.findall(_pairs(node))) != len(attributes):
+                raise RecordError(node, "an attribute stands there twice")
+            records[node] = from_attributes(node, attributes)
+        except RecordError as error:
+            records[node] = error
+    return records
 
 
 def query(run: Runner, path: str) -> Iterator[etree._Element]:
@@ -280,9 +290,24 @@ def known_nodes(run: Runner | None = None) -> dict[str, str]:
 
     Also those that never were online: remote nodes are resources, guest nodes a meta attribute.
     """
+    return _kinds(query(run or Runner(), _NODES))
+
+
+def compute_nodes(run: Runner | None = None) -> frozenset[str]:
+    """The nodes that run instances: remote and guest nodes, and whatever has the role."""
+    elements = list(query(run or Runner(), _NODES))
+    role = "instance_attributes/nvpair[@name='osprole'][@value='compute']"
+    by_role = {
+        str(e.get("uname")) for e in elements if e.tag == "node" and e.find(role) is not None
+    }
+    remote = {name for name, kind in _kinds(elements).items() if kind != "member"}
+    return frozenset(remote | by_role)
+
+
+def _kinds(elements: Iterable[etree._Element]) -> dict[str, str]:
+    """The kind of each node, by what stands at `_NODES`."""
     nodes: dict[str, str] = {}
-    # One question, for fencing asks it. The answer has the nodes before the resources.
-    for element in query(run or Runner(), f"//nodes/node | {_REMOTES} | {_GUESTS}"):
+    for element in elements:
         if element.tag == "node":
             kind = "remote" if element.get("type") == "remote" else "member"
             nodes[str(element.get("uname"))] = kind
@@ -291,16 +316,6 @@ def known_nodes(run: Runner | None = None) -> dict[str, str]:
         else:
             nodes[str(element.get("value"))] = "guest"
     return nodes
-
-
-def compute_nodes(run: Runner | None = None) -> frozenset[str]:
-    """The nodes that run instances: remote and guest nodes, and whatever has the role."""
-    run = run or Runner()
-    by_role = query(
-        run, "//nodes/node[instance_attributes/nvpair[@name='osprole'][@value='compute']]"
-    )
-    remote = {name for name, kind in known_nodes(run).items() if kind != "member"}
-    return frozenset(remote | {str(element.get("uname")) for element in by_role})
 
 
 def local_node(run: Runner | None = None) -> str:
@@ -315,12 +330,6 @@ def local_node(run: Runner | None = None) -> str:
         said = line(repr(shown), longest=80)
         raise NovahaError(f"crm_node does not tell the name of this node, it printed {said}")
     return node_named(shown.strip(), known_nodes(run))
-
-
-def _own_set() -> str:
-    """Whatever attribute of a record a node has: the hold alone holds the host, too."""
-    names = " or ".join(f"@name='{name}'" for name in NAMES)
-    return f"instance_attributes/nvpair[{names}]"
 
 
 def _node_path(node: str) -> str:
@@ -388,7 +397,3 @@ def is_called(node: str) -> str:
     """The condition in an XPath that a uname is the node's, in any case as Pacemaker compares."""
     upper, lower = string.ascii_uppercase, string.ascii_lowercase
     return f"translate(@uname, '{upper}', '{lower}')={quoted(node.lower())}"
-
-
-def _text(element: etree._Element) -> bytes:
-    return etree.tostring(element)

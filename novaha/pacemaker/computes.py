@@ -43,6 +43,9 @@ from novaha.pacemaker.runner import Runner
 ADDRESSES = "novaha-addresses"
 """Node attribute: more addresses of the host, `10.0.2.1:22 10.0.3.1`, on further networks."""
 
+PAUSES = f"//crm_config//nvpair[@name='{PAUSE}']"
+"""Where the pause stands in the configuration."""
+
 _OTHER_PORT = 22
 """Asked at a further address that names no port: a refusal is an answer, too."""
 
@@ -309,7 +312,12 @@ def paused(run: Runner | None = None) -> Pause | None:
 
     Raises ClusterToolError when the CIB cannot be read.
     """
-    return _pause(query(run or Runner(), f"//crm_config//nvpair[@name='{PAUSE}']"), [])
+    return pause_in(query(run or Runner(), PAUSES))
+
+
+def pause_in(pairs: Iterable[etree._Element]) -> Pause | None:
+    """The pause by what stands at `PAUSES`."""
+    return _pause(pairs, [])
 
 
 def _pause(pairs: Iterable[etree._Element], problems: list[str]) -> Pause | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lxml import etree
+
 from novaha.core.errors import NovahaError
 from novaha.core.naming import same_name
 from novaha.core.text import line
@@ -201,7 +203,11 @@ class FenceHistory:
 
     def levels(self) -> Levels:
         """How all nodes are fenced, in one question: it is asked between fencing and recovery."""
-        devices, levels = read(query(self._run, IN_CIB))
+        return self.levels_in(query(self._run, IN_CIB))
+
+    def levels_in(self, elements: Iterable[etree._Element]) -> Levels:
+        """How all nodes are fenced, by what stands at `IN_CIB`."""
+        devices, levels = read(elements)
         return Levels(devices, levels, members=self._members, attributes=self._attributes)
 
     def _members(self) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from novaha.core.errors import NovahaError, RecordError
+from novaha.core.ports import Configuration
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
@@ -132,6 +133,9 @@ class Site:
         )
         loop = Loop(
             records=records,
+            configuration=lambda: Configuration(
+                records.read_all(), self.fencing.levels(), self.pause
+            ),
             missing=MissingFencings(self.fencing, journal, self.fencers or readers, 60.0, clock),
             observer=observer,
             actor=Actor(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ import pytest
 
 from novaha.core.errors import ClusterToolError
 from novaha.core.model import ComputeService
+from novaha.core.ports import Configuration
 from novaha.core.record import STATE, Record, to_attributes
 from novaha.core.recovery import RecoveryState
+from novaha.core.steering import Pause
 from novaha.core.view import HostView
 from novaha.evacuator.act import Taken
+from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
+from novaha.evacuator.observe import Fencings
 from tests.fakes.cluster import Inline
-from tests.fakes.pacemaker import FakeRecords
+from tests.fakes.pacemaker import FakeRecords, QuietStorm
 from tests.unit.core.situations import (
     ALIVE,
     DEAD,
@@ -61,7 +66,11 @@ class World:
     journal: Path | None = None
     troubles: list[Exception | None] = field(default_factory=list)
     before: list[Any] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    fencings: list[Fencings | None] = field(default_factory=list)
 
+    levels: Any = "levels"
+    pause: Pause | None = None
     room_since = float("-inf")
     nova_problem = ""
     open_hosts: frozenset[str] | None = None
@@ -74,6 +83,7 @@ class World:
         self.confirmations: Any = Confirmed()
         self.loop = Loop(
             self.records,
+            configuration=self.configuration,
             missing=world,
             observer=world,
             actor=world,
@@ -102,8 +112,19 @@ class World:
     def follow(self, found: object, now: float) -> None:
         pass
 
-    def views(self, records: object, memory: object, decided: object) -> list[HostView]:
+    def configuration(self) -> Configuration:
+        self.reads.append("configuration")
+        return Configuration(self.records.read_all(), self.levels, self.pause)
+
+    def begin_history(self) -> Callable[[], Any]:
+        self.reads.append("history")
+        return lambda: "history"
+
+    def views(
+        self, records: object, memory: object, decided: object, fencings: Fencings | None
+    ) -> list[HostView]:
         self.before.append(decided)
+        self.fencings.append(fencings)
         self.now += self.reading
         if self.troubles and (trouble := self.troubles.pop(0)):
             raise trouble
@@ -176,7 +197,7 @@ class Held:
 
     asked = 0
 
-    def paused(self) -> str:
+    def paused(self, pause: object = None) -> str:
         self.asked += 1
         return "by bob"
 
@@ -276,8 +297,55 @@ def test_a_record_that_cannot_be_read_is_told_and_left_out() -> None:
     assert world.owned == {OTHER: "fence-1"}, "in any order"
 
 
+PAUSE = Pause(datetime(2026, 1, 1, tzinfo=UTC), "bob", "work")
+
 SEEN = of(DEAD, record=PENDING, mine=False, service=UNTOLD)
 """It is prepared, and its instance asked for as soon as that is noted."""
+
+
+@pytest.mark.parametrize("fenced", [(), (DEAD,)])
+def test_what_a_turn_reads_that_an_alert_wakes_and_what_another_one_does(
+    fenced: tuple[str, ...],
+) -> None:
+    world = World([SEEN])
+    world.loop.turn(fenced)
+    assert world.done == ["prepare compute-1", "evacuate compute-1"]
+    (fencings,) = world.fencings
+    if fenced:
+        assert world.reads == ["history", "configuration"], "the history first: side by side"
+        assert fencings is not None
+        assert (fencings.history(), fencings.levels()) == ("history", "levels")
+    else:
+        assert world.reads == []
+        assert fencings is None
+
+
+def test_without_any_record_what_was_read_first_is_not_used() -> None:
+    """A record that a confirmation by hand has just made is newer than that."""
+    world = World([SEEN])
+    attributes = dict(world.records.attributes)
+    world.records.attributes.clear()
+    world.confirmations.take = lambda: world.records.attributes.update(attributes) or ()
+    world.loop.turn((DEAD,))
+    assert world.fencings == [None]
+
+
+def test_a_pause_that_was_read_is_not_asked_for_once_more() -> None:
+    asked: list[Pause | None] = []
+
+    def ask() -> Pause | None:
+        asked.append(PAUSE)
+        return PAUSE
+
+    held = HeldHosts(QuietStorm(ask), lambda: lambda node: None, Journal(None), lambda: NOW)
+    world = World([SEEN], held=held, pause=PAUSE)
+    world.loop.turn((DEAD,))
+    assert (world.paused, asked) == ({DEAD: "work, by bob until resumed"}, [])
+    world.pause = None
+    world.loop.turn((DEAD,))
+    assert (world.paused, asked) == ({DEAD: ""}, [])
+    world.loop.turn()
+    assert (world.paused, asked) == ({DEAD: "work, by bob until resumed"}, [PAUSE])
 
 
 @pytest.mark.parametrize(
