@@ -28,6 +28,7 @@ from novaha.agents import (
 from novaha.cli import main
 from novaha.cli.doctor import cloud, cluster, live, node, records, resources
 from novaha.cli.doctor.finding import Check
+from novaha.cli.verdict import judge
 from novaha.conf.options import EVACUATOR, KEYSTONE, NOVA, register_opts
 from novaha.contract import fence
 from novaha.contract.parameters import Parameter
@@ -234,6 +235,7 @@ def status_json() -> str:
         attention=(),
     )
     answer = status.own(health, (), [HostReport(EXAMPLE, "compute-1", "recovering", instances)])
+    answer |= judge(answer, EXAMPLE.fenced).data()
     return f"```json\n{json.dumps(answer, indent=2)}\n```"
 
 

@@ -29,7 +29,11 @@ class ExitCode(IntEnum):
     SUCCESS = 0
     FAILURE = 1
     NOT_SET_UP = 3
-    """novaha protects nothing in this cluster: only of `status`."""
+    """novaha protects nothing in this cluster: only of `status`, as the next two."""
+    RECOVERING = 4
+    """Hosts are being recovered, and nothing has to be done."""
+    ATTENTION = 5
+    """An operator has to do something."""
     INTERRUPTED = 130
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import Any
 
 from novaha.cli import configuration
@@ -11,6 +12,7 @@ from novaha.contract.names import EVACUATE_AGENT, FENCE_AGENT, PROVIDER
 from novaha.core.errors import NovahaError
 from novaha.pacemaker import live
 from novaha.pacemaker.cib import query
+from novaha.pacemaker.computes import read_computes
 from novaha.pacemaker.runner import Runner
 
 
@@ -26,6 +28,29 @@ def look(run: Runner | None = None) -> dict[str, Any]:
         now = configuration.read(root, {})
         return {"missing": missing(now), "evacuator_on": _evacuator(now, run_tool)}
     return {"missing": missing(None), "evacuator_on": ""}
+
+
+def others(flagged: Collection[str], run: Runner | None = None) -> list[dict[str, str]]:
+    """The compute hosts without a recovery record: `node` and `state` of each.
+
+    States: healthy; held (its power-off is); lost (Pacemaker wants to fence it); off (fenced, and
+    not back); stopped (on purpose, or in maintenance).
+
+    Raises NovahaError when the CIB cannot be read.
+    """
+    view = read_computes(run)
+    found = []
+    for node, host in sorted(view.hosts.items()):
+        states = {
+            "held": node in view.held,
+            "lost": host.lost,
+            "stopped": host.excused,
+            "off": host.off,
+        }
+        if node not in flagged:
+            state = next((name for name, so in states.items() if so), "healthy")
+            found.append({"node": node, "state": state})
+    return found
 
 
 def missing(now: Configuration | None) -> list[str]:

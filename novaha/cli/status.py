@@ -1,4 +1,4 @@
-"""`novaha status`: hosts, their recovery, and every instance."""
+"""`novaha status`: the verdict, what has to be done, and how far each recovery is."""
 
 from __future__ import annotations
 
@@ -6,48 +6,101 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum, unique
 from typing import Any
 
-from novaha.cli.table import columns
+from novaha.cli import formats, overview, screen
 from novaha.cli.terminal import as_json, say, warn
+from novaha.cli.verdict import age, judge
 from novaha.core import text
 from novaha.core.errors import NovahaError
+from novaha.core.naming import same_name
 
-CLEAR = "\x1b[H\x1b[2J"
-NOT_SET_UP = 3
-"""Exit code: a part of novaha without which no host is recovered is not in this cluster."""
-
-_BAR = 20
 _SHORTEST, _LONGEST = 0.1, 86400.0
 _DETAIL = 2000
-_LATE = 600
-"""Seconds after which the evacuator should have told again: twice the pause between two."""
+
+_HERE, _ELSEWHERE = 1.0, 10.0
+"""Seconds between two looks with --watch: where the evacuator answers, and where Nova is asked.
+What the evacuator tells the other controllers does not change faster than that."""
+
+_TOP, _REST_OF_LINE, _REST = "\x1b[H", "\x1b[K", "\x1b[J"
+"""For a terminal: begin at the top; clear what is left of a line, and below it."""
+
+
+@unique
+class Code(IntEnum):
+    """Exit codes of `novaha status` beside those of every command. They never change."""
+
+    OK = 0
+    NOT_SET_UP = 3
+    """A part of novaha without which no host is recovered is not in this cluster."""
+    RECOVERING = 4
+    ATTENTION = 5
+
+
+NOT_SET_UP = Code.NOT_SET_UP
+
+HOST_COLUMNS = (
+    *("Host", "State", "Age", "Settled", "Total", "Refused", "Held", "Owner", "Fenced"),
+    *("Fence ID", "Nova Host", "Detail"),
+)
+INSTANCE_COLUMNS = ("ID", "Name", "Progress", "Where", "Host", "Code", "Detail")
+
+
+class NotFoundError(NovahaError):
+    """What was named is neither a host nor an instance that is known here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{text.line(name)} is no compute host of this cluster, and no instance of a host in "
+            "recovery: `novaha status --all` shows the hosts"
+        )
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "status",
-        help="show the hosts in recovery and their instances",
-        description="Show every host that is flagged, how far its recovery is, and where each "
-        "of its instances stands. Hosts without a record are healthy and not shown.",
+        help="show the verdict, what has to be done, and the hosts in recovery",
+        description="Show first whether all is well: OK, RECOVERING, or ATTENTION; then what has "
+        "to be done, and by which command; then every host that is flagged, how far its recovery "
+        "is, and where its instances stand. Hosts without a record are healthy and not shown. "
+        "The exit code is 0 for OK, 4 for RECOVERING, 5 for ATTENTION, 3 if novaha is not set up; "
+        "with --output json it is 0 for the first three.",
+    )
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="show all about this host, or this instance (by id or name) of a host in recovery",
     )
     parser.add_argument("--config", metavar="FILE", help="configuration instead of the default")
-    parser.add_argument("--output", choices=("table", "json"), default="table")
+    parser.add_argument(
+        "--all", action="store_true", help="show the compute hosts that are healthy, too"
+    )
+    parser.add_argument(
+        "--output",
+        choices=("table", "json"),
+        default="table",
+        help="json: all that is known as one object, for programs",
+    )
+    formats.add_options(parser)
     parser.add_argument(
         "--watch",
         nargs="?",
-        const=1.0,
+        const=0.0,
         type=_seconds,
         metavar="SECONDS",
-        help="show again every SECONDS (default 1) until interrupted",
+        help="show again every SECONDS until interrupted (default: 1 where the evacuator runs, "
+        "10 elsewhere)",
     )
     parser.set_defaults(run=run)
 
 
 def _seconds(text: str) -> float:
-    """Between two looks, each of which asks Nova."""
+    """Between two looks, each of which may ask Nova."""
     try:
         found = float(text)
     except ValueError:
@@ -59,157 +112,158 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Print once, or for ever with --watch; the exit code."""
-    from novaha.cli import site
-    from novaha.evacuator.inspect import look
-
-    parameters = {"config": args.config} if args.config else {}
+    if args.column and not args.format:
+        args.format = "table"
+    args.column = formats.chosen(_columns(args), args.column)
+    if args.watch is None:
+        return _once(args)
     while True:
+        pause = args.watch or _ELSEWHERE
         try:
-            answer = look(parameters)
-            if answer.get("evacuator") is None:
-                answer |= site.look()
+            answer = look(args)
+            pause = args.watch or (_HERE if answer.get("evacuator") else _ELSEWHERE)
+            shown = _shown(args, answer)
+            if sys.stdout.isatty() and not args.format and args.output == "table":
+                _draw(shown)
+            else:
+                say(shown)
         except NovahaError as error:
-            if args.watch is None:
-                raise
             warn(f"novaha: {text.line(error)}")
-        else:
-            if args.watch is not None and sys.stdout.isatty():
-                print(CLEAR, end="")
-            say(
-                as_json(text.tree(answer, longest=_DETAIL))
-                if args.output == "json"
-                else table(answer)
-            )
-        if args.watch is None:
-            return NOT_SET_UP if answer.get("missing") else 0
         try:
-            time.sleep(args.watch)
+            time.sleep(pause)
         except KeyboardInterrupt:
-            return 0
+            return Code.OK
 
 
-def table(answer: Mapping[str, Any]) -> str:
-    """The answer as people read it."""
-    parts = [
-        _head(answer),
-        *(f"Notice: {text.line(notice, longest=_DETAIL)}" for notice in answer.get("notices", [])),
-        *(f"Attention: {text.line(said, longest=_DETAIL)}" for said in _attention(answer)),
-    ]
-    missing = answer.get("missing", ())
-    if missing:
-        parts.append(
-            f"novaha does not protect this cluster: it has no {', no '.join(missing)}. When a host "
-            "dies, nothing is recovered.\nTo set novaha up: novaha setup"
-        )
-    hosts = answer["hosts"]
-    if not hosts:
-        if not missing:
-            parts.append("No host is flagged: nothing to recover.")
-        return "\n".join(parts)
-    parts.append(
-        columns(
-            ("HOST", "STATE", "OWNER", "FENCED", "PROGRESS", "DETAIL"),
-            (
-                _row(
-                    host["node"],
-                    host["state"],
-                    host.get("owner") or "-",
-                    host.get("fenced", "-"),
-                    _bar(host),
-                    host["detail"],
-                )
-                for host in hosts
-            ),
-        )
-    )
-    for host in hosts:
-        if host.get("instances"):
-            parts += ["", f"Instances of {text.line(host['node'])}:", _instances(host["instances"])]
-    return "\n".join(parts)
+def _once(args: argparse.Namespace) -> int:
+    answer = look(args)
+    say(_shown(args, answer))
+    if answer.get("missing"):
+        return Code.NOT_SET_UP
+    if args.output == "json":
+        return Code.OK  # the object says it; scripts rely on the 0
+    return Code[judge(answer, datetime.now(UTC)).level.name]
 
 
-def _attention(answer: Mapping[str, Any]) -> Iterator[str]:
-    """What an operator has to see to, and is not told as a notice."""
-    evacuator = answer.get("evacuator") or answer.get("told") or {}
-    notices = answer.get("notices", ())
-    yield from (said for said in evacuator.get("attention", ()) if said not in notices)
+def look(args: argparse.Namespace) -> dict[str, Any]:
+    """The snapshot, with what the cluster tells where the evacuator does not answer here."""
+    from novaha.cli import site
+    from novaha.evacuator.inspect import look as snapshot
+
+    answer = snapshot({"config": args.config} if args.config else {})
+    if answer.get("evacuator") is None:
+        answer |= site.look()
+    if args.all or args.name:
+        answer["healthy"] = site.others({host["node"] for host in answer["hosts"]})
+    return answer
 
 
-def _head(answer: Mapping[str, Any]) -> str:
-    return "\n".join(text.line(row, longest=_DETAIL) for row in _heads(answer))
+def _shown(args: argparse.Namespace, answer: dict[str, Any]) -> str:
+    """What is printed. Raises NotFoundError."""
+    now = datetime.now(UTC)
+    host, instances = _named(args.name, answer) if args.name else (None, [])
+    if args.format:
+        return formats.rendered(args.format, args.column, _rows(args, answer, now))
+    if args.output == "json":
+        answer = {**answer, **judge(answer, now).data()}
+        if not args.all:
+            answer.pop("healthy", None)
+        if args.name:
+            answer["hosts"] = [{**host, "instances": instances}] if host else []
+        return as_json(text.tree(answer, longest=_DETAIL))
+    width, _ = screen.size()
+    if not args.name:
+        return table(answer, width)
+    if host is None:
+        others = [other for other in answer["healthy"] if same_name(other["node"], args.name)]
+        return "\n".join(overview.of_other(others[0], width))
+    if instances and not _is_of(host, args.name):
+        return "\n\n".join("\n".join(overview.of_instance(host, i, width)) for i in instances)
+    return "\n".join(overview.of_host(answer, host, width, now))
 
 
-def _heads(answer: Mapping[str, Any]) -> Iterator[str]:
-    evacuator = answer.get("evacuator")
-    if evacuator is None:
-        where = answer.get("evacuator_on", "")
-        line = "Evacuator: does not run on this node; read from the CIB and Nova."
-        if where:
-            line = (
-                f"Evacuator: runs on {where}; read from the CIB and Nova. To see what it waits for "
-                f"and what needs you, run 'novaha status' on {where}."
-            )
-        told = answer.get("told")
-        yield _told(told, where) if told else line
-        if answer["problem"]:
-            yield (
-                f"Nova does not answer here, fewer instances shown: {answer['problem']}"
-                if told
-                else f"No instances shown: {answer['problem']}"
-            )
-        if told and told["problem"]:
-            yield f"Problem: {told['problem']}"
-        return
-    nova = _nova(evacuator["nova"])
-    yield f"Evacuator: pid {evacuator['pid']} on {evacuator['node']}. Nova: {nova}."
-    if evacuator["problem"]:
-        yield f"Problem: {evacuator['problem']}"
+def table(answer: Mapping[str, Any], width: int = screen.ENDLESS) -> str:
+    """The answer as people read it, in lines of `width` columns."""
+    return "\n".join(overview.overview(answer, width))
 
 
-def _nova(nova: Mapping[str, Any]) -> str:
-    if nova["ok"] is None:
-        return "not asked yet"
-    return "answers" if nova["ok"] else f"does not answer: {nova['problem']}"
+def _draw(shown: str) -> None:
+    """One picture of the live display: over the last one, and no longer than the terminal."""
+    _, rows = screen.size()
+    lines = text.plain(shown).split("\n")
+    if len(lines) >= rows:
+        more = len(lines) - rows + 2
+        lines = [*lines[: rows - 2], f"... {more} more lines: make the terminal taller"]
+    picture = "".join(f"{line}{_REST_OF_LINE}\n" for line in lines)
+    print(f"{_TOP}{picture}{_REST}", end="", flush=True)
 
 
-def _told(told: Mapping[str, Any], runs_on: str) -> str:
-    """What is said of the one who told it. runs_on: where Pacemaker has the evacuator now."""
-    where, at, nova = told["node"], told["at"], _nova(told["nova"])
-    if where != runs_on:
-        now = f"runs on {runs_on}" if runs_on else "Pacemaker shows it on no node"
-        return (
-            f"Evacuator: {now}. What is shown is what the one on {where} told at {at}, "
-            f"{told['age']} s ago: it may be over."
-        )
-    if told["age"] > _LATE:
-        return (
-            f"Evacuator: runs on {where}, but has told nothing for {told['age']} s. What is shown "
-            f"was so at {at}, and may be over: run 'novaha status' on {where}."
-        )
-    line = f"Evacuator: runs on {where}, what it told at {at} is shown. Nova: {nova}."
-    if told["left_out"]:
-        line += f" There is more to see on {where}: run 'novaha status' there."
-    return line
+def _columns(args: argparse.Namespace) -> Sequence[str]:
+    return INSTANCE_COLUMNS if args.name else HOST_COLUMNS
 
 
-def _row(*cells: object) -> list[str]:
-    """Names and details are others' texts: one line each."""
-    return [text.line(cell, longest=_DETAIL) for cell in cells]
+def _is_of(host: Mapping[str, Any], name: str) -> bool:
+    return any(known and same_name(known, name) for known in (host["node"], host.get("host")))
 
 
-def _bar(host: Mapping[str, Any]) -> str:
-    total = host.get("total", 0)
-    if not total:
-        return "-"
-    filled = _BAR * host["settled"] // total
-    return f"[{'#' * filled}{'.' * (_BAR - filled)}] {host['settled']} of {total}"
+def _named(
+    name: str, answer: Mapping[str, Any]
+) -> tuple[Mapping[str, Any] | None, list[Mapping[str, Any]]]:
+    """The host that is meant and the instances of it that are; None for a healthy host.
+
+    Raises NotFoundError.
+    """
+    for host in answer["hosts"]:
+        if _is_of(host, name):
+            return host, list(host.get("instances", ()))
+    for key in ("id", "name"):
+        for host in answer["hosts"]:
+            found = [i for i in host.get("instances", ()) if i[key] == name]
+            if found:
+                return host, found
+    if any(same_name(other["node"], name) for other in answer["healthy"]):
+        return None, []
+    raise NotFoundError(name)
 
 
-def _instances(instances: Iterable[Mapping[str, str]]) -> str:
-    return columns(
-        ("INSTANCE", "NAME", "PROGRESS", "WHERE", "DETAIL"),
-        (
-            _row(i["id"], i["name"] or "-", i["progress"], i["where"] or "-", i["detail"])
-            for i in instances
-        ),
-    )
+def _rows(
+    args: argparse.Namespace, answer: Mapping[str, Any], now: datetime
+) -> list[dict[str, Any]]:
+    if args.name:
+        host, instances = _named(args.name, answer)
+        node = host["node"] if host else ""
+        return [_instance_row(node, instance) for instance in instances]
+    rows = [_host_row(host, now) for host in answer["hosts"]]
+    empty = dict.fromkeys(HOST_COLUMNS)
+    others = answer.get("healthy", ()) if args.all else ()
+    return rows + [{**empty, "Host": o["node"], "State": o["state"]} for o in others]
+
+
+def _host_row(host: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    since = age(host, now)
+    return {
+        "Host": host["node"],
+        "State": host["state"],
+        "Age": None if since is None else int(since.total_seconds()),
+        "Settled": host.get("settled"),
+        "Total": host.get("total"),
+        "Refused": host.get("counts", {}).get("refused", 0),
+        "Held": host["held"],
+        "Owner": host.get("owner", ""),
+        "Fenced": host.get("fenced", ""),
+        "Fence ID": host.get("fence_id", ""),
+        "Nova Host": host.get("host"),
+        "Detail": host["detail"],
+    }
+
+
+def _instance_row(node: str, instance: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "ID": instance["id"],
+        "Name": instance["name"],
+        "Progress": instance["progress"],
+        "Where": instance["where"],
+        "Host": node,
+        "Code": instance.get("code", ""),
+        "Detail": instance["detail"],
+    }
