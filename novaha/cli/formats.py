@@ -26,13 +26,16 @@ class ColumnError(NovahaError):
         super().__init__(f"there is no such column: choose from {', '.join(columns)}")
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """`-f` and `-c`: args.format, None for the usual text, and args.column, a list."""
+def add_options(command: argparse.ArgumentParser, rows: str) -> None:
+    """`-f` and `-c`: args.format, None for the usual text, and args.column, a list.
+
+    rows: what a row stands for.
+    """
     command.add_argument(
         "-f",
         "--format",
         choices=FORMATS,
-        help="print rows in this format, one a host, or one an instance of the host that is named",
+        help=f"print rows in this format, {rows}",
     )
     command.add_argument(
         "-c",

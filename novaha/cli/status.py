@@ -86,7 +86,7 @@ def add_parser(subparsers: Any) -> None:
         default="table",
         help="json: all that is known as one object, for programs",
     )
-    formats.add_options(parser)
+    formats.add_options(parser, "one a host, or one an instance of the host that is named")
     parser.add_argument(
         "--watch",
         nargs="?",

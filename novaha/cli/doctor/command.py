@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shutil
+import socket
 import sys
-import textwrap
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from novaha.cli import table
-from novaha.cli.doctor import reading
+from novaha.cli import formats, screen
+from novaha.cli.doctor import reading, report
 from novaha.cli.doctor.cloud import CLOUD
 from novaha.cli.doctor.cluster import FENCING, OPTIONS
 from novaha.cli.doctor.finding import Finding, Verdict, examine
@@ -23,14 +22,13 @@ from novaha.cli.doctor.node import NODE
 from novaha.cli.doctor.records import RECORDS
 from novaha.cli.doctor.resources import RESOURCES
 from novaha.cli.terminal import as_json, say
-from novaha.core import text
+from novaha.core.errors import NovahaError
+from novaha.pacemaker.cib import local_node
 from novaha.pacemaker.runner import Runner
 
-AREAS = ("cluster", "node", "cloud", "recovery")
+shown = report.shown
 
-_LONGEST = 2000
-_NARROWEST = 40
-"""Columns: what is said is not broken into shorter lines than that."""
+AREAS = ("cluster", "node", "cloud", "recovery")
 
 
 def add_parser(commands: Any) -> None:
@@ -39,11 +37,21 @@ def add_parser(commands: Any) -> None:
         "doctor",
         help="examine this node, the cluster and the cloud, and say what to fix",
         description="Examine the cluster's configuration and state, this node, the cloud and the "
-        "recoveries. Say what is wrong and which command fixes it; change nothing. Run it as root "
+        "recoveries. Say what is wrong and which command fixes it; change nothing. Problems come "
+        "first, and a fault that many hosts have is told once. Run it as root "
         "on a controller and on a compute host. The exit code is 0 if nothing is worse than a "
         "warning, else 1.",
     )
-    command.add_argument("--output", choices=("table", "json"), default="table")
+    command.add_argument(
+        "--output",
+        choices=("table", "json", "object"),
+        default="table",
+        help="json: a list of findings; object: that list with version, time and node",
+    )
+    formats.add_options(command, "one a finding")
+    command.add_argument(
+        "--problems", action="store_true", help="show errors and warnings, and nothing else"
+    )
     command.add_argument(
         "--only", nargs="+", choices=AREAS, default=AREAS, help="what to examine (default: all)"
     )
@@ -53,16 +61,34 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     """Print the findings; 1 if one of them is an error."""
     logging.getLogger("keystoneauth").addHandler(logging.NullHandler())  # findings tell it all
     progress = Progress()
-    findings = list(diagnose(args.only, runner or Runner(), progress))
+    columns = formats.chosen(report.COLUMNS, args.column)
+    every = list(diagnose(args.only, runner or Runner(), progress))
     progress.done()
-    if args.output == "json":
-        say(as_json([finding.as_dict() for finding in findings], indent=2))
+    found = report.problems(every) if args.problems else every
+    findings = report.ordered(found)
+    if args.format or args.column:
+        say(formats.rendered(args.format or "table", columns, report.rows(findings)))
+    elif args.output == "json":
+        say(as_json([finding.as_dict() for finding in found], indent=2))  # as it always was
+    elif args.output == "object":
+        say(as_json(report.as_object(findings, _node(), datetime.now(UTC)), indent=2))
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-        say(shown(findings, width))
+        width = screen.size()[0] if sys.stdout.isatty() else 0
+        if findings or not args.problems:
+            say(report.shown(findings, width))
+        else:
+            say(f"No problem. {report.counted(every)}")
         if os.geteuid():
             say("Not run as root: some of this may only look wrong.")
-    return int(any(finding.verdict is Verdict.ERROR for finding in findings))
+    return int(any(finding.verdict is Verdict.ERROR for finding in every))
+
+
+def _node() -> str:
+    """Pacemaker's name of this node; the machine's own where there is no cluster."""
+    try:
+        return local_node()
+    except NovahaError:
+        return socket.gethostname()
 
 
 def diagnose(areas: Sequence[str], run_tool: Runner, say: Progress) -> Iterator[Finding]:
@@ -97,27 +123,6 @@ def diagnose(areas: Sequence[str], run_tool: Runner, say: Progress) -> Iterator[
     if cluster is not None and "recovery" in areas:
         say("reading the recoveries")
         yield from examine(RECORDS, reading.recoveries(site, cluster, run_tool))
-
-
-def shown(findings: Sequence[Finding], width: int = 0) -> str:
-    """The findings as people read them. width: of the terminal, 0 for one without end."""
-    names = ("CHECK", "VERDICT", "SUBJECT", "FINDING -> FIX")
-    rows = [[f.check, str(f.verdict), text.line(f.subject) or "-"] for f in findings]
-    used = sum(max(map(len, column)) + 2 for column in zip(names[:3], *rows, strict=True))
-    room = max(width - used, _NARROWEST) if width else 0
-    shown = table.columns(
-        names, ([*row, _text(f, room)] for row, f in zip(rows, findings, strict=True))
-    )
-    counts = Counter(finding.verdict for finding in findings)
-    sums = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{shown}\n\n{len(findings)} findings: {sums}."
-
-
-def _text(finding: Finding, room: int) -> str:
-    """The detail, and under it the remedy: its lines are whole, for they are to be copied."""
-    detail = text.line(finding.detail, longest=_LONGEST)
-    rows = textwrap.wrap(detail, room) if room else [detail]
-    return "\n".join([*rows, *(f"-> {line}" for line in finding.remedy.split("\n") if line)])
 
 
 class Progress:

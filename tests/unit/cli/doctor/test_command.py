@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import datetime
 
 import pytest
 
+from novaha import __version__
 from novaha.cli import main
-from novaha.cli.doctor import command
+from novaha.cli.doctor import command, report
 from novaha.cli.doctor.finding import Check, Finding, Verdict, error, examine, warning
 
 FINE = Finding("clocks", Verdict.OK, "", "Nova's clock is this node's")
@@ -140,3 +142,75 @@ def test_a_terminal_sees_what_is_being_done(monkeypatch, capsys) -> None:
 def test_nobody_else_does(capsys) -> None:
     command.Progress()("signing in")
     assert capsys.readouterr().err == ""
+
+
+UNSURE = Finding("sign-in", Verdict.NOT_CHECKED, "", "no credentials here")
+MANY = [
+    Finding(
+        "levels", Verdict.ERROR, f"c-{n}", f"c-{n} has no level", f"pcs stonith level add c-{n}"
+    )
+    for n in range(100)
+]
+
+
+def test_problems_come_first(findings, capsys) -> None:
+    findings += [FINE, UNSURE, WORSE, WORST]
+    assert main.main(["doctor"]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    order = ("roles", "load", "sign-in", "clocks")
+    assert [row.split()[0] for row in rows if row.startswith(order)] == [*order]
+    main.main(["doctor", "--output", "object"])
+    assert [f["check"] for f in json.loads(capsys.readouterr().out)["findings"]] == [*order]
+
+
+def test_only_problems(findings, capsys) -> None:
+    findings += [FINE, UNSURE, WORSE]
+    assert main.main(["doctor", "--problems", "--output", "json"]) == 0
+    assert [f["check"] for f in json.loads(capsys.readouterr().out)] == ["load"]
+    findings.remove(WORSE)
+    assert main.main(["doctor", "--problems"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "No problem. 2 findings: 1 ok, 1 not checked."
+
+
+def test_a_fault_of_many_hosts_is_one_line_and_names_how_many() -> None:
+    lines = command.shown([*MANY, FINE]).splitlines()
+    assert sum("c-" in line for line in lines) == 3
+    assert lines[1].split()[:6] == ["levels", "error", "c-0", "and", "99", "more"]
+    assert lines[2].split(maxsplit=1)[1] == "pcs stonith level add c-0"
+    assert lines[3].strip() == "the same for c-1, c-2, c-3, and 96 more"
+    assert lines[-1] == "101 findings: 1 ok, 100 error."
+
+
+def test_what_differs_in_more_than_the_subject_is_not_grouped() -> None:
+    other = Finding("levels", Verdict.ERROR, "c-7", "c-7 has no level", "something else")
+    worse = Finding("levels", Verdict.WARNING, "c-8", "c-8 has no level", MANY[8].remedy)
+    groups = report.grouped([*MANY[:2], other, worse, FINE, FINE])
+    assert [len(group.subjects) for group in groups] == [2, 1, 1, 2]
+
+
+def test_all_for_programs_is_one_object(findings, capsys) -> None:
+    findings += MANY
+    assert main.main(["doctor", "--output", "object"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["novaha"]) == (1, __version__)
+    assert datetime.fromisoformat(told["time"].replace("Z", "+00:00")).tzinfo is not None
+    assert told["node"]
+    assert told["counts"] == {"ok": 0, "warning": 0, "error": 100, "not checked": 0}
+    assert len(told["findings"]) == 100
+
+
+def test_rows(findings, capsys) -> None:
+    findings += [FINE, WORST]
+    assert main.main(["doctor", "-f", "value", "-c", "check", "-c", "verdict"]) == 1
+    assert capsys.readouterr().out == "roles error\nclocks ok\n"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_terminal_too_narrow_for_the_table_has_no_longer_line(width: int) -> None:
+    long = Finding(
+        "a-check-with-a-name", Verdict.NOT_CHECKED, "compute-1.example.org", "word " * 40
+    )
+    lines = command.shown([long, FINE, *MANY], width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0] == "not checked: a-check-with-a-name (compute-1.example.org)"
