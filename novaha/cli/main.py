@@ -15,7 +15,7 @@ from enum import IntEnum, unique
 from typing import NoReturn
 
 from novaha import __version__
-from novaha.cli import brake, install, operator, policy, setup, status
+from novaha.cli import brake, install, metrics, operator, policy, setup, status
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
 from novaha.core import text
@@ -43,6 +43,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "migrate": migrate.run,
     "doctor": doctor.run,
     "status": status.run,
+    "metrics": metrics.run,
     "release": operator.with_node(operator.release),
     "retry": operator.with_node(operator.retry),
     "recover": operator.with_node(operator.recover),
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     setup.add_parser(commands)
     migrate.add_parser(commands)
     doctor.add_parser(commands)
+    metrics.add_parser(commands)
     install.add_parser(commands)
     operator.add_parsers(commands)
     brake.add_parsers(commands)

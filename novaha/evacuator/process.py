@@ -33,6 +33,7 @@ from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal, log
 from novaha.evacuator.loop import Loop, Pace, SupersededError
+from novaha.evacuator.metrics import Metrics
 from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
@@ -107,10 +108,11 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         me = f"{node}#{uuid4().hex[:8]}"
         conf = wiring.conf(parameters)
         lines.secrets += wiring.secrets(conf)
-        events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take))
+        measured = Metrics(lambda name: _fenced(loop, name))
+        events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take, measured.take))
         loop = build(conf, me, events)
         note = str(settings.get("note", ""))
-        publisher = _serve(loop, events, run_dir, node, lines.secrets, note)
+        publisher = _serve(loop, events, measured, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
@@ -202,6 +204,7 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
 def _serve(
     loop: Loop,
     events: Stream,
+    measured: Metrics,
     run_dir: Path,
     node: str,
     secrets: tuple[str, ...],
@@ -241,12 +244,19 @@ def _serve(
         "ring": ring,
         "health": lambda: health().data(),
         "status": answer,
+        "metrics": lambda: measured.data(answer(), datetime.now(UTC)),
     }
     server = Server(run_dir / SOCKET, answers, secrets)
     pipe = open_pipe(run_dir / BELL)
     server.start()
     listen(pipe, loop.bell)
     return Publisher(Digests(), node, answer, secrets)
+
+
+def _fenced(loop: Loop, node: str) -> datetime | None:
+    """When the host of a node was flagged, None for one that is not in recovery."""
+    found = (report.record.fenced for report in loop.reports if report.record.node == node)
+    return next(found, None)
 
 
 def _stop(loop: Loop) -> None:
