@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from novaha.core.errors import NovahaError
+from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Compute
-from novaha.evacuator.lists import JUST_NOW, Listed, listed
+from novaha.evacuator.destinations import closed_by_return
+from novaha.evacuator.lists import JUST_NOW, Elsewhere, Listed, listed
 
 AT_ONCE = 8
 """Readings ahead that are under way at once: one for each node, and some of the services."""
+
+_LATELY = timedelta(minutes=10)
+"""How old an evacuation may be that the death of its source may concern once more."""
 
 _TOGETHER = 1.0
 """Seconds in which one list of the services serves all nodes."""
@@ -42,9 +47,9 @@ def moment(services: Mapping[str, ComputeService]) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is on its way. host: what Nova calls the node, as far as was known."""
+    """What is on its way. host: what Nova calls the node, None if that was not known."""
 
-    host: str
+    host: str | None
     services: Future[dict[str, ComputeService]]
     lists: Future[Listed]
     at: float
@@ -72,28 +77,53 @@ class ReadAhead:
         self._readings: dict[str, _Reading] = {}
         self._begun: list[Future[Any]] = []
 
-    def begin(self, node: str, hosts: frozenset[str]) -> None:
-        """Begin to read, unless that has just begun.
+    def begin(self, node: str, hosts: frozenset[str], within: float = JUST_NOW) -> None:
+        """Begin to read, unless that has begun within so many seconds.
 
         hosts: those that Nova had when it was asked last.
         """
+        host = self._known(node, hosts)
         with self._lock:
-            self._begin(node, hosts)
+            self._begin(node, host, within)
 
-    def _begin(self, node: str, hosts: frozenset[str]) -> None:
+    def _known(self, node: str, hosts: frozenset[str]) -> str | None:
+        try:
+            return self._host(node, hosts)
+        except NovahaError:
+            return None
+
+    def _begin(self, node: str, host: str | None, within: float) -> None:
         now = self._clock()
         self._readings = {n: r for n, r in self._readings.items() if now < r.at + JUST_NOW}
         self._begun = [future for future in self._begun if not future.done()]
-        if node in self._readings or len(self._begun) > AT_ONCE - 2:
+        begun = self._readings.get(node)
+        if (begun and now < begun.at + within) or len(self._begun) > AT_ONCE - 2:
             return
-        try:
-            host = self._host(node, hosts)
-        except NovahaError:
-            return  # the turn asks Nova, and says what is wrong
         services = self._services(now)
-        lists = self._pool.submit(listed, self._compute, host)
+        lists = self._pool.submit(self._lists, host, services, node)
         self._readings[node] = _Reading(host, services, lists, now)
         self._begun += [lists] if services in self._begun else [services, lists]
+
+    def _lists(
+        self, host: str | None, services: Future[dict[str, ComputeService]], node: str
+    ) -> Listed:
+        # It may be new to Nova since that was asked, or Nova was not asked yet.
+        host = host or self._host(node, frozenset(services.result()))
+        found = listed(self._compute, host)
+        now = moment(services.result())
+        returned = [
+            row.created
+            for row in closed_by_return(found.instances, found.rows)
+            if row.created and now and row.created >= now - _LATELY
+        ]
+        if not returned:
+            return found
+        since = min(returned)
+        with contextlib.suppress(ComputeApiError):  # who needs it asks once more
+            found = replace(
+                found, elsewhere=Elsewhere(since, self._compute.evacuations_since(since))
+            )
+        return found
 
     def _services(self, now: float) -> Future[dict[str, ComputeService]]:
         for reading in self._readings.values():
@@ -114,6 +144,6 @@ class ReadAhead:
             host = self._host(node, frozenset(services))
         except (NovahaError, TimeoutError):
             return None  # the turn asks again, and says what is wrong
-        if host != reading.host or self._clock() >= end:
+        if reading.host not in (host, None) or self._clock() >= end:
             return None
         return Ahead(services, lists, reading.at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from novaha.core import proof
 from novaha.core.case import belongs
@@ -19,12 +20,32 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.core.ports import Compute, Fencing
+from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.view import HostView
+from novaha.evacuator.lists import Elsewhere
 from novaha.evacuator.memory import HostMemory
 
 _ASK = 4
 """How often Nova is asked why an evacuation failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fencings:
+    """What Pacemaker tells of fencings, on its way. Both raise ClusterToolError."""
+
+    history: Callable[[], History]
+    levels: Callable[[], Levels]
+
+
+def closed_by_return(instances: Iterable[Instance], rows: Iterable[Migration]) -> list[Migration]:
+    """The evacuations that a host closed when it returned, of instances that are on it now and
+    are not being rebuilt."""
+    on_host = {i.id for i in instances if i.task_state not in REBUILDING}
+    return [
+        row
+        for row in rows
+        if row.status == CLOSED and row.destination and row.created and row.instance in on_host
+    ]
 
 
 class Destinations:
@@ -109,35 +130,43 @@ class Destinations:
         instances: Iterable[Instance],
         rows: list[Migration],
         memory: HostMemory,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """Which of the evacuations that the host closed when it returned had come to their end.
 
         The others may go on though neither the migration nor the instance shows it: what was
         brought up, and moved back, looks the same. Where the instance shows it, it goes on.
+
+        elsewhere: the evacuations of all hosts, where those were read already.
         """
-        on_host = {i.id for i in instances if i.task_state not in REBUILDING}
-        doubtful = [
-            row
-            for row in rows
-            if row.status == CLOSED and row.destination and row.created
-            if row.instance in on_host and row.id not in memory.lost
-            if belongs(row, view.record)
-        ]
-        if not doubtful:
+        closed = closed_by_return(instances, rows)
+        doubtful = [r for r in closed if r.id not in memory.lost and belongs(r, view.record)]
+        since = min((row.created for row in doubtful if row.created), default=None)
+        if since is None:
             return
-        since = min(row.created for row in doubtful if row.created)
-        elsewhere = [r for r in self._compute.evacuations_since(since) if r.source != view.host]
-        left = newest(elsewhere)
+        if elsewhere is not None and elsewhere.since <= since:
+            found = elsewhere.rows
+        else:
+            found = self._compute.evacuations_since(since)
+        left = newest(row for row in found if row.source != view.host)
         for row in doubtful:
             came_back = row.instance in left and left[row.instance].id > row.id
             if came_back or self._compute.evacuation_log(row.instance, row.created).over:
                 memory.lost.add(row.id)
 
-    def find_lost(self, rows: list[Migration], hosts: frozenset[str], memory: HostMemory) -> None:
+    def find_lost(
+        self,
+        rows: list[Migration],
+        hosts: frozenset[str],
+        memory: HostMemory,
+        fencings: Fencings | None = None,
+    ) -> None:
         """Which migrations died with a destination that is back: nothing in Nova tells.
 
         By Pacemaker's clock and Nova's: a host takes longer to return than they may differ
         (`novaha doctor`). Only asked about what a newer request has overtaken, or stands still.
+
+        fencings: where they were read already.
         """
         last = {row.id for row in newest(rows).values()}
         still = {i for i, seconds in memory.unchanged_for.items() if seconds >= self._lost_after}
@@ -154,7 +183,8 @@ class Destinations:
         if not doubtful:
             return
         nodes = self._nodes(hosts)
-        history, levels = self._fencing.history(), self._fencing.levels()
+        history = fencings.history() if fencings else self._fencing.history()
+        levels = fencings.levels() if fencings else self._fencing.levels()
         for row in doubtful:
             node = nodes.get(row.destination or "")
             if node and row.created and proof.of_fencing(node, row.created, history, levels):

@@ -16,7 +16,7 @@ from novaha.core.model import (
 )
 from novaha.core.ports import Compute
 from novaha.core.view import Evacuations, HostView, Inventory
-from novaha.evacuator.destinations import Destinations
+from novaha.evacuator.destinations import Destinations, Fencings
 from novaha.evacuator.lists import Listed, look_up
 from novaha.evacuator.memory import HostMemory
 
@@ -48,8 +48,14 @@ class Following:
         lists: Listed,
         services: Mapping[str, ComputeService],
         memory: HostMemory,
+        fencings: Fencings | None = None,
     ) -> HostView:
-        """The view with all that decides about its instances. Raises ComputeApiError."""
+        """The view with all that decides about its instances.
+
+        fencings: what Pacemaker tells of them, where it was asked in this turn.
+
+        Raises ComputeApiError.
+        """
         instances, rows = lists.instances, lists.rows
         now = self._clock()
         memory.saw_migrations(rows, now)
@@ -60,8 +66,8 @@ class Following:
         self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
         self._note_online(view.node, memory, now)
         self._destinations.find_faults(view, instances, rows, memory)
-        self._destinations.find_ended(view, instances, rows, memory)
-        self._destinations.find_lost(rows, frozenset(services), memory)
+        self._destinations.find_ended(view, instances, rows, memory, lists.elsewhere)
+        self._destinations.find_lost(rows, frozenset(services), memory, fencings)
         online_for = None if memory.online_since is None else now - memory.online_since
         return replace(
             view,

@@ -35,17 +35,27 @@ _SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The evacuations of all hosts that were accepted at `since` or later."""
+
+    since: datetime
+    rows: list[Migration]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """What Nova lists for one host.
 
     aged: the instances were read in a turn before, and are as new as the list of what has changed
     anywhere since. changed: that list, by ids; with what was deleted.
+    elsewhere: where that was read, too.
     """
 
     instances: tuple[Instance, ...]
     rows: list[Migration]
     aged: bool = False
     changed: Mapping[str, Instance] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None
 
 
 def listed(compute: Compute, host: str) -> Listed:

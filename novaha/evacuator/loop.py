@@ -34,11 +34,12 @@ from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.attention import Need, Needs, Since, needs
 from novaha.evacuator.bell import Bell
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.destinations import Fencings
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.missing import MissingFencings, problems
-from novaha.evacuator.observe import Fencings, Observer
+from novaha.evacuator.observe import Observer
 
 LOG = logging.getLogger(__name__)
 

@@ -13,6 +13,12 @@ _FRESH = 60.0
 """Seconds for which the list of the cluster's nodes counts: it is needed when a host has died."""
 
 
+_WARM = 20.0
+"""Seconds before its end in which the list is asked for anew."""
+
+_RETRY = 5.0
+
+
 def _none() -> Collection[str]:
     return ()
 
@@ -40,7 +46,7 @@ class Names:
 
 
 class KnownNodes:
-    """The cluster's compute nodes, asked for once a minute; safe to ask from several threads.
+    """The cluster's compute nodes, at most a minute old; safe to ask from several threads.
 
     ask: raises NovahaError when the cluster does not answer.
     """
@@ -55,6 +61,19 @@ class KnownNodes:
         self._lock = threading.Lock()
         self._nodes: frozenset[str] = frozenset()
         self._until = float("-inf")
+        self._asked_at = float("-inf")
+
+    def keep_warm(self) -> None:
+        """Ask before anybody would have to wait for the answer.
+
+        Raises what `ask` raises; then it is asked again after a while.
+        """
+        now = self._clock()
+        if now >= max(self._until - _WARM, self._asked_at + _RETRY):
+            self._asked_at = now
+            nodes = self._ask()
+            with self._lock:
+                self._nodes, self._until = nodes, now + _FRESH
 
     def __call__(self) -> frozenset[str]:
         """The nodes. Raises what `ask` raises."""

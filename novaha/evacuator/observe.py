@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,7 @@ from novaha.core import proof, reading
 from novaha.core.answers import Code, Wait
 from novaha.core.errors import ComputeApiError, NovahaError, UnknownOutcomeError
 from novaha.core.model import ComputeService, disabled_by_us, kept_out
-from novaha.core.ports import Compute, Fencing, History, Levels
+from novaha.core.ports import Compute, Fencing, History
 from novaha.core.proof import Proof
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
@@ -21,25 +21,17 @@ from novaha.core.sentences import sentence
 from novaha.core.steps import Plan
 from novaha.core.view import HostView, Presence, Requests, Standing
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
-from novaha.evacuator.destinations import Destinations
+from novaha.evacuator.destinations import Destinations, Fencings
 from novaha.evacuator.doubts import Doubts, utc_now
 from novaha.evacuator.following import Following
 from novaha.evacuator.isolation import seen
-from novaha.evacuator.lists import Listed, Lists
+from novaha.evacuator.lists import JUST_NOW, Listed, Lists
 from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
 from novaha.evacuator.returning import Returning
 from novaha.evacuator.surroundings import Surroundings
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Fencings:
-    """What Pacemaker tells of fencings, on its way. Both raise ClusterToolError."""
-
-    history: Callable[[], History]
-    levels: Callable[[], Levels]
 
 
 _IDLE_QUESTION = 60.0
@@ -150,9 +142,9 @@ class Observer:
         matter. fencings: on their way, where any host is pending."""
         state = view.record.state
         if state is RecoveryState.PENDING and fencings is not None:
-            return self._pending(view.record, memory, fencings.history(), fencings.levels())
+            return self._pending(view.record, memory, fencings)
         if lists is not None:
-            return self._running(view, services, memory, lists)
+            return self._running(view, services, memory, lists, fencings)
         over = state is RecoveryState.RECOVERED and not view.problem
         return self._recovered(view, memory) if over else view
 
@@ -233,9 +225,12 @@ class Observer:
         """Begin to read Pacemaker's history; what gives it, or raises ClusterToolError."""
         return self._pool.submit(self._fencing.history).result
 
-    def read_ahead(self, node: str) -> None:
-        """Begin to read what a recovery of this node begins with, without waiting for it."""
-        self._ahead.begin(node, self._hosts)
+    def read_ahead(self, node: str, within: float = JUST_NOW) -> None:
+        """Begin to read what a recovery of this node begins with, without waiting for it.
+
+        within: seconds for which what was begun before is enough.
+        """
+        self._ahead.begin(node, self._hosts, within)
 
     def last_seen(self, node: str) -> datetime | None:
         """When Nova heard last from the nova-compute of `node`, or somebody changed its service.
@@ -324,13 +319,12 @@ class Observer:
         self.nova_problem = str(error)
         return replace(view, problem=f"Nova cannot be asked: {error}")
 
-    def _pending(
-        self, record: Record, memory: HostMemory, history: History, levels: Levels
-    ) -> HostView:
+    def _pending(self, record: Record, memory: HostMemory, fencings: Fencings) -> HostView:
         """Whether the host is known to be down; first what a power device has done (law 1).
 
         If it is, what Nova has of it is read as well: all can then be noted in one write.
         """
+        history, levels = fencings.history(), fencings.levels()
         view = self._seen(record, memory)
         standing = replace(view.standing, fenced_on_request=memory.fencing_requested)
         view = self.doubts.judge(replace(view, standing=standing), {}, history)
@@ -341,13 +335,13 @@ class Observer:
         match proof.of_fencing(node, since, history, levels, devices=devices):
             case Proof.BY_DEVICE:
                 untouched = record.untouched
-                return self._confirmed(confirmed, memory, history) if untouched else confirmed
+                return self._confirmed(confirmed, memory, fencings) if untouched else confirmed
             case Proof.BY_HAND:
                 return confirmed
         unproven = levels.without_power_device(node)
         return replace(view, standing=replace(standing, unproven=unproven))
 
-    def _confirmed(self, view: HostView, memory: HostMemory, history: History) -> HostView:
+    def _confirmed(self, view: HostView, memory: HostMemory, fencings: Fencings) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
         ahead = self._ahead.take(view.node)
         if ahead is None:
@@ -357,9 +351,9 @@ class Observer:
         read = replace(view, host=host, presence=Presence(ahead.services[host]))
         if ahead.services[host].problem:
             return view  # it is claimed, and waits
-        if (read := self.doubts.judge(read, ahead.services, history)).standing.doubt:
+        if (read := self.doubts.judge(read, ahead.services, fencings.history())).standing.doubt:
             return read
-        read = self._running(read, ahead.services, memory, lambda: ahead.lists)
+        read = self._running(read, ahead.services, memory, lambda: ahead.lists, fencings)
         return view if read.problem else read
 
     def _running(
@@ -368,9 +362,10 @@ class Observer:
         services: Mapping[str, ComputeService],
         memory: HostMemory,
         lists: Callable[[], Listed],
+        fencings: Fencings | None = None,
     ) -> HostView:
         try:
-            return self._following.follow(view, lists(), services, memory)
+            return self._following.follow(view, lists(), services, memory, fencings)
         except ComputeApiError as error:
             return self._unread(view, error)
 

@@ -30,6 +30,7 @@ from novaha.evacuator.ahead import AT_ONCE
 from novaha.evacuator.bell import listen, open_pipe
 from novaha.evacuator.client import HUNG_AFTER, JOURNAL, SOCKET
 from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.early import EarlyReading
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal, log
 from novaha.evacuator.loop import Loop, Pace, SupersededError
@@ -42,6 +43,7 @@ from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
 from novaha.evacuator.stream import Stream
 from novaha.pacemaker import configuration
+from novaha.pacemaker.changes import Changes
 from novaha.pacemaker.cib import RecordStore, local_node
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import Digests, OlderFlags
@@ -110,7 +112,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         lines.secrets += wiring.secrets(conf)
         measured = Metrics(lambda name: _fenced(loop, name))
         events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take, measured.take))
-        loop = build(conf, me, events)
+        loop, early = build(conf, me, events)
         note = str(settings.get("note", ""))
         publisher = _serve(loop, events, measured, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
@@ -120,6 +122,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         signal.signal(number, lambda *_: _stop(loop))
     if loop.held is not None:
         threading.Thread(target=loop.held.run, args=(loop.stopping,), daemon=True).start()
+    threading.Thread(target=early.run, args=(loop.stopping,), name="early", daemon=True).start()
     threading.Thread(target=publisher.run, args=(loop.stopping,), daemon=True).start()
     if note:
         LOG.warning("%s", note)
@@ -133,8 +136,8 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
     return _leave(0, lock, events, publisher)
 
 
-def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
-    """The loop with its real adapters.
+def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyReading]:
+    """The loop with its real adapters, and what reads early for it.
 
     Raises ConfigError, and RegionError where Keystone has several Novas and none is chosen.
     """
@@ -152,7 +155,10 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
     observer = Observer(
         compute, fencing, names, me, readers, ahead, time.monotonic, options.lost_after
     )
-    return Loop(
+    early = EarlyReading(
+        Changes().any, records, observer.read_ahead, nodes.keep_warm, time.monotonic
+    )
+    loop = Loop(
         records=records,
         configuration=configuration.read,
         missing=MissingFencings(
@@ -199,6 +205,7 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> Loop:
         pool=ThreadPoolExecutor(_WRITERS, "write"),
         clock=time.monotonic,
     )
+    return loop, early
 
 
 def _serve(

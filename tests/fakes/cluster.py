@@ -229,6 +229,15 @@ class Site:
         self.fencing.successes.append((host, self.time))
         self.fencing.down.add(host)
 
+    def read_early(self, host: str) -> None:
+        """Every evacuator begins to read for a host, as it does when a record is written."""
+        for process in list(self.processes):
+            if not process.frozen:
+                try:
+                    process.loop.bell.ring(host)
+                except KilledError:
+                    self._ended(process)
+
     def fence_by_older_agents(self, host: str) -> None:
         """Power off, Nova told, the flag, and Pacemaker's word that it succeeded."""
         self.nova.crash(host)

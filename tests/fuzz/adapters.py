@@ -11,7 +11,7 @@ from novaha.cli import site
 from novaha.cli.doctor import reading
 from novaha.core.record import first_record
 from novaha.core.recovery import Event
-from novaha.pacemaker import cib, live
+from novaha.pacemaker import cib, configuration, live
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
 from tests.fuzz.kinds import VALUE, Kind, Outcome, call, kind
@@ -28,6 +28,7 @@ READS: dict[str, Callable[[], object]] = {
     "a confirmation": lambda: RecordStore().seen_confirmation("compute-1"),
     "note a confirmation": lambda: RecordStore().note_confirmation("compute-1", "x"),
     "drop a record": lambda: RecordStore().drop(RECORD),
+    "the configuration": lambda: configuration.read(),
     "known nodes": lambda: cib.known_nodes(),
     "compute nodes": lambda: cib.compute_nodes(),
     "this node": lambda: cib.local_node(),

@@ -122,6 +122,11 @@ class Recoveries(RuleBasedStateMachine):
             self.site.confirm(host, rung=rung)
 
     @rule(host=hosts)
+    def change(self, host: str) -> None:
+        """The configuration changes, and what it said of a host is read early, at any moment."""
+        self.site.read_early(host)
+
+    @rule(host=hosts)
     def crash(self, host: str) -> None:
         """Dead, and not fenced yet."""
         self.site.nova.crash(host)

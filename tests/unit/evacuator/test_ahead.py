@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
+from datetime import timedelta
 
+import pytest
+
+from novaha.core.errors import UnknownOutcomeError
+from novaha.core.model import Migration
 from novaha.evacuator.ahead import AT_ONCE, ReadAhead
+from novaha.evacuator.lists import Elsewhere
+from novaha.evacuator.names import Names
 from tests.fakes.cluster import Inline
-from tests.fakes.nova import FakeNova
+from tests.fakes.nova import EPOCH, FakeNova
 
 HOSTS = frozenset(f"compute-{number}" for number in range(40))
 
@@ -51,3 +59,97 @@ def test_one_list_of_the_services_serves_nodes_that_die_together() -> None:
         if later:
             assert ahead.take("compute-1") is not None
     assert nova.calls.count("services") == 2
+
+
+def test_a_host_that_nova_was_not_asked_for_yet_is_read_ahead_too() -> None:
+    """The evacuator has just begun, or the host is new."""
+    nova = FakeNova()
+    nova.add_host("compute-1")
+    nova.add_instance("run-1", "compute-1")
+    ahead = ReadAhead(nova, Names({}).host, Inline(), lambda: 0.0)
+    ahead.begin("compute-1", frozenset())
+    found = ahead.take("compute-1")
+    assert found is not None
+    assert [instance.id for instance in found.lists.instances] == ["run-1"]
+    assert nova.calls == ["services", "instances_on", "evacuations_from"]
+
+
+def test_a_node_that_is_no_host_of_nova_gives_nothing() -> None:
+    nova = FakeNova()
+    nova.add_host("compute-1")
+    ahead = ReadAhead(nova, Names({}).host, Inline(), lambda: 0.0)
+    ahead.begin("controller-1", frozenset({"compute-1"}))
+    assert ahead.take("controller-1") is None
+    assert nova.calls == ["services"]
+
+
+@pytest.mark.parametrize(
+    ("later", "within", "readings"), [(1.9, 2.0, 1), (2.0, 2.0, 2), (2.9, 3.0, 1), (3.0, 3.0, 2)]
+)
+def test_what_was_begun_a_moment_ago_is_enough(later: float, within: float, readings: int) -> None:
+    nova, now = FakeNova(), [0.0]
+    nova.add_host("compute-1")
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead.begin("compute-1", HOSTS, within)
+    now[0] = later
+    ahead.begin("compute-1", HOSTS, within)
+    assert nova.calls.count("instances_on") == readings
+    found = ahead.take("compute-1")
+    assert found is not None
+    assert found.at == (later if readings == 2 else 0.0)
+
+
+def returned(minutes: float, destination: str | None = "compute-2") -> Migration:
+    """An evacuation that compute-1 closed when it returned. minutes: how long ago."""
+    created = EPOCH - timedelta(minutes=minutes)
+    return Migration(7, "run-1", "compute-1", destination, "completed", created)
+
+
+@pytest.mark.parametrize(
+    ("rows", "task", "since"),
+    [
+        ([], None, None),
+        ([returned(4)], None, 4),
+        ([returned(4), returned(6), returned(60)], None, 6),
+        ([returned(60)], None, None),
+        ([returned(4, None)], None, None),
+        ([replace(returned(4), status="done")], None, None),
+        ([replace(returned(4), instance="gone")], None, None),
+        ([replace(returned(4), created=None)], None, None),
+        ([returned(4)], "rebuild_spawning", None),
+    ],
+)
+def test_what_became_of_evacuations_of_a_moment_ago_is_read_ahead_too(
+    rows: list[Migration], task: str | None, since: float | None
+) -> None:
+    nova = FakeNova()
+    nova.add_host("compute-1")
+    nova.add_instance("run-1", "compute-1")
+    nova.instances["run-1"] = replace(nova.instances["run-1"], task_state=task)
+    nova.evacuations_from = lambda host: rows  # type: ignore[method-assign]
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
+    ahead.begin("compute-1", HOSTS)
+    found = ahead.take("compute-1")
+    assert found is not None
+    assert nova.calls.count("evacuations_since") == (since is not None)
+    if since is None:
+        assert found.lists.elsewhere is None
+    else:
+        assert found.lists.elsewhere == Elsewhere(EPOCH - timedelta(minutes=since), [])
+
+
+def test_where_that_cannot_be_read_the_rest_serves() -> None:
+    def fail(moment: object) -> list[Migration]:
+        raise UnknownOutcomeError("list", "no answer")
+
+    nova = FakeNova()
+    nova.add_host("compute-1")
+    nova.add_instance("run-1", "compute-1")
+    nova.evacuations_from = lambda host: [returned(4)]  # type: ignore[method-assign]
+    nova.evacuations_since = fail  # type: ignore[method-assign]
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
+    ahead.begin("compute-1", HOSTS)
+    found = ahead.take("compute-1")
+    assert found is not None
+    assert found.lists.rows == [returned(4)]
+    assert found.lists.elsewhere is None

@@ -11,7 +11,8 @@ import pytest
 from novaha.core.errors import UnknownHostError
 from novaha.core.faults import UNNAMED, Fault, Kind
 from novaha.core.model import FAILED, IN_FLIGHT, EvacuationLog, Instance, Migration
-from novaha.evacuator.destinations import Destinations
+from novaha.evacuator.destinations import Destinations, Fencings
+from novaha.evacuator.lists import Elsewhere
 from novaha.evacuator.memory import HostMemory
 from tests.unit.core.situations import ALIVE, DEAD, FENCED, OTHER, instance, record, row, view
 
@@ -273,6 +274,24 @@ def test_law_2_what_had_ended_is_asked_about_once_and_since_the_first_of_them() 
     assert len(nova.asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("earlier", "asked"),
+    [(timedelta(0), False), (timedelta(hours=1), False), (-timedelta(1), True)],
+)
+def test_law_2_what_was_read_of_all_hosts_is_used_where_it_goes_back_far_enough(
+    earlier: timedelta, asked: bool
+) -> None:
+    """And tells the same."""
+    nova, known = Nova(), memory()
+    came_back = [row(4, "done", DEAD, source=ALIVE)]
+    nova.everywhere = came_back if asked else []
+    assert CLOSED.created is not None
+    read = Elsewhere(CLOSED.created - earlier, [] if asked else came_back)
+    of(nova).find_ended(view(), instances("a"), [CLOSED], known, read)
+    assert bool(nova.asked) is asked
+    assert known.lost == {3}
+
+
 # What died with a destination that is back
 
 
@@ -327,3 +346,8 @@ def test_law_2_which_evacuations_died_with_a_destination_that_is_back(case: Lost
     of(Nova(), pacemaker).find_lost(case.rows, HOSTS, known)
     assert known.lost == case.lost
     assert pacemaker.asked == case.asked
+    # The same by what was read already.
+    silent, known = Pacemaker(), memory(**case.known)
+    read = Fencings(pacemaker.history, pacemaker.levels)
+    of(Nova(), silent).find_lost(case.rows, HOSTS, known, read)
+    assert (known.lost, silent.asked) == (case.lost, 0)

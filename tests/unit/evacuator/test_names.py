@@ -94,3 +94,41 @@ def test_a_cluster_that_does_not_answer_is_asked_again() -> None:
     for _ in range(2):
         with pytest.raises(ClusterToolError):
             nodes()
+
+
+def test_nobody_waits_for_a_list_that_is_kept_warm() -> None:
+    asked: list[float] = []
+    now = 0.0
+
+    def ask() -> frozenset[str]:
+        asked.append(now)
+        return frozenset({f"compute-{len(asked)}"})
+
+    nodes = KnownNodes(ask, lambda: now)
+    for second in range(100):
+        now = float(second)
+        nodes.keep_warm()
+        count = len(asked)
+        assert nodes() == {f"compute-{count}"}
+        assert len(asked) == count, "it was there"
+    assert asked == [0.0, 40.0, 80.0]
+
+
+def test_a_list_that_cannot_be_kept_warm_is_asked_for_now_and_then() -> None:
+    asked: list[float] = []
+    now = 0.0
+
+    def ask() -> frozenset[str]:
+        asked.append(now)
+        if len(asked) > 1:
+            raise ClusterToolError(["cibadmin"], 102, "")
+        return frozenset({"compute-1"})
+
+    nodes = KnownNodes(ask, lambda: now)
+    for second in range(56):
+        now = float(second)
+        try:
+            nodes.keep_warm()
+        except ClusterToolError:
+            assert nodes() == {"compute-1"}, "as long as it is fresh"
+    assert asked == [0.0, 40.0, 45.0, 50.0, 55.0]

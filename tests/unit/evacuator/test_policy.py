@@ -61,7 +61,7 @@ def test_every_setting_of_a_planner_is_an_option_that_reaches_it(config: str) ->
 
 def test_the_evacuator_plans_by_the_settings(config: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(wiring, "check_region", lambda nova, seconds: None)
-    loop = process.build(wiring.conf({"config": config}), "controller-1#1", Journal(None))
+    loop, _ = process.build(wiring.conf({"config": config}), "controller-1#1", Journal(None))
     assert loop._policy == POLICY
 
 

@@ -19,10 +19,10 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.steering import Pause
 from novaha.core.view import HostView
 from novaha.evacuator.act import Taken
+from novaha.evacuator.destinations import Fencings
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
-from novaha.evacuator.observe import Fencings
 from tests.fakes.cluster import Inline
 from tests.fakes.pacemaker import FakeRecords, QuietStorm
 from tests.unit.core.situations import (
