@@ -92,6 +92,9 @@ class Fencing(Protocol):
 
     def compute_nodes(self) -> frozenset[str]: ...
 
+    def members(self) -> frozenset[str]:
+        """The full members of the cluster, whether they are on or off."""
+
     def restart_compute(self, node: str) -> None: ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from novaha.core import events, naming
 from novaha.core.errors import AmbiguousNodeError, NovahaError, RecordError, UnknownOutcomeError
@@ -13,6 +13,7 @@ from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.text import word
+from novaha.evacuator.ahead import moment
 
 LOG = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ EVERY = 60.0
 _DONE = "no"
 """The older evacuator's last word. It knows that its requests were accepted, not that they worked;
 and it may have said so after the host came back, where it then stands for good."""
+
+_AFTERGLOW = timedelta(seconds=60)
+"""What the older fence_compute tells Nova, it tells no later after the end of the fencing."""
 
 
 class Adoption:
@@ -68,8 +72,11 @@ class Adoption:
         try:
             for name, value in sorted(self._flags.read().items()):
                 notices += self._one(name, value)
-            for node in sorted(self._fencing.still_off() & self._fencing.compute_nodes()):
+            computes = self._fencing.compute_nodes()
+            for node in sorted(self._fencing.still_off() & computes):
                 notices += self._without_flag(node)
+            for node in sorted(self._members_off(computes)):
+                notices += self._member_without_flag(node)
         except NovahaError as error:
             notices.append(f"the older agents' flags cannot be adopted now: {error}")
         for notice in set(notices) - set(self.notices):
@@ -115,8 +122,35 @@ class Adoption:
             service = self._service(node)
         except NovahaError as error:
             return [_not_yet(node, "erased", error)]
-        if service.forced_down and not service.enabled and not service.disabled_reason:
+        if _left_by_older_agents(service):
             self._record(node, down_since, "a force-down in Nova")
+        return []
+
+    def _members_off(self, computes: frozenset[str]) -> frozenset[str]:
+        members = self._fencing.members() & computes
+        return members - self._fencing.online() if members else members
+
+    def _member_without_flag(self, node: str) -> list[str]:
+        """The same of a full member, of which Pacemaker does not keep that it is still down.
+
+        Nova tells whether it has lived since: then somebody else has switched it off. As it may
+        have been in the cluster since, it is fenced once more before anything moves.
+        """
+        history = self._fencing.history()
+        fenced = max(history.fencings_of(node), default=None)
+        by_hand = naming.newest_of(node, history.confirmed_by_hand())
+        if fenced is None or fenced == by_hand or self._records.read_all().get(node) is not None:
+            return []
+        try:
+            service = self._service(node)
+            newest = moment({s.host: s for s in self._services()})
+        except NovahaError as error:
+            return [_not_yet(node, "erased", error)]
+        seen, now = service.last_seen, self._now()
+        if seen and newest:
+            seen -= max(timedelta(0), newest - now)  # Nova's clock may be ahead
+        if _left_by_older_agents(service) and (seen is None or seen <= fenced + _AFTERGLOW):
+            self._record(node, now, "a force-down in Nova")
         return []
 
     def _node(self, name: str) -> str | None:
@@ -190,6 +224,11 @@ def _fenced_later(record: Record, down_since: datetime | None) -> bool:
         and down_since is not None
         and down_since > record.fenced
     )
+
+
+def _left_by_older_agents(service: ComputeService) -> bool:
+    """Whether it is as the older fence_compute leaves it, which gives no reason."""
+    return service.forced_down and not service.enabled and not service.disabled_reason
 
 
 def _not_yet(node: str, value: str, error: NovahaError) -> str:

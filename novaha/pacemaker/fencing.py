@@ -187,6 +187,10 @@ class FenceHistory:
         """The nodes that run instances."""
         return compute_nodes(self._run)
 
+    def members(self) -> frozenset[str]:
+        """The full members of the cluster, whether they are on or off."""
+        return frozenset(n for n, kind in known_nodes(self._run).items() if kind == "member")
+
     def restart_compute(self, node: str) -> None:
         """Have Pacemaker restart nova-compute on `node`; does not wait for it.
 
@@ -208,10 +212,7 @@ class FenceHistory:
     def levels_in(self, elements: Iterable[etree._Element]) -> Levels:
         """How all nodes are fenced, by what stands at `IN_CIB`."""
         devices, levels = read(elements)
-        return Levels(devices, levels, members=self._members, attributes=self._attributes)
-
-    def _members(self) -> list[str]:
-        return [name for name, kind in known_nodes(self._run).items() if kind == "member"]
+        return Levels(devices, levels, members=self.members, attributes=self._attributes)
 
     def _attributes(self, node: str) -> set[tuple[str, str]]:
         path = f"//nodes/node[@uname={quoted(node)}]/instance_attributes/nvpair"

@@ -113,6 +113,7 @@ class FakeFencing:
     on_restart: Callable[[str], None] = field(default=lambda node: None)
     by_hand: dict[str, datetime] = field(default_factory=dict)
     computes: frozenset[str] = frozenset()
+    full: frozenset[str] = frozenset()
     unproven: dict[str, str] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
 
@@ -152,6 +153,9 @@ class FakeFencing:
 
     def compute_nodes(self) -> frozenset[str]:
         return self.computes
+
+    def members(self) -> frozenset[str]:
+        return self.full
 
     def without_power_device(self, node: str) -> str:
         return self.unproven.get(node, "")

@@ -31,6 +31,7 @@ READS: dict[str, Callable[[], object]] = {
     "the configuration": lambda: configuration.read(),
     "known nodes": lambda: cib.known_nodes(),
     "compute nodes": lambda: cib.compute_nodes(),
+    "full members": lambda: FenceHistory().members(),
     "this node": lambda: cib.local_node(),
     "down since": lambda: FenceHistory().down_since("compute-1"),
     "still off": lambda: FenceHistory().still_off(),

@@ -6,6 +6,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from novaha.core.errors import NotSentError, UnknownHostError
 from novaha.core.model import ComputeService
@@ -96,6 +99,99 @@ def test_only_a_compute_node_that_is_still_off_needs_no_flag() -> None:
     site.off = {"compute-1", "controller-1"}
     assert site.take() is True
     assert site.flagged() == {"compute-1": DOWN}
+
+
+MEMBER = "controller-1"
+AT = DOWN + timedelta(seconds=60)
+"""The last moment at which the older fence_compute may have told Nova."""
+
+
+def member(off: bool = True, **service: Any) -> Site:
+    """A cluster node that is a compute host, was fenced, and of which nobody has a flag."""
+    site = Site()
+    site.fencing.computes = NODES | {MEMBER}
+    site.fencing.full = frozenset({MEMBER, "controller-2"})
+    site.fencing.is_online = lambda node: not off or node != MEMBER
+    site.off = {MEMBER, "controller-2"}
+    site.fencing.still_off = frozenset  # type: ignore[method-assign]
+    site.fencing.successes = [(MEMBER, DOWN - timedelta(days=30)), (MEMBER, DOWN)]
+    site.services[MEMBER] = replace(LEFT, host=MEMBER, last_seen=DOWN, **service)
+    site.services["compute-1"] = replace(LEFT, host="compute-1", up=True, last_seen=NOW)
+    return site
+
+
+@pytest.mark.parametrize("flag", ["", "no"])
+@pytest.mark.parametrize("seen", [None, DOWN - timedelta(days=1), DOWN, AT])
+def test_law_1_a_cluster_node_that_is_still_off_is_fenced_once_more(
+    flag: str, seen: datetime | None
+) -> None:
+    site = member()
+    site.services[MEMBER] = replace(site.services[MEMBER], last_seen=seen)
+    if flag:
+        site.flags.values[MEMBER] = flag
+    assert site.take() is True
+    assert site.flagged() == {MEMBER: NOW}, "later than any fencing in the history"
+    assert site.take() is False
+    assert site.flagged() == {MEMBER: NOW}
+    assert site.flags.values == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda site: site.fencing.successes.clear(),
+        lambda site: site.fencing.by_hand.update({MEMBER: DOWN}),
+        lambda site: site.services.update(
+            {MEMBER: replace(site.services[MEMBER], last_seen=AT + timedelta(seconds=1))}
+        ),
+        lambda site: setattr(site.fencing, "computes", NODES),
+        lambda site: setattr(site.fencing, "full", frozenset()),
+    ],
+    ids=["never fenced", "confirmed by hand", "has lived since", "no compute host", "no member"],
+)
+def test_law_1_of_a_cluster_node_everything_has_to_tell_that_it_is_down(change: Any) -> None:
+    site = member()
+    change(site)
+    assert site.take() is False
+    assert site.flagged() == {}
+    assert site.adoption.notices == ()
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        member(off=False),
+        member(enabled=True),
+        member(forced_down=False),
+        member(disabled_reason="maintenance"),
+    ],
+    ids=["online", "enabled", "not forced down", "somebody's reason"],
+)
+def test_law_6_a_cluster_node_that_is_not_as_the_older_agents_left_it(site: Site) -> None:
+    assert site.take() is False
+    assert site.flagged() == {}
+
+
+@pytest.mark.parametrize("ahead", [59, 61, 3600, -600])
+def test_a_clock_of_nova_that_differs_hides_no_cluster_node(ahead: int) -> None:
+    site, by = member(), timedelta(seconds=ahead)
+    for host, last in ((MEMBER, DOWN), ("compute-1", NOW)):
+        site.services[host] = replace(site.services[host], last_seen=last + by)
+    assert site.take() is True
+
+
+def test_a_cluster_node_waits_for_nova_and_for_its_record() -> None:
+    site = member()
+    site.nova = NotSentError("services", "connection refused")
+    assert site.take() is False
+    assert site.adoption.notices == (
+        "controller-1 was flagged by the older agents (erased); not adopted yet: "
+        "services: connection refused",
+    )
+    site.nova = None
+    site.records.flag_fenced(MEMBER, fenced=DOWN, unproven=False, adopted=False)
+    assert site.take() is False
+    assert site.flagged() == {MEMBER: DOWN}
 
 
 def test_a_flag_is_of_the_node_that_it_names_whatever_nova_calls_it() -> None:

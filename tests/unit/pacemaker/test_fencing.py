@@ -201,6 +201,19 @@ def test_a_fencing_is_asked_for_by_the_clusters_own_action(properties, option: s
     assert run.ran[-1] == ["stonith_admin", option, "compute-1", "--timeout", "60"]
 
 
+def test_full_members_are_neither_remote_nodes_nor_guest_nodes() -> None:
+    class Cib(Printed):
+        def __call__(self, argv: Sequence[str], **options: object) -> Result:
+            shown = (
+                '<xpath-query><node uname="controller-1"/><node uname="c2" type="member"/>'
+                '<node uname="compute-1" type="remote"/><primitive id="compute-2"/>'
+                '<nvpair value="guest-1"/></xpath-query>'
+            )
+            return Result(tuple(argv), 0, shown.encode(), "")
+
+    assert FenceHistory(Cib()).members() == {"controller-1", "c2"}
+
+
 def test_nodes_that_were_not_reached_since_their_fencing_are_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
