@@ -13,6 +13,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from novaha.cli import asking
+from novaha.cli.asking import NotDoneError, agreed
 from novaha.cli.table import columns
 from novaha.cli.terminal import say
 from novaha.core import text
@@ -27,10 +29,6 @@ _AT_ONCE = 16
 """Hosts that Pacemaker is asked to fence at once; each question lasts until the power is off."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class NotDoneError(NovahaError):
-    """What was asked for is not done, for the reason that is said."""
 
 
 def add_parsers(commands: Any) -> None:
@@ -54,6 +52,7 @@ def add_parsers(commands: Any) -> None:
         "end of the time given. Recoveries that run are finished.",
     )
     pause.add_argument("--reason", required=True, help="why, for those who will ask")
+    pause.add_argument("--yes", action="store_true", help="do not ask")
     pause.add_argument(
         "--for", dest="duration", metavar="TIME", help="how long: 30m, 2h or 1d (default: no end)"
     )
@@ -101,7 +100,7 @@ def _chosen(args: argparse.Namespace, view: Computes) -> Iterator[str]:
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise NotDoneError("nobody can be asked here: say --yes")
-    return input(f"{question} [y/N] ").strip().lower().startswith("y")
+    return agreed(question)
 
 
 def pause(args: argparse.Namespace, run: Runner | None = None) -> int:
@@ -120,6 +119,21 @@ def pause(args: argparse.Namespace, run: Runner | None = None) -> int:
     say(f"paused: {paused}. A host that dies now is neither fenced nor recovered.")
     say("`novaha resume` ends it")
     return 0
+
+
+def _effect_of_pause(args: argparse.Namespace) -> str:
+    end = (
+        f"for {args.duration}, or until `novaha resume`"
+        if args.duration
+        else ("until `novaha resume`")
+    )
+    return (
+        f"Fencing and new recoveries stop {end}. A compute host that dies meanwhile stays dead "
+        "with its instances; controllers are fenced as ever."
+    )
+
+
+PAUSE_COMMAND = asking.asked(_effect_of_pause, "pause fencing and new recoveries?", pause)
 
 
 def resume(args: argparse.Namespace, run: Runner | None = None) -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from novaha.cli import asking
+from novaha.cli.screen import span
 from novaha.cli.terminal import say
 from novaha.core import naming
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
@@ -63,6 +66,7 @@ def add_parsers(commands: Any) -> None:
     ):
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         command.add_argument("host", metavar="HOST", help="Pacemaker's name of the node")
+        asking.add_options(command)
         if name == "release":
             command.add_argument(
                 "--force", action="store_true", help="even if evacuations may be under way"
@@ -83,6 +87,59 @@ def with_node(
         return command(args)
 
     return run
+
+
+def effect_of_release(args: argparse.Namespace, store: RecordStore | None = None) -> str:
+    """What `release` will do with the host as it is, "" where it will refuse."""
+    found = _found(args.host, store or RecordStore())
+    if found is None:
+        return ""
+    state, since = found
+    if state is RecoveryState.RECOVERED:
+        return f"{args.host} is recovered{since}. It is let back into service."
+    return (
+        f"{args.host} is {state or 'held, its record makes no sense'}{since}. Its recovery is "
+        f"stopped: what is left of its instances counts as settled, and starts on {args.host}."
+    )
+
+
+def effect_of_retry(args: argparse.Namespace, store: RecordStore | None = None) -> str:
+    """What `retry` will do with the host as it is, "" where it will refuse."""
+    found = _found(args.host, store or RecordStore())
+    if found is None:
+        return ""
+    state, since = found
+    if state in (RecoveryState.PENDING, RecoveryState.RUNNING):
+        return (
+            f"{args.host} is {state}{since}. Its recovery begins again: what was given up is tried "
+            "once more."
+        )
+    return (
+        f"{args.host} is {state or 'held, its record makes no sense'}{since}. It is fenced once "
+        "more, what runs on it ends, and it is recovered from the beginning."
+    )
+
+
+def effect_of_recover(args: argparse.Namespace) -> str:
+    """What `recover` will do."""
+    return (
+        f"The instances of {args.host} are started on other hosts. If {args.host} still runs, they "
+        "run twice and their disks are corrupted: make sure that it is off."
+    )
+
+
+def _found(host: str, store: RecordStore) -> tuple[RecoveryState | None, str] | None:
+    """State of the host's record, None for nonsense; and since when, to be put into a sentence.
+
+    None for a host without a record.
+    """
+    try:
+        record = store.read(host)
+    except RecordError:
+        return None, ""
+    if record is None:
+        return None
+    return record.state, f" since {span(datetime.now(UTC) - record.fenced)}"
 
 
 def release(
@@ -168,3 +225,11 @@ def _decide(host: str, event: Event, store: RecordStore) -> None:
 def _ring() -> None:
     with contextlib.suppress(client.EvacuatorError):  # it may run on another controller
         client.ring()
+
+
+RELEASE = with_node(
+    asking.asked(effect_of_release, "stop the recovery, and let {host} in?", release)
+)
+RETRY = with_node(asking.asked(effect_of_retry, "begin the recovery of {host} again?", retry))
+RECOVER = with_node(asking.asked(effect_of_recover, "recover {host}, is it off?", recover))
+"""As they are typed: with what they will do, and a question."""

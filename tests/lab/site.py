@@ -194,7 +194,7 @@ class Site:
                 self.on_any_controller("crm_resource", "--refresh", "--resource", node)
         for node, record in self.records().items():
             if "kept" in record.get("novaha-marks", "").split():  # by a test that failed
-                self.on_any_controller("novaha", "release", "--force", node)
+                self.on_any_controller("novaha", "release", "--force", "--yes", node)
         try:
             self.wait("the site is whole", self.whole, 300)
         except AssertionError as error:

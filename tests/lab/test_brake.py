@@ -179,7 +179,7 @@ def test_a_rack_dies_beyond_the_limit_and_an_operator_lets_it_go(
 def test_a_host_dies_during_a_pause(site: Site, watcher: Watcher) -> None:
     instances = two_each(site)
     before = fencings(site)
-    site.on_any_controller("novaha", "pause", "--reason", "switch upgrade", "--for", "1h")
+    site.on_any_controller("novaha", "pause", "--yes", "--reason", "switch upgrade", "--for", "1h")
     try:
         site.lab("crash", "compute-1")
         site.wait("it is held", lambda: held(site) == {"compute-1"})

@@ -67,7 +67,7 @@ def test_a_host_that_is_fenced_again_and_again_is_kept_out(site: Site, watcher: 
         site.wait("it is told again", lambda: told(site).startswith("kept out"))
         assert kept_out(site)
         assert not site.whole()
-        site.on_any_controller("novaha", "release", HOST)
+        site.on_any_controller("novaha", "release", "--yes", HOST)
         site.wait("the site is whole", site.whole, 300)
     assert_running_once(site, watcher, instances)
 
