@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from novaha.cli import configuration, groups, layout, prerequisites, removal
-from novaha.cli.configuration import integer
+from novaha.cli import configuration, crmsh, groups, layout, prerequisites, removal
+from novaha.cli.configuration import Configuration, integer
 from novaha.cli.steps import Step, Wanted
 from novaha.cli.terminal import say, warn
 from novaha.contract.names import BRAKE_AGENT, EVACUATE_AGENT
@@ -40,7 +40,14 @@ def add_parser(commands: Any) -> None:
         description="Read the cluster's configuration and print the pcs commands that are missing "
         "for novaha; with --apply run them, all or none. What is there already is kept.",
     )
-    command.add_argument("--apply", action="store_true", help="run the commands")
+    command.add_argument("--apply", action="store_true", help="run the commands (by pcs)")
+    command.add_argument(
+        "--print",
+        dest="form",
+        choices=("pcs", "crmsh"),
+        default="pcs",
+        help="for which shell the commands are printed (default: %(default)s)",
+    )
     command.add_argument(
         "--remove",
         action="store_true",
@@ -118,9 +125,11 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         alert=args.alert,
         brake=args.brake,
         brake_options=parameters(args.brake_option),
-        pcs=pcs_version(run_tool),
+        pcs=pcs_version(run_tool) if args.form == "pcs" else Wanted().pcs,
     )
     now = configuration.read(roots[0], known_nodes(run_tool))
+    if args.form == "crmsh" and (args.apply or args.remove):
+        raise UsageError("--print crmsh goes with neither --apply nor --remove: both need pcs")
     if args.remove:
         return removal.run(roots[0], now, run_tool, apply=args.apply)
     given = {**now.parameters(EVACUATE_AGENT), **wanted.evacuate}
@@ -138,7 +147,7 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
         apply(steps, run_tool)
         say("done: the cluster has the new configuration")
     else:
-        say(script(steps))
+        say(crmsh_script(now, steps) if args.form == "crmsh" else script(steps))
     warn(_NEXT)  # not among the commands, which may be redirected
     return 0
 
@@ -146,6 +155,11 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
 def script(steps: Sequence[Step]) -> str:
     """The commands as a shell script that changes everything or nothing."""
     return "\n".join([*private(), *pushed(steps)])
+
+
+def crmsh_script(now: Configuration, steps: Sequence[Step]) -> str:
+    """The same for crmsh."""
+    return "\n".join([*private(), *crmsh.pushed(now, steps)])
 
 
 def pushed(steps: Sequence[Step]) -> list[str]:
