@@ -209,6 +209,7 @@ def _mounts() -> list[str]:
 
 def _unmount() -> None:
     for point in _mounts():
-        if run(["umount", point], timeout=20, check=False).returncode:
-            # Someone's shell or editor is still in there; it keeps its view, the name goes.
+        if run(["umount", point], timeout=20, check=False).returncode and os.path.ismount(point):
+            # Not another lab's, below a mount of this namespace: someone's shell or editor is
+            # still in there; it keeps its view, the name goes.
             run(["umount", "--lazy", point], timeout=20)
