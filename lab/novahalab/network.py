@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from novahalab import layout
 from novahalab.errors import LabError
@@ -97,6 +98,30 @@ def heal(host: str | None = None, network: str | None = None) -> None:
     veths = _links_of(host, network) if host else [v for v in links() if v not in bridges]
     for veth in veths:
         _ip("link", "set", veth, "up")
+
+
+_NOBODY = "02:00:00:00:00:01"
+
+
+def deafen(host: str, others: Sequence[str], network: str) -> None:
+    """What the host sends to these others on this network is lost, to all else it is not.
+
+    They answer whatever is sent, so that each takes the other for silent.
+    """
+    for other in others:
+        target = ["replace", layout.address(other, network), "lladdr", _NOBODY]
+        _neighbour(host, [*target, "nud", "permanent", "dev", network])
+
+
+def undeafen(host: str, others: Sequence[str], network: str) -> None:
+    """Undo it. A host that was off meanwhile has forgotten it."""
+    for other in others:
+        with suppress(LabError):
+            _neighbour(host, ["delete", layout.address(other, network), "dev", network])
+
+
+def _neighbour(host: str, arguments: list[str]) -> None:
+    _ip("-n", layout.namespace(host), "neighbour", *arguments)
 
 
 def cut_links() -> set[str]:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +33,9 @@ class World(Protocol):
     def look_around(self, view: Computes, node: str) -> list[Host]:
         """The hosts of `view`, with whether they answer this controller."""
 
+    def works(self, view: Computes, node: str) -> bool:
+        """Whether a process of the host answers, and not only its kernel."""
+
     def power_is_off(self, node: str, seconds: float) -> bool | None:
         """Whether the node's own power device says that it is off; None when it does not say."""
 
@@ -51,6 +55,11 @@ class Cluster:
         from novaha.pacemaker.witness import look_around
 
         return look_around(view, [node])
+
+    def works(self, view: Computes, node: str) -> bool:
+        from novaha.pacemaker.witness import works
+
+        return works(view, node)
 
     def power_is_off(self, node: str, seconds: float) -> bool | None:
         from novaha.pacemaker.power import power_is_off
@@ -77,6 +86,13 @@ def decide(
     said = view.permitted(node, now) or view.paused(now)
     hosts = list(view.hosts.values()) if said else world.look_around(view, node)
     verdict = view.judge(node, hosts, limits, now)
+    if verdict.code is Code.ALONE:
+        mine = next((host for host in hosts if host.node == node), None)
+        if mine is not None and mine.lost and mine.answers and mine.held is None:
+            with suppress(Exception):  # without its word the verdict stands
+                known = replace(mine, works=world.works(view, node))
+                hosts = [known if host is mine else host for host in hosts]
+                verdict = view.judge(node, hosts, limits, now)
     if verdict.go or verdict.code not in _LOOKED_AT or power_seconds <= 0:
         return verdict
     with suppress(Exception):  # without its word the verdict stands

@@ -129,7 +129,11 @@ class Host:
     recovering: its instances are being recovered.
     ended: it was fenced before that, so that nothing runs on it any more.
     held: since when its power-off is held, None when it is not.
+    held_alone: it is held only because its processes answer; no other host had failed.
+    unproven: it was held alone, and the evacuator found no proof that it lives.
     answers: whether it answers on any network, None when it was not asked.
+    works: whether its pacemaker_remote answers, and not only its kernel; None when it was not
+        asked.
     """
 
     node: str
@@ -141,7 +145,10 @@ class Host:
     recovering: bool = False
     ended: bool = False
     held: datetime | None = None
+    held_alone: bool = False
+    unproven: bool = False
     answers: bool | None = None
+    works: bool | None = None
 
     def as_pacemaker_has_it(self) -> Host:
         """The same without a silence that Pacemaker does not share."""
@@ -185,6 +192,8 @@ class Code(StrEnum):
     ISOLATED = "isolated"
     ANSWERS = "answers"
     ANSWERS_AGAIN = "answers-again"
+    WORKS = "works"
+    UNPROVEN = "unproven"
     TOO_MANY = "too-many"
     TOO_MANY_IN_GROUP = "too-many-in-group"
     SECOND_FAULT = "second-fault"
@@ -215,7 +224,8 @@ def judge(
 
     Invariant: a death that stands alone passes, whatever the limits, if there is quorum and
     nobody has paused shooting. The last of many that were held does not stand alone: Pacemaker has
-    tries left for it when the others are back already.
+    tries left for it when the others are back already. A lost connection to a host whose
+    pacemaker_remote works is no death yet: the fault may be the controller's that had it.
     """
     if permitted:
         return Verdict(True, Code.PROCEED, {"by": permitted})
@@ -231,8 +241,8 @@ def judge(
         others = [host.as_pacemaker_has_it() for host in others]
     since = now - limits.window
     failed = [host for host in others if host.has_failed(since)]
-    if not failed and not (mine.answers and mine.held is not None):
-        return Verdict(True, Code.ALONE)
+    if not failed and (mine.held is None or mine.held_alone or not mine.answers):
+        return _alone(mine)
     suspects = [host for host in others if host.is_suspect()]
     asked = [h for h in others if h.answers is not None and not h.recovering and not h.off]
     if asked and not any(host.answers for host in asked):
@@ -243,6 +253,17 @@ def judge(
         return Verdict(False, Code.ANSWERS, {"others": _names(suspects)})
     held = _over_limit(mine, failed, others, limits)
     return held or Verdict(True, Code.WITHIN_LIMITS, {"failed": str(len(failed) + 1)})
+
+
+def _alone(mine: Host) -> Verdict:
+    """The verdict on a host that stands alone: it may have been lost for the fault of another."""
+    if not mine.answers:
+        return Verdict(True, Code.ALONE)
+    if mine.unproven:
+        return Verdict(True, Code.UNPROVEN)
+    # A request that was under way when the evacuator brought the host back finds no loss any more.
+    works = mine.held_alone or (mine.lost and mine.works)
+    return Verdict(False, Code.WORKS) if works else Verdict(True, Code.ALONE)
 
 
 def _over_limit(
@@ -288,6 +309,8 @@ def sentence(verdict: Verdict) -> str:
             return "it was fenced before and waits for its recovery: nothing runs on it any more"
         case Code.POWER_IS_OFF:
             return "its power is off already"
+        case Code.UNPROVEN:
+            return "it was held alone, and nothing has proven that it lives"
         case Code.FAULT:
             why = of["why"]
             return f"the brake cannot judge ({why}), and no other host went on for that reason"
@@ -314,6 +337,8 @@ def _of_others(code: Code, of: Mapping[str, str]) -> str:
             return f"it answers, and other hosts are in trouble too: {of['others']}"
         case Code.ANSWERS_AGAIN:
             return "it was held with others and answers: whether it lives is looked into"
+        case Code.WORKS:
+            return "its pacemaker_remote works: whether it lives is looked into"
     hosts = f"{of['failed']} of {of['hosts']} compute hosts"
     if code is Code.TOO_MANY_IN_GROUP:
         hosts += f" of {of['group']}"

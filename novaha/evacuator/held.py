@@ -11,15 +11,17 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from novaha.core import events, text
-from novaha.core.brake import Host, Verdict, read_limits, sentence
+from novaha.core.brake import Code, Host, Verdict, read_limits, sentence
 from novaha.core.errors import NovahaError
-from novaha.core.steering import Pause, in_force
+from novaha.core.heartbeats import Heartbeats
+from novaha.core.steering import Held, Pause, in_force
 from novaha.pacemaker.computes import Computes
 
 LOG = logging.getLogger(__name__)
@@ -35,6 +37,9 @@ _FRESH = timedelta(seconds=60)
 
 _STEADY = 10.0
 """Seconds for which a host has to be silent, and the brake content, before it is fenced."""
+
+_PROVING = 60.0
+"""Seconds within which one that is held alone has to prove that it lives, at the most."""
 
 _AGAIN = 30.0
 """Seconds after which what was asked of Pacemaker without effect is asked again."""
@@ -61,6 +66,9 @@ class Storm(Protocol):
     def fence(self, node: str) -> None:
         """Ask Pacemaker to fence a node."""
 
+    def note(self, node: str, held: Held) -> None:
+        """Give a held host another mark."""
+
     def release(self, node: str) -> None:
         """Take the mark of a held host away."""
 
@@ -73,11 +81,34 @@ class Storm(Protocol):
 
 @dataclass
 class _Memory:
-    """Seconds of the clock, None for never."""
+    """Seconds of the clock, None for never. beats: since `unproven_since`."""
 
     dead_since: float | None = None
+    unproven_since: float | None = None
+    beats: Heartbeats = field(default_factory=Heartbeats)
     forgiven: float | None = None
     fenced: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one turn goes by. hosts: with whether they answer. heard: asks Nova, once."""
+
+    view: Computes
+    hosts: Mapping[str, Host]
+    clock: float
+    heard: Callable[[], Callable[[str], datetime | None]]
+
+    def last_seen(self, nodes: Iterable[str]) -> dict[str, datetime | None]:
+        """When Nova heard last from each of these, without those that it does not know.
+
+        Raises NovahaError when Nova cannot be asked.
+        """
+        heard, found = self.heard(), {}
+        for node in nodes:
+            with suppress(NovahaError):
+                found[node] = heard(node)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +216,14 @@ class HeldHosts:
     def _look(self, view: Computes, clock: float) -> None:
         found: list[HeldHost] = []
         hosts = {host.node: host for host in self.storm.look_around(view, view.held.keys())}
-        heard = functools.cache(self.heard)
+        turn = _Turn(view, hosts, clock, functools.cache(self.heard))
         for gone in self._memory.keys() - view.held.keys():
             del self._memory[gone]
         for node in view.held:
             if node not in view.hosts:
                 continue
             try:
-                reason = self._one(view, hosts, node, clock, heard)
+                reason = self._one(turn, node)
             except NovahaError as error:
                 reason = str(error)
             if reason:
@@ -202,20 +233,13 @@ class HeldHosts:
                     self._told[node] = reason
         self.hosts = tuple(found)
 
-    def _one(
-        self,
-        view: Computes,
-        hosts: Mapping[str, Host],
-        node: str,
-        clock: float,
-        heard: Callable[[], Callable[[str], datetime | None]],
-    ) -> str:
+    def _one(self, turn: _Turn, node: str) -> str:
         """Look after one; why it is still held, "" when it is not."""
-        host, memory = hosts[node], self._memory.setdefault(node, _Memory())
+        host, memory = turn.hosts[node], self._memory.setdefault(node, _Memory())
         stopped = memory.forgiven is not None and host.excused
         if host.off or not (host.lost or stopped or host.answers is False):
             # It was fenced, or Pacemaker has it back.
-            if node in view.permits:
+            if node in turn.view.permits:
                 self.storm.withdraw(node)
             self.storm.release(node)
             self._told.pop(node, None)
@@ -225,44 +249,100 @@ class HeldHosts:
             return ""
         if host.answers:
             memory.dead_since = None
-            return self._alive(view, node, memory, clock, heard()(node))
+            return self._alone(turn, node) if host.held_alone else self._alive(turn, node)
         if host.answers is None:
             return "its address cannot be resolved on this controller"
-        verdict = self._verdict(view, hosts, node)
+        verdict = self._verdict(turn, node)
         if not verdict.go:
             memory.dead_since = None
             return sentence(verdict)
-        memory.dead_since = clock if memory.dead_since is None else memory.dead_since
-        if clock - memory.dead_since < _STEADY or _lately(memory.fenced, clock):
+        memory.dead_since = turn.clock if memory.dead_since is None else memory.dead_since
+        if turn.clock - memory.dead_since < _STEADY or _lately(memory.fenced, turn.clock):
             return "it is silent, and the others are not: it is about to be fenced"
-        memory.fenced = clock
+        memory.fenced = turn.clock
         self.journal.emit(
             events.FencingRequested(node, f"it is silent on every network; {sentence(verdict)}")
         )
         self.storm.fence(node)
         return "it is being fenced"
 
-    def _alive(
-        self, view: Computes, node: str, memory: _Memory, clock: float, seen: datetime | None
-    ) -> str:
-        now = self.now()
-        if seen is None or seen <= view.held[node].since or now - seen > _FRESH:
-            heard = "never" if seen is None else f"{seen:%H:%M:%S} UTC"
-            return f"it answers, but Nova heard last from its nova-compute at {heard}"
-        if node not in view.connections:
+    def _alone(self, turn: _Turn, node: str) -> str:
+        """Look after one that answers and was held alone: it has to prove that it lives.
+
+        A Nova that is away proves nothing, and keeps no host from being fenced (law 7).
+        """
+        memory = self._memory[node]
+        if memory.unproven_since is None:
+            memory.unproven_since, memory.beats = turn.clock, Heartbeats()
+        since, silent = memory.unproven_since, False
+        away: NovahaError | None = None
+        try:
+            others = [h.node for h in turn.hosts.values() if h.node != node and _is_in_order(h)]
+            memory.beats.note(turn.last_seen([node, *others]))
+            silent = memory.beats.show_silence(node, others)
+            if memory.beats.of(node) or self._is_fresh(turn, node):
+                memory.unproven_since = None
+                return self._bring_back(turn, node)
+        except NovahaError as error:
+            away = error
+        if silent or turn.clock - since > _PROVING:
+            return self._fence(turn, node)
+        if away is not None:
+            raise away
+        return self._silent(turn, node)
+
+    def _fence(self, turn: _Turn, node: str) -> str:
+        """Have a host fenced that was held alone and proves nothing."""
+        memory = self._memory[node]
+        if not _lately(memory.fenced, turn.clock):
+            memory.fenced = turn.clock
+            reason = "it answers, and nothing proves that it lives"
+            self.journal.emit(events.FencingRequested(node, reason))
+            self.storm.note(node, Held(turn.view.held[node].since, Code.UNPROVEN))
+            self.storm.fence(node)
+        return "it is being fenced"
+
+    def _alive(self, turn: _Turn, node: str) -> str:
+        """Look after one that answers and was held with others."""
+        return (
+            self._bring_back(turn, node) if self._is_fresh(turn, node) else self._silent(turn, node)
+        )
+
+    def _is_fresh(self, turn: _Turn, node: str) -> bool:
+        """Whether Nova has heard from it since it was held, and lately."""
+        seen = turn.heard()(node)
+        since = turn.view.held[node].since
+        return seen is not None and seen > since and self.now() - seen <= _FRESH
+
+    @staticmethod
+    def _silent(turn: _Turn, node: str) -> str:
+        seen = turn.heard()(node)
+        heard = "never" if seen is None else f"{seen:%H:%M:%S} UTC"
+        return f"it answers, but Nova heard last from its nova-compute at {heard}"
+
+    def _bring_back(self, turn: _Turn, node: str) -> str:
+        memory, connections = self._memory[node], turn.view.connections
+        if node not in connections:
             return "it answers and its nova-compute works: Pacemaker takes it back by itself"
-        if not _lately(memory.forgiven, clock):
-            memory.forgiven = clock
+        if not _lately(memory.forgiven, turn.clock):
+            memory.forgiven = turn.clock
             self.journal.emit(
                 events.BroughtBack(node, "it answers, and Nova hears from its nova-compute")
             )
-            self.storm.forget_failures(node, view.connections[node])
+            self.storm.forget_failures(node, connections[node])
         return "it proves to be alive: it is brought back into the cluster"
 
-    def _verdict(self, view: Computes, hosts: Mapping[str, Host], node: str) -> Verdict:
-        limits, _ = read_limits(view.settings)
-        return view.judge(node, hosts.values(), limits, self.now())
+    def _verdict(self, turn: _Turn, node: str) -> Verdict:
+        limits, _ = read_limits(turn.view.settings)
+        return turn.view.judge(node, turn.hosts.values(), limits, self.now())
 
 
 def _lately(moment: float | None, clock: float) -> bool:
     return moment is not None and clock - moment < _AGAIN
+
+
+def _is_in_order(host: Host) -> bool:
+    """Whether Nova ought to hear from it."""
+    return bool(host.answers) and not (
+        host.excused or host.lost or host.off or host.recovering or host.held is not None
+    )

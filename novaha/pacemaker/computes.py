@@ -16,7 +16,7 @@ from lxml import etree
 
 from novaha.core import truth
 from novaha.core.agents import BRAKE_AGENT
-from novaha.core.brake import Host, Limits, Site, Verdict, judge
+from novaha.core.brake import Code, Host, Limits, Site, Verdict, judge
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.groups import GROUPS
 from novaha.core.record import HOLD, Record, from_attributes, set_id
@@ -158,6 +158,8 @@ def from_cib(
             recovering=recovering,
             ended=recovering and _has_ended(record),
             held=held[name].since if name in held else None,
+            held_alone=name in held and held[name].code in (Code.WORKS, Code.UNPROVEN),
+            unproven=name in held and held[name].code == Code.UNPROVEN,
         )
     devices = [
         primitive

@@ -71,6 +71,35 @@ def answering(addresses: Mapping[str, Sequence[Address]], seconds: float) -> dic
     return answers
 
 
+def speaks(address: Address, seconds: float) -> bool:
+    """Whether a process answers a TLS client there within `seconds`.
+
+    The kernel of a host that hangs accepts a connection. Only a process says something to it, or
+    closes it: pacemaker_remote does one of both to a client that does not know its key. Never
+    raises OSError.
+    """
+    import ssl  # rarely needed, and slow to load
+
+    hello = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
+    end = time.monotonic() + seconds
+    try:
+        with socket.create_connection((address.host, address.port), seconds) as connection:
+            connection.sendall(hello.read())
+            connection.settimeout(max(0.01, end - time.monotonic()))
+            connection.recv(1)
+    except (ConnectionRefusedError, TimeoutError):
+        return False
+    except ConnectionResetError:
+        return True
+    except (OSError, UnicodeError, OverflowError):
+        return False
+    return True
+
+
 def _begin(
     selector: selectors.BaseSelector,
     wanted: Sequence[tuple[str, socket.AddressFamily, tuple[str, int]]],

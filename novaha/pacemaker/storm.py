@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from novaha.core.agents import BRAKE_AGENT
 from novaha.core.brake import Host
 from novaha.core.errors import NovahaError
-from novaha.core.steering import HELD, PROCEED, Pause
+from novaha.core.steering import HELD, PROCEED, Held, Pause, held_text
 from novaha.pacemaker.cib import is_called, query
 from novaha.pacemaker.computes import Computes, paused, read_computes
 from novaha.pacemaker.fencing import FenceHistory
-from novaha.pacemaker.live import attributes_of_all, drop_transient
+from novaha.pacemaker.live import attributes_of_all, drop_transient, set_transient
 from novaha.pacemaker.runner import Runner
 from novaha.pacemaker.witness import look_around
 
@@ -57,6 +57,9 @@ class PacemakerStorm:
             FenceHistory(self._run).request(node)
         except NovahaError as error:
             LOG.warning("%s: its fencing cannot be asked for: %s", node, error)
+
+    def note(self, node: str, held: Held) -> None:
+        set_transient(node, HELD, held_text(held), self._run)
 
     def release(self, node: str) -> None:
         drop_transient(node, HELD, self._run)

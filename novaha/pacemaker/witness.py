@@ -7,10 +7,14 @@ from dataclasses import replace
 
 from novaha.core.brake import Host
 from novaha.pacemaker.computes import Computes
-from novaha.pacemaker.reach import Address, answering
+from novaha.pacemaker.reach import Address, answering, speaks
 
 PROBE_SECONDS = 0.4
 """A host that lives answers in milliseconds. All are asked at once: a death costs no more."""
+
+_SPEAK_SECONDS = 0.5
+"""For pacemaker_remote's answer: it is one thread, and may be at work. A host that hangs, alone,
+is fenced so much later."""
 
 _SAMPLE = 4000
 """Hosts that are asked at the most."""
@@ -41,3 +45,13 @@ def look_around(
     return [
         replace(host, answers=answers.get(name)) for name, host in sorted(computes.hosts.items())
     ]
+
+
+def works(
+    computes: Computes,
+    node: str,
+    seconds: float = _SPEAK_SECONDS,
+    speaks: Callable[[Address, float], bool] = speaks,
+) -> bool:
+    """Whether the node's pacemaker_remote answers; False for a node that has none."""
+    return node in computes.connections and speaks(computes.addresses[node][0], seconds)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from novahalab import layout, network
+from novahalab import cluster, layout, network
 from novahalab.watcher import Watcher
 
 from tests.lab.conftest import one_generation
@@ -191,6 +191,52 @@ def test_a_host_dies_during_a_pause(site: Site, watcher: Watcher) -> None:
     site.wait("all are elsewhere", lambda: elsewhere(site, instances, "compute-1"), 300)
     site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
     assert_running_once(site, watcher, instances)
+
+
+def connected_from(site: Site, host: str) -> str:
+    """The controller that has Pacemaker's connection to the host."""
+    now = cluster.status()
+    return now.resources.get(host, [""])[0] if now else ""
+
+
+@contextmanager
+def deaf(controller: str, hosts: tuple[str, ...] = COMPUTES) -> Iterator[None]:
+    """What this controller sends to compute hosts is lost; to other controllers all is well."""
+    network.deafen(controller, hosts, "cluster")
+    try:
+        yield
+    finally:
+        network.undeafen(controller, hosts, "cluster")
+
+
+def move_evacuator(site: Site, controller: str) -> None:
+    role = ("crm_resource", "--resource", "nova-evacuate")
+    if site.evacuator() != controller:
+        site.on_any_controller(*role, "--move", "--node", controller)
+        site.wait("the evacuator has moved", lambda: site.evacuator() == controller)
+        site.on_any_controller(*role, "--clear")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_the_evacuator", [False, True])
+def test_law_10_one_controller_is_cut_from_the_hosts_only(
+    site: Site, watcher: Watcher, with_the_evacuator: bool
+) -> None:
+    """Pacemaker has lost one host or more there, and all that is wrong is that controller."""
+    instances = two_each(site)
+    controller = connected_from(site, COMPUTES[0])
+    others = [name for name in layout.CONTROLLERS if name != controller]
+    move_evacuator(site, controller if with_the_evacuator else others[0])
+    before, began = fencings(site), time.time()
+    with deaf(controller):
+        site.wait("a host is held", lambda: held(site))
+        # Longer than a host that proves nothing is held. Pacemaker may connect from there again.
+        time.sleep(20 if with_the_evacuator else 90)
+        assert fencings(site) == before, "a host that runs was powered off"
+    site.wait("the site is whole", lambda: site.whole() and not held(site))
+    assert fencings(site) == before, "a host that runs was powered off"
+    assert_never_stopped(watcher, instances, began)
+    assert site.evacuations(instances).total() == 0
 
 
 @pytest.mark.slow

@@ -31,6 +31,12 @@ class World:
     fault: Exception | None = None
     notes: list[tuple[str, Held]] = field(default_factory=list)
     looked: int = 0
+    working: Sequence[str] | Exception = ()
+
+    def works(self, view: Computes, node: str) -> bool:
+        if isinstance(self.working, Exception):
+            raise self.working
+        return node in self.working
 
     def view(self) -> Computes:
         if self.fault:
@@ -71,6 +77,24 @@ def test_law_10_a_host_that_dies_alone_goes_on() -> None:
     world = World(silent=["compute-1"])
     assert ask(world)[0] == ExitCode.SUCCESS
     assert world.notes == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "working", "held"),
+    [
+        (True, ["compute-1"], True),
+        (True, ["compute-2"], False),
+        (False, ["compute-1"], False),
+        (True, ImportError("no ssl"), False),
+    ],
+)
+def test_law_10_a_lost_connection_to_a_host_that_works_is_held(
+    lost: bool, working: Sequence[str] | Exception, held: bool
+) -> None:
+    hosts = {n: Host(n, lost=lost and n == "compute-1") for n in NODES}
+    world = World((), Computes(hosts, {}, quorum=True), working=working)
+    assert ask(world)[0] == (ExitCode.FAILURE if held else ExitCode.SUCCESS)
+    assert [mark.code for _, mark in world.notes] == [Code.WORKS] * held
 
 
 def test_law_10_all_hosts_silent_holds_each_and_notes_it() -> None:

@@ -35,7 +35,7 @@ def cloud(count: int, **of: dict[str, object]) -> list[Host]:
     return [Host(name, **{**QUIET, **of.get(name, {})}) for name in names]
 
 
-GO = {Code.ALONE, Code.WITHIN_LIMITS, Code.PROCEED, Code.ENDED}
+GO = {Code.ALONE, Code.WITHIN_LIMITS, Code.PROCEED, Code.ENDED, Code.UNPROVEN}
 
 
 def verdict(hosts: list[Host], limits: Limits = LIMITS, **site: object) -> Verdict:
@@ -49,6 +49,7 @@ ROWS = [
     (3, {"c1": SILENT}, "50%,100", Code.ALONE),
     (1, {"c1": SILENT}, "50%,100", Code.ALONE),
     (3, {"c1": {"answers": True, "lost": True}}, "50%,100", Code.ALONE),
+    (3, {"c1": {"answers": True, "lost": True, "works": True}}, "50%,100", Code.WORKS),
     (3, {"c1": SILENT, "c2": SILENT}, "50%,100", Code.WITHIN_LIMITS),
     (3, {"c1": SILENT, "c2": SILENT, "c3": SILENT}, "50%,100", Code.ISOLATED),
     (2, {"c1": SILENT, "c2": SILENT}, "50%,100", Code.ISOLATED),
@@ -102,6 +103,32 @@ def test_law_10_the_last_of_many_that_were_held_is_not_shot_when_it_answers() ->
     last = {"answers": True, "lost": True, "held": NOW - timedelta(seconds=5)}
     assert verdict(cloud(4, c1=last)).code is Code.ANSWERS_AGAIN
     assert verdict(cloud(4, c1={**last, "answers": False})).code is Code.ALONE
+
+
+def test_law_10_a_lost_connection_is_no_death_of_a_host_that_works() -> None:
+    """The controller that had the connection may be the one that is cut off."""
+    mine = {"answers": True, "lost": True, "works": True}
+    assert verdict(cloud(3, c1=mine)).code is Code.WORKS
+    # Its kernel alone answers; it was not asked; its fencing has another reason.
+    for other in ({"works": False}, {"works": None}, {"lost": False}, {"answers": False}):
+        assert verdict(cloud(3, c1={**mine, **other})).code is Code.ALONE, other
+    assert verdict(cloud(3, c1=mine, c2={"lost": True})).code is Code.ANSWERS
+    assert verdict([Host("c1", **mine)]).code is Code.WORKS
+
+
+def test_law_3_without_a_proof_of_life_it_is_fenced() -> None:
+    mine = {"answers": True, "lost": True, "held_alone": True, "held": long_ago(9)}
+    assert verdict(cloud(3, c1=mine)).code is Code.WORKS
+    # A request that was under way while the evacuator brought it back.
+    assert verdict(cloud(3, c1={**mine, "lost": False})).code is Code.WORKS
+    unproven = {**mine, "unproven": True}
+    assert verdict(cloud(3, c1=unproven)).code is Code.UNPROVEN
+    assert verdict(cloud(3, c1=unproven)).go
+    assert verdict(cloud(3, c1={**mine, "answers": False})).code is Code.ALONE
+    for host in (mine, unproven):  # others are in trouble by now
+        assert verdict(cloud(3, c1=host, c2={"lost": True})).go is False
+    # It was held with others.
+    assert verdict(cloud(3, c1={**mine, "held_alone": False})).go is False
 
 
 def test_law_10_hosts_that_are_off_say_nothing_about_this_controllers_reach() -> None:
@@ -354,6 +381,8 @@ SENTENCES = [
         {},
         "it was held with others and answers: whether it lives is looked into",
     ),
+    (Code.UNPROVEN, {}, "it was held alone, and nothing has proven that it lives"),
+    (Code.WORKS, {}, "its pacemaker_remote works: whether it lives is looked into"),
     (Code.TOO_MANY, COUNTED, "3 of 9 compute hosts have failed (a, b, c), 2 may"),
     (
         Code.TOO_MANY_IN_GROUP,

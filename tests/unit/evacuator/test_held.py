@@ -94,6 +94,9 @@ class Site:
     def withdraw(self, node: str) -> None:
         del self.permits[node]
 
+    def note(self, node: str, held: Held) -> None:
+        self.marks[node] = held
+
     def release(self, node: str) -> None:
         del self.marks[node]
         self.hosts[node] = replace(self.hosts[node], held=None)
@@ -543,3 +546,95 @@ def test_exactly_what_an_operator_is_told_of_a_held_host() -> None:
         "`novaha evidence compute-3` shows what is known of it, "
         "`novaha proceed compute-3` lets it be powered off",
     )
+
+
+def held_alone() -> Site:
+    """One host is held, because its pacemaker_remote works; the others are in order."""
+    site = Site()
+    for node in NODES[1:]:
+        site.hosts[node] = Host(node)
+        del site.marks[node]
+    site.marks["compute-1"] = Held(BEGAN, "works")
+    site.hosts["compute-1"] = Host("compute-1", lost=True, held=BEGAN, held_alone=True)
+    site.answers = dict.fromkeys(NODES, True)
+    return site
+
+
+def test_law_10_a_host_that_was_lost_for_anothers_fault_is_brought_back() -> None:
+    site = held_alone()
+    site.wait(8)
+    assert site.cleaned == []
+    site.heard["compute-1"] = site.now
+    site.wait(5)
+    assert site.cleaned == ["compute-1"]
+    site.reconnect()
+    site.wait(80)
+    assert (site.marks, site.fenced) == ({}, [])
+
+
+@pytest.mark.parametrize("nova", ["away", "silent"])
+def test_law_3_one_that_nobody_hears_of_is_fenced_a_minute_later(nova: str) -> None:
+    """Nova hears from nobody, so that its silence proves nothing: for as long as a minute."""
+    site = held_alone()
+    if nova == "away":
+        site.heard.clear()
+    site.wait(60)
+    assert site.fenced == []
+    site.wait(3)
+    assert (site.fenced, site.cleaned) == (["compute-1"], [])
+    assert site.marks["compute-1"] == Held(BEGAN, "unproven")
+
+
+def beat(site: Site, seconds: int, *nodes: str, every: int = 10, behind: int = 0) -> int:
+    """Time passes, and Nova hears from these; after how many seconds a fencing is asked for.
+
+    behind: seconds by which Nova's clock is late.
+    """
+    for second in range(seconds):
+        if second % every == 0:
+            site.heard |= dict.fromkeys(nodes, site.now - timedelta(seconds=behind))
+        site.wait(1)
+        if site.fenced:
+            return second
+    return seconds
+
+
+@pytest.mark.parametrize(("every", "at_most"), [(10, 31), (3, 10), (60, 62)])
+def test_law_3_one_that_rebooted_is_fenced_when_nova_has_heard_of_the_others(
+    every: int, at_most: int
+) -> None:
+    site = held_alone()
+    assert beat(site, 100, *NODES[1:], every=every) <= at_most
+    assert (site.fenced, site.cleaned) == (["compute-1"], [])
+    assert site.marks["compute-1"] == Held(BEGAN, "unproven")
+
+
+def test_law_10_hosts_that_have_failed_are_no_measure_for_its_silence() -> None:
+    site = held_alone()
+    site.hosts["compute-2"] = Host("compute-2", excused=True)
+    site.hosts["compute-3"] = Host("compute-3", off=True)
+    site.answers["compute-4"] = False
+    assert beat(site, 50, *NODES[1:]) == 50
+    assert site.fenced == []
+
+
+@pytest.mark.parametrize("behind", [0, 45, 600])
+def test_law_10_a_heartbeat_that_comes_while_it_is_held_proves_life_whatever_the_clock(
+    behind: int,
+) -> None:
+    site = held_alone()
+    beat(site, 15, *NODES, behind=behind)
+    assert (site.fenced, site.cleaned) == ([], ["compute-1"])
+    beat(site, 200, *NODES, behind=behind)  # Pacemaker has it neither back nor lost for good
+    assert site.fenced == []
+
+
+def test_law_10_one_that_proves_to_live_is_not_fenced_however_often_it_is_lost() -> None:
+    """Pacemaker may connect again from the controller that is cut off."""
+    site = held_alone()
+    for _ in range(10):
+        site.heard["compute-1"] = site.now + timedelta(seconds=1)
+        site.wait(30)
+        site.hosts["compute-1"] = Host("compute-1", lost=True, held=BEGAN, held_alone=True)
+    assert site.fenced == []
+    assert len(site.cleaned) > 5

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from novaha.pacemaker import reach
-from novaha.pacemaker.reach import Address, answering
+from novaha.pacemaker.reach import Address, answering, speaks
 
 
 @pytest.fixture
@@ -78,3 +79,46 @@ def test_nothing_is_left_open(listening: Address, silent: Address) -> None:
 
 def test_nobody_to_ask() -> None:
     assert answering({}, 5) == {}
+
+
+def talks(connection: socket.socket) -> None:
+    connection.recv(1)
+    connection.sendall(b"x")
+
+
+def closes(connection: socket.socket) -> None:
+    connection.recv(1000)
+
+
+def resets(connection: socket.socket) -> None:
+    """What was sent is not read: the kernel tells the other end so."""
+    connection.recv(1)
+
+
+@pytest.mark.parametrize("does", [talks, closes, resets])
+def test_a_process_that_says_anything_or_closes_lives(
+    does: Callable[[socket.socket], None],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    does(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert speaks(Address("127.0.0.1", server.getsockname()[1]), 30)
+        thread.join()
+
+
+def test_a_kernel_that_accepts_for_nobody_is_no_process(listening: Address) -> None:
+    assert not speaks(listening, 0.2)
+
+
+def test_nor_is_one_that_refuses_or_says_nothing(refusing: Address, silent: Address) -> None:
+    assert not speaks(refusing, 5)
+    assert not speaks(silent, 0.2)
+    assert not speaks(Address("no-such-name.invalid"), 0.2)
+    assert not speaks(Address("127.0.0.1", 70000), 0.2)
