@@ -291,6 +291,12 @@ class Faults:
         members = {"controllers": layout.CONTROLLERS, "computes": self._lab.compute_nodes}
         return self._cut([(host, net) for host in members.get(group, (group,))])
 
+    def _deaf_controller(self, fault: Fault, wait: Callable[[float], bool]) -> Undo:
+        """One controller alone loses all compute hosts; the others have them."""
+        (controller,), hosts = fault.targets, self._lab.compute_nodes
+        network.deafen(controller, hosts, "cluster")
+        return lambda: network.undeafen(controller, hosts, "cluster")
+
     @staticmethod
     def _cut(links: list[tuple[str, str]]) -> Undo:
         for host, net in links:

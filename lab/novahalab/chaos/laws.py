@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from novahalab import layout
 from novahalab.chaos.history import Evacuation, History, Instance, Record, Taken
 
 SECOND = 1.0
@@ -313,15 +314,15 @@ def fencing_needs_nobody(history: History) -> list[Breach]:
     ]
 
 
-_SILENT = frozenset({"cut-group", "cut-compute", "freeze-compute", "crash"})
-"""Faults in which a compute host is silent, or answers and does nothing."""
+_SILENT = frozenset({"cut-group", "cut-compute", "freeze-compute", "crash", "deaf-controller"})
+"""Faults in which a compute host is silent or seems so, or answers and does nothing."""
 
 
 def _held_with_others(history: History, node: str, begin: float, end: float) -> bool:
     """Whether other hosts were silent or frozen then: the brake may have held this one."""
     return any(
         h.kind in _SILENT
-        and h.target.startswith("compute")
+        and (h.kind == "deaf-controller" or h.target.startswith("compute"))
         and h.target.split()[0] != node
         and h.began <= end
         and (h.ended or history.ended) + _SETTLES >= begin
@@ -329,20 +330,28 @@ def _held_with_others(history: History, node: str, begin: float, end: float) -> 
     )
 
 
+_STORMS = frozenset({("cut-group", "computes cluster")}) | {
+    ("deaf-controller", controller) for controller in layout.CONTROLLERS
+}
+"""Faults of a switch or of one controller, that are no host's own."""
+_LOOKED_AFTER = 20.0
+"""Seconds after a storm in which held hosts are looked after. Later an operator lets them go."""
+
+
 def no_one_for_others(history: History) -> list[Breach]:
-    """Law 10: while all hosts are cut off together, none is powered off that has no other fault."""
+    """Law 10: for a fault that is no host's own no host is powered off that has no other fault."""
     found = []
     for cut in history.happenings:
-        if cut.kind != "cut-group" or cut.target != "computes cluster":
+        if (cut.kind, cut.target) not in _STORMS:
             continue
-        until = (cut.ended or history.ended) + 5
+        until = (cut.ended or history.ended) + _LOOKED_AFTER
         for fencing in history.fencings:
             at = fencing.completed
             if not fencing.killed or not cut.began + SECOND <= at <= until:
                 continue
             if fencing.target not in history.records or _own_fault(history, fencing.target, at):
                 continue
-            text = f"{fencing.target} was powered off while all hosts were cut off"
+            text = f"{fencing.target} was powered off because of {cut.kind} {cut.target}"
             around = history.around(cut.began - 5, at + 5, fencing.target)
             found.append(Breach(10, text, at, around))
     return found
@@ -357,7 +366,7 @@ def _own_fault(history: History, node: str, at: float) -> bool:
     return flagged or any(
         node in h.target.split() and h.began <= at and (h.ended or at) >= at - 2 * _SETTLES
         for h in history.happenings
-        if h.kind != "cut-group"
+        if h.kind not in ("cut-group", "deaf-controller")
     )
 
 

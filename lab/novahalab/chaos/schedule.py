@@ -68,6 +68,7 @@ def schedule(seed: int, minutes: float, computes: Sequence[str]) -> list[Fault]:
         if fault is not None:
             faults.append(fault)
     # Dice of their own: what a seed has always meant, it means.
+    faults += _storms(random.Random(f"novaha storms {seed}"), end)
     faults += _put_backs(random.Random(f"novaha put-backs {seed}"), end, computes)
     faults += _tenants(random.Random(f"novaha tenants {seed}"), end)
     return sorted(faults, key=lambda fault: (fault.at, fault.kind))
@@ -196,6 +197,23 @@ def _put_backs(dice: random.Random, end: float, computes: Sequence[str]) -> list
         found.append(Fault(round(at, 2), "crash-and-put-back", target, _PUT_BACK))
         at += _PUT_BACK + dice.uniform(30, 300)
     return found
+
+
+_STORM = 20.0
+
+
+def _storms(dice: random.Random, end: float) -> list[Fault]:
+    """All compute hosts at once seem dead, and none is: the brake's own faults (law 10)."""
+    found = []
+    at = dice.uniform(40, 90)
+    while at < end - 2 * _STORM:
+        if dice.random() < 0.7:
+            fault = Fault(round(at, 2), "cut-group", ("computes", "cluster"), _STORM)
+        else:
+            fault = Fault(round(at, 2), "deaf-controller", (dice.choice(layout.CONTROLLERS),), 40)
+        found.append(fault)
+        at += dice.uniform(100, 240)
+    return [f for f in found if f.at + f.lasts < end]
 
 
 _TENANT_KINDS = {

@@ -280,16 +280,33 @@ def test_law_9_a_password_that_shows(good: History) -> None:
     assert broken(good) == {9}
 
 
-def all_cut_off(history: History) -> History:
+ALL_CUT_OFF = Happening("cut-group", "computes cluster", 98.0, 118.0)
+
+
+def all_cut_off(history: History, cut: Happening = ALL_CUT_OFF) -> History:
     """All hosts were cut off, and compute-1 was powered off meanwhile."""
-    history.happenings = [Happening("cut-group", "computes cluster", 98.0, 118.0)]
+    history.happenings = [cut]
     history.records = {"compute-1": timeline((20, 100, None), (100.1, 140, RUNNING))}
     return history
 
 
-def test_law_10_a_power_off_while_all_are_cut_off_is_a_breach(good: History) -> None:
-    (breach,) = laws.no_one_for_others(all_cut_off(good))
-    assert (breach.law, breach.at) == (10, 101.0)
+@pytest.mark.parametrize(
+    ("cut", "breaches"),
+    [
+        (ALL_CUT_OFF, 1),
+        (Happening("deaf-controller", "controller-2", 98.0, 138.0), 1),
+        (replace(ALL_CUT_OFF, began=60.0, ended=85.0), 1),
+        (replace(ALL_CUT_OFF, began=50.0, ended=75.0), 0),
+        (replace(ALL_CUT_OFF, began=103.0, ended=123.0), 0),
+        (replace(ALL_CUT_OFF, target="computes api"), 0),
+        (Happening("cut-controller", "controller-2 cluster", 98.0, 118.0), 0),
+    ],
+)
+def test_law_10_a_power_off_for_a_fault_that_is_not_the_hosts_is_a_breach(
+    good: History, cut: Happening, breaches: int
+) -> None:
+    found = laws.no_one_for_others(all_cut_off(good, cut))
+    assert [(breach.law, breach.at) for breach in found] == [(10, 101.0)] * breaches
 
 
 def test_law_10_a_host_with_a_fault_of_its_own_may_be_powered_off(good: History) -> None:
@@ -305,6 +322,10 @@ def test_a_fencing_that_waited_while_others_were_silent_blocks_nothing(good: His
     assert [b.law for b in laws.nothing_blocks(good)] == [8]
     good.happenings.append(Happening("freeze-compute", "compute-2", 97.0, 120.0))
     assert laws.nothing_blocks(good) == []
+    good.happenings[-1] = Happening("deaf-controller", "controller-2", 97.0, 120.0)
+    assert laws.nothing_blocks(good) == []
+    good.happenings[-1] = Happening("cut-group", "controllers api", 97.0, 120.0)
+    assert laws.nothing_blocks(good)
 
 
 def test_law_1_an_old_fencing_does_not_count_when_its_record_came_back(good: History) -> None:

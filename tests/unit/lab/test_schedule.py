@@ -60,7 +60,17 @@ def test_a_long_run_has_every_kind_that_there_is_and_each_can_be_done() -> None:
         name.removeprefix("_").replace("_", "-")
         for name in vars(faults.Faults)
         if name.startswith(
-            ("_crash", "_freeze_", "_kill_", "_stop_", "_cut_", "_slow", "_fail", "_no_room")
+            (
+                "_crash",
+                "_freeze_",
+                "_kill_",
+                "_stop_",
+                "_cut_",
+                "_deaf_",
+                "_slow",
+                "_fail",
+                "_no_room",
+            )
         )
         or name in ("_operator_disable", "_operator_down")
     }
@@ -81,6 +91,20 @@ def test_a_record_comes_back_in_every_run_that_is_long_enough() -> None:
         found = [f for f in schedule(seed, 5, COMPUTES) if f.kind == "crash-and-put-back"]
         assert found
         assert all(f.at + f.lasts <= 300 for f in found)
+
+
+def test_law_10_all_hosts_are_cut_off_at_once_in_every_run_that_is_long_enough() -> None:
+    kinds = set()
+    for seed in range(30):
+        found = [
+            f
+            for f in schedule(seed, 5, COMPUTES)
+            if f.targets == ("computes", "cluster") or f.kind == "deaf-controller"
+        ]
+        assert found
+        assert all(f.lasts >= 20 and f.at + f.lasts < 300 for f in found)
+        kinds |= {f.kind for f in found}
+    assert kinds == {"cut-group", "deaf-controller"}
 
 
 def test_what_is_put_back_is_the_record_alone() -> None:
