@@ -37,7 +37,8 @@ def keep_out_for(view: HostView, policy: Policy) -> str:
     times = recent_fencings(view.presence.fencings, view.record.fenced, policy.flap_window)
     if 0 < policy.flap_fencings <= len(times):
         shown = " ".join(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for at in times[-_SHOWN:])
-        count = f"fenced {len(times)} times within {policy.flap_window:g} s"
+        often = "once" if len(times) == 1 else f"{len(times)} times"
+        count = f"fenced {often} within {policy.flap_window:g} s"
         return f"{model.KEPT_OUT}, {count}: {shown}"
     if policy.return_disabled:
         return f"{model.KEPT_OUT}, to be looked at by an operator ([evacuator] return = disabled)"

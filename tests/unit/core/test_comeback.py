@@ -47,7 +47,7 @@ TO_BE_LOOKED_AT = "novaha: kept out, to be looked at by an operator ([evacuator]
         (back(*THRICE[1:]), FLAPPING, ""),
         (back(*THRICE), replace(FLAPPING, flap_fencings=4), ""),
         (back(*THRICE), replace(FLAPPING, flap_fencings=0), ""),
-        (back(0), replace(FLAPPING, flap_fencings=1, flap_window=7.5), "novaha: kept out, fenced 1 times within 7.5 s: 2026-01-01T00:00:00Z"),
+        (back(0), replace(FLAPPING, flap_fencings=1, flap_window=7.5), "novaha: kept out, fenced once within 7.5 s: 2026-01-01T00:00:00Z"),
         (back(*range(-100, 1, 20)), FLAPPING, "novaha: kept out, fenced 6 times within 600 s: 2025-12-31T23:58:40Z 2025-12-31T23:59:00Z 2025-12-31T23:59:20Z 2025-12-31T23:59:40Z 2026-01-01T00:00:00Z"),
         (back(), LOOKED_AT, TO_BE_LOOKED_AT),
         (back(*THRICE), replace(FLAPPING, return_disabled=True), COUNTED),
