@@ -20,8 +20,7 @@ _BARE = "bare script"
 _OFF_WITHIN = 3.0
 """Of the bare script's time."""
 
-_BARE_OFF = """\
-#!/bin/sh
+_BARE_OFF = r"""#!/bin/sh
 # What flagging a host takes at least: to ask the CIB for the node, and to write an attribute.
 node=$(sed -n 's/^nodename=//p')
 cibadmin --query --scope nodes | grep -q "uname=\"$node\"" || exit 1
