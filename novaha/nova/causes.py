@@ -14,6 +14,7 @@ from novaha.core.text import line
 
 _BEFORE_BOOT = re.compile(
     r"[Cc]onnection to (glance|cinder|keystone|manila) (host|service)\b"
+    r"|[Cc]onnection to neutron failed\b"
     r"|[Uu]nable to establish connection to https?://"
     r"|[Rr]equest to https?://\S+ timed out"
     r"|SSL exception connecting to https?://"
