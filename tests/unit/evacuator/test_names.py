@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from novaha.core.errors import ClusterToolError
+from novaha.core.errors import AmbiguousHostError, ClusterToolError, SharedHostError
 from novaha.evacuator.names import KnownNodes, Names
 from tests.fakes.cluster import Site
 from tests.unit.evacuator.sites import record, recovered
@@ -82,6 +82,8 @@ def test_the_nodes_are_asked_for_once_a_minute() -> None:
 
     nodes = KnownNodes(ask, lambda: now)
     assert nodes() == nodes() == {"compute-1"}
+    now = 59.9
+    assert nodes() == {"compute-1"}
     now = 60.0
     assert nodes() == {"compute-2"}
 
@@ -132,3 +134,14 @@ def test_a_list_that_cannot_be_kept_warm_is_asked_for_now_and_then() -> None:
         except ClusterToolError:
             assert nodes() == {"compute-1"}, "as long as it is fresh"
     assert asked == [0.0, 40.0, 45.0, 50.0, 55.0]
+
+
+def test_names_are_looked_for_as_configured() -> None:
+    hosts = frozenset({"hv1", "compute-2.b", "compute-2.c", "compute-3"})
+    assert Names({}).host("compute-3", hosts) == "compute-3"
+    assert Names({"compute-1": "hv1"}).host("compute-1", hosts) == "hv1"
+    assert Names({}, "c").host("compute-2", hosts) == "compute-2.c"
+    with pytest.raises(AmbiguousHostError):
+        Names({}).host("compute-2", hosts)
+    with pytest.raises(SharedHostError):
+        Names({}, nodes=lambda: ["compute-3", "compute-3.b"]).host("compute-3", hosts)
