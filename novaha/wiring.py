@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -44,7 +44,33 @@ def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:
     """Every value that nothing may show. Raises ConfigError."""
     from novaha.nova.session import from_conf, secrets_of
 
-    return secrets_of(from_conf(configuration)[0])
+    return (*secrets_of(from_conf(configuration)[0]), *url_secrets(configuration.history.url))
+
+
+def url_secrets(url: str | None) -> tuple[str, ...]:
+    """The password in a URL, whole and as a library may quote it."""
+    from urllib.parse import unquote
+
+    login, separator, _ = (url or "").partition("://")[2].rpartition("@")
+    password = login.partition(":")[2]
+    if not separator or not password:
+        return ()
+    return tuple(dict.fromkeys((login, password, unquote(password))))
+
+
+def operate(configuration: cfg.ConfigOpts) -> dict[str, Any]:
+    """What the courier needs to know of the configuration, as plain data; empty: nothing is kept
+    and nobody is told.
+    """
+    options = configuration.history
+    if not options.url:
+        return {}
+    history = {
+        "url": options.url,
+        "keep_days": options.keep_days,
+        "keep_events": options.keep_events,
+    }
+    return {"history": history}
 
 
 def files(parameters: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from novaha.conf.file import Parsed, Sections, parse
-from novaha.conf.options import EVACUATOR, KEYSTONE, NOVA, register_opts
+from novaha.conf.options import GROUPS, KEYSTONE, register_opts
 from novaha.core.errors import ConfigError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*|DEFAULT")
@@ -63,7 +63,7 @@ def _known(given: Sections) -> dict[str, frozenset[str]]:
     """The options of each section; those of keystoneauth1's plugin depend on auth_type."""
     conf = cfg.ConfigOpts()
     register_opts(conf)
-    known = {name: {*conf[name]} for name in (KEYSTONE, NOVA, EVACUATOR)}
+    known = {name: {*conf[name]} for name in GROUPS}
     known[KEYSTONE] |= {"auth_type", "auth_plugin", "auth_section"}
     place = given.get(KEYSTONE, {}).get("auth_section", [KEYSTONE])[-1]
     login = known.setdefault(place, {"auth_type"})

@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from novaha.conf import clouds
 from novaha.conf.file import Parsed, Sections, Verbatim, parse
-from novaha.conf.options import DEFAULT_FILE, EVACUATOR, KEYSTONE, NOVA, register_opts
+from novaha.conf.options import DEFAULT_FILE, GROUPS, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
 from novaha.core.text import word
@@ -112,7 +112,7 @@ def _check_lines(parsed: Parsed) -> None:
 
 def _check_values(conf: cfg.ConfigOpts, parsed: Parsed) -> None:
     """oslo.config looks at a value only when asked for it: ask now, not in the night."""
-    for group in (KEYSTONE, NOVA, EVACUATOR):
+    for group in GROUPS:
         for name in conf[group]:
             try:
                 conf[group][name]

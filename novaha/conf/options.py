@@ -18,6 +18,10 @@ CLOUDS_FILE = "/etc/openstack/clouds.yaml"
 KEYSTONE = "keystone"
 NOVA = "nova"
 EVACUATOR = "evacuator"
+HISTORY = "history"
+
+GROUPS = (KEYSTONE, NOVA, EVACUATOR, HISTORY)
+"""The sections whose options are known beforehand."""
 
 _TIMEOUT = 30
 """Seconds for one request to Nova or Keystone."""
@@ -146,6 +150,23 @@ _EVACUATOR = [
     ),
 ]
 
+_HISTORY = [
+    cfg.StrOpt(
+        "url",
+        secret=True,
+        help="Database in which each event is kept, as SQLAlchemy writes it: "
+        "sqlite:////var/lib/novaha/history.db, mysql+pymysql://USER:PASSWORD@HOST/novaha or "
+        "postgresql+psycopg2://USER:PASSWORD@HOST/novaha. Unset: no history is kept.",
+    ),
+    cfg.FloatOpt("keep_days", default=400.0, min=1.0, help="Days for which an event is kept."),
+    cfg.IntOpt(
+        "keep_events",
+        default=1_000_000,
+        min=1000,
+        help="Most events that are kept; of more the oldest ones go. A million takes some 500 MB.",
+    ),
+]
+
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Every option by its section, for the manual page.
@@ -156,6 +177,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (KEYSTONE, [*_KEYSTONE, *loading.get_auth_common_conf_options(), *_session()]),
         (NOVA, [*_NOVA]),
         (EVACUATOR, [*_EVACUATOR]),
+        (HISTORY, [*_HISTORY]),
     ]
 
 
@@ -195,3 +217,4 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(_session(), group=KEYSTONE)
     conf.register_opts(_NOVA, group=NOVA)
     conf.register_opts(_EVACUATOR, group=EVACUATOR)
+    conf.register_opts(_HISTORY, group=HISTORY)

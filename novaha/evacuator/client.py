@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ __all__ = ["EvacuatorError", "ask", "launch", "pid", "ring", "terminate"]
 
 RUN_DIR = Path(address.RUN_DIR)
 LOG_DIR = Path("/var/log/novaha")
+STATE_DIR = Path("/var/lib/novaha")
+SPOOL = Path("/run/novaha-events")
+CONFIG = "/etc/novaha/novaha.conf"
 PID_FILE = pidfile.NAME
 SOCKET = address.SOCKET
 JOURNAL = "journal.jsonl"
@@ -36,6 +40,9 @@ LOG = "nova-evacuate.log"
 HUNG_AFTER = 180.0
 """Seconds without a turn of the loop after which it counts as hung. A turn may have to sit out
 several time-outs of a dead Nova."""
+
+_KEEPS = re.compile(rb"^\[(history|notify)", re.IGNORECASE | re.MULTILINE)
+"""A section that needs the directories of the history. oslo.config is not loaded for that."""
 
 _LONGEST = 64 * 1024 * 1024
 """Bytes of an answer: some hundred thousand instances."""
@@ -133,6 +140,8 @@ def launch(
     *,
     run_dir: Path = RUN_DIR,
     log_dir: Path = LOG_DIR,
+    state_dir: Path = STATE_DIR,
+    spool: Path = SPOOL,
     timeout: float = 15.0,
     user: Identity | None = None,
     note: str = "",
@@ -169,10 +178,14 @@ def launch(
             cwd="/",
             env=_environment(),
         )
+    unkept = _prepare_history(parameters, (state_dir, spool), uid)
     settings = {
         "parameters": dict(parameters),
         "run_dir": str(run_dir),
         "log_dir": str(log_dir),
+        "state_dir": str(state_dir),
+        "spool": str(spool),
+        "unkept": unkept,
         "user": asdict(user) if user else None,
         "note": note,
     }
@@ -189,6 +202,25 @@ def launch(
         time.sleep(0.1)
     process.kill()
     raise EvacuatorError(f"the evacuator did not answer within {timeout:.0f} s, see {log}")
+
+
+def _prepare_history(parameters: Mapping[str, str], directories: Iterable[Path], uid: int) -> str:
+    """Make the directories of the history where the configuration has one; why they cannot be made,
+    "" if they are there or not needed. No start fails because of that.
+    """
+    try:
+        raw = Path(parameters.get("config") or CONFIG).read_bytes()
+        if not _KEEPS.search(raw):
+            return ""
+        for directory in directories:
+            places.state_directory(directory, uid)
+    except FileNotFoundError:
+        return ""
+    except EvacuatorError as error:
+        return str(error)
+    except (OSError, ValueError) as error:
+        return line(error)
+    return ""
 
 
 def _environment() -> dict[str, str]:

@@ -77,6 +77,30 @@ def log_directory(path: Path, uid: int | None = None) -> None:
         os.close(descriptor)
 
 
+def state_directory(path: Path, uid: int) -> None:
+    """Make a directory that is the evacuator's alone, 0700, with all that is in it.
+
+    Its parent is root's, so whoever has it was given it by root.
+
+    Raises EvacuatorError when something else is in its place, or it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
+    except OSError as error:
+        raise EvacuatorError(_in_place(path, "directory", error)) from None
+    try:
+        for name in os.listdir(descriptor):
+            with contextlib.suppress(EvacuatorError, OSError):  # told by whoever uses it
+                hand_over(path / name, uid)
+        give(descriptor, uid)
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
 def open_file(path: Path, flags: int, mode: int) -> int:
     """Open a regular file of ours, whose `mode` is at most this; it is repaired if it is looser.
 

@@ -33,6 +33,7 @@ from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.early import EarlyReading
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal, log
+from novaha.evacuator.keeping import Keeping
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.metrics import Metrics
 from novaha.evacuator.missing import MissingFencings
@@ -41,7 +42,7 @@ from novaha.evacuator.observe import Observer
 from novaha.evacuator.places import EvacuatorError
 from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
-from novaha.evacuator.stream import Stream
+from novaha.evacuator.stream import Everybody, Stream
 from novaha.pacemaker import configuration
 from novaha.pacemaker.changes import Changes
 from novaha.pacemaker.cib import RecordStore, local_node
@@ -112,9 +113,10 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         lines.secrets += wiring.secrets(conf)
         measured = Metrics(lambda name: _fenced(loop, name))
         events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take, measured.take))
-        loop, early = build(conf, me, events)
+        kept = Keeping(wiring.operate(conf), settings, node)
+        loop, early = build(conf, me, Everybody((kept, events)))
         note = str(settings.get("note", ""))
-        publisher = _serve(loop, events, measured, run_dir, node, lines.secrets, note)
+        publisher = _serve(loop, (events, kept), measured, run_dir, node, lines.secrets, note)
     except (NovahaError, EvacuatorError, OSError, KeyError, ValueError) as error:
         LOG.error("%s", error)
         return 1
@@ -124,6 +126,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         threading.Thread(target=loop.held.run, args=(loop.stopping,), daemon=True).start()
     threading.Thread(target=early.run, args=(loop.stopping,), name="early", daemon=True).start()
     threading.Thread(target=publisher.run, args=(loop.stopping,), daemon=True).start()
+    kept.run(loop.stopping)
     if note:
         LOG.warning("%s", note)
     LOG.info("evacuator %s begins, as user %s", me, identity.current())
@@ -131,9 +134,9 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         loop.run()
     except SupersededError as error:
         LOG.error("%s", error)
-        return _leave(SUPERSEDED, lock, events, publisher)
+        return _leave(SUPERSEDED, lock, events, publisher, kept)
     LOG.info("evacuator %s ends", me)
-    return _leave(0, lock, events, publisher)
+    return _leave(0, lock, events, publisher, kept)
 
 
 def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyReading]:
@@ -210,7 +213,7 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyRead
 
 def _serve(
     loop: Loop,
-    events: Stream,
+    told: tuple[Stream, Keeping],
     measured: Metrics,
     run_dir: Path,
     node: str,
@@ -219,8 +222,10 @@ def _serve(
 ) -> Publisher:
     """Answer on the socket; returns who tells the other controllers.
 
-    note: what an operator has to see to as long as this process runs, "" if there is nothing.
+    told: whom events go to. note: what an operator has to see to as long as this process runs, ""
+    if there is nothing.
     """
+    events, kept = told
 
     def ring() -> dict[str, Any]:
         loop.bell.ring()
@@ -237,7 +242,7 @@ def _serve(
             failing_for=loop.failing.seconds(now),
             nova_problem=loop.nova_problem,
             nova_silent_for=loop.nova_silent.seconds(now),
-            attention=(*loop.attention, *filter(None, [note, events.problem()])),
+            attention=(*loop.attention, *filter(None, [note, events.problem(), *kept.problems()])),
         )
 
     def answer() -> dict[str, Any]:
@@ -271,9 +276,13 @@ def _stop(loop: Loop) -> None:
     loop.bell.ring()
 
 
-def _leave(code: int, lock: IO[bytes], events: Stream, publisher: Publisher) -> int:
+def _leave(
+    code: int, lock: IO[bytes], events: Stream, publisher: Publisher, kept: Keeping | None = None
+) -> int:
     """End at once: threads may sit in requests to a dead Nova, and what they do is in Nova."""
     publisher.end(_LAST_WORDS)
+    if kept is not None:
+        kept.close(_LAST_EVENTS)
     if untold := events.close(_LAST_EVENTS):
         LOG.warning("%d events are not in the journal: it could not be written to in time", untold)
     LOG.debug("releasing %s", lock.name)

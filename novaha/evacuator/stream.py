@@ -6,10 +6,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from novaha.core.events import Event, Lost
+from novaha.core.events import Event, Lost, Sink
 
 LOG = logging.getLogger(__name__)
 
@@ -107,3 +107,15 @@ class Stream:
                     self._changed.wait()
             self._busy_since = self._clock()
             return self._waiting.popleft()
+
+
+class Everybody:
+    """A sink that is several."""
+
+    def __init__(self, sinks: Iterable[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def emit(self, event: Event) -> None:
+        """Tell each of them."""
+        for sink in self._sinks:
+            sink.emit(event)

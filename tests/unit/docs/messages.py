@@ -17,7 +17,7 @@ SPEAKING = ("core/hosts.py", "core/instances.py", "core/sentences.py")
 
 RAISING = (
     *("agents/*.py", "conf/*.py", "contract/*.py", "core/*.py", "evacuator/*.py"),
-    *("nova/*.py", "pacemaker/*.py"),
+    *("nova/*.py", "operate/*.py", "pacemaker/*.py"),
 )
 """Where what is raised or returned, or given as a problem, reaches an operator."""
 
@@ -48,7 +48,9 @@ def reasons() -> dict[str, set[str]]:
 
 
 def is_sentence(template: str) -> bool:
-    """Whether it has two words at least."""
+    """Whether it has two words at least, and is none of SQL."""
+    if template.startswith(("SELECT ", "CREATE TABLE ")):
+        return False
     return len([word for word in template.split() if _WORD.fullmatch(word)]) >= 2
 
 
