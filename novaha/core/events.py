@@ -61,6 +61,16 @@ class ConfirmationRefuted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Fenced(Event):
+    """The host was flagged at `at` (UTC): its power was off by then. Told when it is claimed."""
+
+    event: ClassVar[str] = "fenced"
+    node: str
+    fence_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed(Event):
     """This evacuator works on the host. before: whoever had it, "" for nobody."""
 
@@ -294,6 +304,24 @@ class AttentionOver(Event):
     code: str
 
 
+# Operators.
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorActed(Event):
+    """Somebody gave a command. action: its name. who: `USER@NODE`. reason: why, "" if not said.
+
+    node: the host that it was about; None where it was about no single one. details: its options.
+    """
+
+    event: ClassVar[str] = "operator"
+    node: str | None
+    action: str
+    who: str
+    reason: str
+    details: str = ""
+
+
 # The events themselves.
 
 
@@ -308,6 +336,7 @@ class Lost(Event):
 ALL: tuple[type[Event], ...] = (
     Flagged,
     ConfirmationRefuted,
+    Fenced,
     Claimed,
     Doubted,
     Recovered,
@@ -328,6 +357,7 @@ ALL: tuple[type[Event], ...] = (
     NoLongerHeld,
     Attention,
     AttentionOver,
+    OperatorActed,
     Lost,
 )
 """Every event that there is."""

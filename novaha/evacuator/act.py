@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, auto
 from uuid import uuid4
 
@@ -157,6 +157,9 @@ class Actor:
         memory.owned_fence_id = record.fence_id
         memory.owned_at = self._clock()
         self._owned[record.node] = record.fence_id
+        if record.untouched:
+            at = record.fenced.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            self._journal.emit(events.Fenced(record.node, record.fence_id, at))
         self._journal.emit(events.Claimed(record.node, record.fence_id, record.owner))
 
     def _prepare(self, step: steps.Prepare, view: HostView, memory: HostMemory) -> None:

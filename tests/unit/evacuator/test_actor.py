@@ -445,6 +445,7 @@ def test_what_is_kept_of_each_step(tmp_path: Path) -> None:
     rig.take(steps.Act(DEAD, "a", Action.HARD_REBOOT))
     host, one = {"node": DEAD, "host": DEAD}, {"node": DEAD, "instance": "a"}
     assert rig.written() == [
+        {"event": "fenced", "node": DEAD, "fence_id": "fence-1", "at": "2026-01-01T00:00:00Z"},
         {"event": "claimed", "node": DEAD, "fence_id": "fence-1", "before": "them"},
         {"event": "forcedown", **host},
         {"event": "disable", **host},
