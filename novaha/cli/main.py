@@ -15,7 +15,7 @@ from enum import IntEnum, unique
 from typing import NoReturn
 
 from novaha import __version__
-from novaha.cli import brake, install, metrics, operator, policy, setup, status
+from novaha.cli import brake, history, install, metrics, operator, policy, setup, status
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
 from novaha.core import text
@@ -44,6 +44,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": doctor.run,
     "status": status.run,
     "metrics": metrics.run,
+    "history": history.history,
+    "report": history.report,
     "release": operator.RELEASE,
     "retry": operator.RETRY,
     "recover": operator.RECOVER,
@@ -83,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     operator.add_parsers(commands)
     brake.add_parsers(commands)
     policy.add_parser(commands)
+    history.add_parsers(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

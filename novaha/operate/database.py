@@ -83,7 +83,10 @@ class HistoryError(NovahaError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which events. since, until: from then, and before then. most: the newest ones."""
+    """Which events. fence_id: its beginning. since, until: from then, and before then.
+
+    most: the newest ones.
+    """
 
     nodes: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
@@ -170,7 +173,7 @@ class History:
             if values:
                 wanted = wanted.where(column.in_(sorted(values)))
         if query.fence_id:
-            wanted = wanted.where(c.fence_id == query.fence_id)
+            wanted = wanted.where(c.fence_id.startswith(query.fence_id, autoescape=True))
         if query.since is not None:
             wanted = wanted.where(c.time >= milliseconds(query.since))
         if query.until is not None:
@@ -180,7 +183,7 @@ class History:
         if query.most is not None:
             wanted = wanted.limit(query.most)
         with self._connection() as connection:
-            rows = connection.execute(wanted).all()
+            rows = connection.execute(wanted).all() if _version(connection) else []
         return [
             Entry(uid, moment(time), teller, event, json.loads(data))
             for uid, time, teller, event, data in reversed(rows)
@@ -190,7 +193,8 @@ class History:
         """The ids of the instances that have had this name."""
         wanted = sa.select(EVENT.c.instance).where(EVENT.c.name == name).distinct()
         with self._connection() as connection:
-            return frozenset(filter(None, connection.execute(wanted).scalars()))
+            there = _version(connection)  # no table before the first event
+            return frozenset(filter(None, connection.execute(wanted).scalars() if there else ()))
 
     def _connection(self) -> _Transaction:
         return _Transaction(self)
