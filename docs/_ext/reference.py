@@ -29,7 +29,7 @@ from novaha.cli import main
 from novaha.cli.doctor import cloud, cluster, live, node, records, resources
 from novaha.cli.doctor.finding import Check
 from novaha.cli.verdict import judge
-from novaha.conf.options import EVACUATOR, KEYSTONE, NOVA, register_opts
+from novaha.conf.options import GROUPS, register_opts
 from novaha.contract import fence
 from novaha.contract.parameters import Parameter
 from novaha.core.answers import Code
@@ -262,7 +262,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "status-json": status_json,
 }
 
-SECTIONS = (KEYSTONE, NOVA, EVACUATOR)
+SECTIONS = GROUPS
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
