@@ -62,15 +62,23 @@ def operate(configuration: cfg.ConfigOpts) -> dict[str, Any]:
     """What the courier needs to know of the configuration, as plain data; empty: nothing is kept
     and nobody is told.
     """
+    from novaha.conf.options import SINKS
+
+    found: dict[str, Any] = {}
     options = configuration.history
-    if not options.url:
-        return {}
-    history = {
-        "url": options.url,
-        "keep_days": options.keep_days,
-        "keep_events": options.keep_events,
+    if options.url:
+        found["history"] = {
+            "url": options.url,
+            "keep_days": options.keep_days,
+            "keep_events": options.keep_events,
+        }
+    switch = {"notify_command": "path", "notify_mail": "to"}
+    sinks = {
+        section.removeprefix("notify_"): dict(configuration[section])
+        for section in SINKS
+        if configuration[section][switch.get(section, "url")]
     }
-    return {"history": history}
+    return {**found, "sinks": sinks} if sinks else found
 
 
 def files(parameters: Mapping[str, str]) -> list[str]:

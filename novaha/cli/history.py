@@ -117,7 +117,7 @@ class _Source:
                 "no history is kept: name a database in novaha.conf ([history] url); until then "
                 "/var/log/novaha/journal.jsonl on each controller has what was done there"
             )
-        _become_owner(state_dir)
+        become_owner(state_dir)
         try:
             from novaha.operate.database import History
         except ImportError as error:
@@ -184,7 +184,7 @@ class _Source:
         return frozenset({what, what.lower()}), frozenset(instances - {""})
 
 
-def _become_owner(state_dir: Path) -> None:
+def become_owner(state_dir: Path) -> None:
     """Root becomes the user whose directory it is: no file there is made as root."""
     with suppress(FileNotFoundError):
         owner = state_dir.stat()

@@ -15,7 +15,17 @@ from enum import IntEnum, unique
 from typing import NoReturn
 
 from novaha import __version__
-from novaha.cli import brake, history, install, metrics, operator, policy, setup, status
+from novaha.cli import (
+    brake,
+    history,
+    install,
+    metrics,
+    notify,
+    operator,
+    policy,
+    setup,
+    status,
+)
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
 from novaha.core import text
@@ -46,6 +56,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "metrics": metrics.run,
     "history": history.history,
     "report": history.report,
+    "notify": notify.run,
     "release": operator.RELEASE,
     "retry": operator.RETRY,
     "recover": operator.RECOVER,
@@ -86,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     brake.add_parsers(commands)
     policy.add_parser(commands)
     history.add_parsers(commands)
+    notify.add_parsers(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

@@ -19,8 +19,11 @@ KEYSTONE = "keystone"
 NOVA = "nova"
 EVACUATOR = "evacuator"
 HISTORY = "history"
+WEBHOOK, ALERTMANAGER = "notify_webhook", "notify_alertmanager"
+COMMAND, MAIL = "notify_command", "notify_mail"
 
-GROUPS = (KEYSTONE, NOVA, EVACUATOR, HISTORY)
+SINKS = (WEBHOOK, ALERTMANAGER, COMMAND, MAIL)
+GROUPS = (KEYSTONE, NOVA, EVACUATOR, HISTORY, *SINKS)
 """The sections whose options are known beforehand."""
 
 _TIMEOUT = 30
@@ -32,6 +35,12 @@ class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
 
     TRUE_VALUES = sorted(truth.TRUE)
     FALSE_VALUES = sorted(truth.FALSE)
+
+
+def _flag(name: str, default: bool, text: str) -> cfg.Opt:
+    option = cfg.BoolOpt(name, default=default, help=text)
+    option.type = _Truth()
+    return option
 
 
 _USUAL = ("password", "v3password", "v3applicationcredential", "v3token")
@@ -167,6 +176,72 @@ _HISTORY = [
     ),
 ]
 
+_TOLD = [
+    cfg.StrOpt(
+        "severity",
+        default="warning",
+        choices=("debug", "info", "warning", "critical"),
+        help="The least that is told.",
+    ),
+    cfg.ListOpt(
+        "events",
+        default=[],
+        help="If set, only these are told, whatever their severity: `host failure`, codes of "
+        "attention, names of events; with commas between.",
+    ),
+]
+
+_CAFILE = cfg.StrOpt(
+    "cafile", default="", help="Certificates that the receiver's is verified by; else the system's."
+)
+
+_SINKS = {
+    WEBHOOK: [
+        cfg.StrOpt(
+            "url",
+            default="",
+            help="Where notices are sent by POST: https://, or http:// on this machine itself. "
+            "Unset: nowhere.",
+        ),
+        cfg.StrOpt(
+            "secret_file", default="", help="A file with the key that requests are signed with."
+        ),
+        _flag("shared_storage", True, "The value of on_shared_storage in what is sent."),
+        _CAFILE,
+    ],
+    ALERTMANAGER: [
+        cfg.StrOpt(
+            "url", default="", help="Alertmanager, without /api/v2/alerts. Unset: no alerts."
+        ),
+        cfg.StrOpt(
+            "token_file", default="", help="A file with a token that is sent as Authorization."
+        ),
+        _CAFILE,
+    ],
+    COMMAND: [
+        cfg.StrOpt(
+            "path",
+            default="",
+            help="A program that gets each notice as JSON on standard input, as the evacuator's "
+            "user. Unset: none.",
+        ),
+    ],
+    MAIL: [
+        cfg.StrOpt("server", default="localhost", help="The mail server: HOST or HOST:PORT."),
+        cfg.StrOpt("sender", default="", help="The address that mails come from."),
+        cfg.ListOpt("to", default=[], help="Addresses, with commas between. Unset: no mail."),
+        cfg.StrOpt("user", default="", help="User to sign in as. Unset: without."),
+        cfg.StrOpt("password_file", default="", help="A file with that user's password."),
+        _flag(
+            "tls",
+            True,
+            "STARTTLS with a verified certificate. false for a server on this machine only.",
+        ),
+        _CAFILE,
+    ],
+}
+"""The options of each sink; those of _TOLD come to each."""
+
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Every option by its section, for the manual page.
@@ -178,6 +253,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (NOVA, [*_NOVA]),
         (EVACUATOR, [*_EVACUATOR]),
         (HISTORY, [*_HISTORY]),
+        *((name, [*options, *_TOLD]) for name, options in _SINKS.items()),
     ]
 
 
@@ -218,3 +294,5 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(_NOVA, group=NOVA)
     conf.register_opts(_EVACUATOR, group=EVACUATOR)
     conf.register_opts(_HISTORY, group=HISTORY)
+    for name, options in _SINKS.items():
+        conf.register_opts([*options, *_TOLD], group=name)

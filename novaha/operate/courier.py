@@ -26,6 +26,7 @@ from novaha.core.text import line
 from novaha.operate.entries import Entry
 from novaha.operate.outbox import NAME, Outbox
 from novaha.operate.recorder import carry_on
+from novaha.operate.sinks import Notifier, made
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +55,12 @@ class Consumer(Protocol):
 
     def idle(self) -> None:
         """Called now and then while there is nothing to take. Raises NovahaError."""
+
+    def state(self) -> str:
+        """What it knows, kept with what it has taken."""
+
+    def restore(self, state: str) -> None:
+        """Go on where it was: called before all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,13 @@ class Keeper:
         days = timedelta(days=self._keep.days)
         self._open().trim(days, self._keep.events, datetime.now(UTC))
         self._trimmed_at = now
+
+    def state(self) -> str:
+        """Nothing: the database has all of it."""
+        return ""
+
+    def restore(self, state: str) -> None:
+        """Nothing to do."""
 
     def _open(self) -> Any:
         """The history, whose tables are of this version. Tried anew after each failure."""
@@ -123,6 +137,7 @@ class Worker:
     stopping: threading.Event
     clock: Callable[[], float] = time.monotonic
     state: State = field(default_factory=State)
+    restored: bool = False
 
     def run(self) -> None:
         """Until it is stopped."""
@@ -142,13 +157,16 @@ class Worker:
 
     def step(self) -> int:
         """Bring what waits, one batch at the most; how many entries. Raises what went wrong."""
+        if not self.restored:
+            self.consumer.restore(self.outbox.state(self.name))
+            self.restored = True
         waiting = self.outbox.waiting(self.name, _BATCH)
         if not waiting:
             self.consumer.idle()
             return 0
         took = self.consumer.take([entry for _, entry in waiting])
         if took:
-            self.outbox.taken(self.name, waiting[took - 1][0])
+            self.outbox.taken(self.name, waiting[took - 1][0], self.consumer.state())
         return took
 
     def _failed(self, error: Exception) -> None:
@@ -166,6 +184,8 @@ def consumers(settings: Mapping[str, Any]) -> dict[str, Consumer]:
     found: dict[str, Consumer] = {}
     if kept := settings.get("history"):
         found[HISTORY] = Keeper(Keep(kept["url"], kept["keep_days"], kept["keep_events"]))
+    for kind, options in settings.get("sinks", {}).items():
+        found[kind] = Notifier(*made(kind, options))
     return found
 
 

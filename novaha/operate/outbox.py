@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS entry (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, time INTEGER NOT NULL,
     teller TEXT NOT NULL, event TEXT NOT NULL, data TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS writer (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS consumer (name TEXT PRIMARY KEY, taken INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS consumer (
+    name TEXT PRIMARY KEY, taken INTEGER NOT NULL, state TEXT NOT NULL DEFAULT '');
 """
 
 
@@ -112,7 +113,7 @@ class Outbox:
                 db.execute("DELETE FROM consumer WHERE name = ?", (name,))
             for name in consumers.keys() - known:
                 taken = 0 if consumers[name] else end
-                db.execute("INSERT INTO consumer VALUES (?, ?)", (name, taken))
+                db.execute("INSERT INTO consumer (name, taken) VALUES (?, ?)", (name, taken))
             _drop_taken(db)
 
     def waiting(self, consumer: str, most: int) -> list[tuple[int, Entry]]:
@@ -129,14 +130,21 @@ class Outbox:
         with self._transaction(write=False) as db:
             return [entry for _, entry in _read(db, 0, -1)]
 
-    def taken(self, consumer: str, place: int) -> None:
-        """The consumer has everything up to this place for good."""
+    def taken(self, consumer: str, place: int, state: str = "") -> None:
+        """The consumer has everything up to this place for good. state: what it knows by then."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE consumer SET taken = ? WHERE name = ? AND taken < ?",
-                (place, consumer, place),
+                "UPDATE consumer SET taken = ?, state = ? WHERE name = ? AND taken < ?",
+                (place, state, consumer, place),
             )
             _drop_taken(db)
+
+    def state(self, consumer: str) -> str:
+        """What the consumer knew when it last took something, "" if nothing."""
+        with self._transaction(write=False) as db:
+            asked = "SELECT state FROM consumer WHERE name = ?"
+            row = db.execute(asked, (consumer,)).fetchone()
+            return "" if row is None else str(row[0])
 
     def behind(self) -> dict[str, int]:
         """How many entries wait for each consumer."""

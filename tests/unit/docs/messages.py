@@ -26,6 +26,7 @@ SILENT = (
     *("agents/nova_parameters.py", "agents/fence_parameters.py", "conf/options.py"),
     *("contract/metadata.py", "contract/manpage.py", "nova/examine.py"),
     *("core/model.py", "core/situation.py", "operate/html.py"),
+    "operate/notices.py",
     *("evacuator/act.py", "evacuator/loop.py", "evacuator/process.py", "evacuator/server.py"),
 )
 """Of these: modules whose texts are no reasons, or go to the log alone."""

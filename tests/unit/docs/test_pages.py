@@ -227,7 +227,8 @@ def test_an_upgrade_ends_with_an_evacuator_of_the_new_version() -> None:
     section = READ["upgrade.md"].partition("## A new version of novaha")[2]
     (block,) = blocks(section)
     assert block.text.splitlines()[0] == "pcs resource restart nova-evacuate"
-    (waits,) = [o.default for _, options in list_opts() for o in options if o.dest in section]
+    options = dict(list_opts())["evacuator"]
+    (waits,) = [o.default for o in options if o.dest in section]
     assert (waits, "half a minute" in section) == (30.0, True)
 
 

@@ -20,7 +20,9 @@ from novaha.operate.database import History, Query
 from novaha.operate.entries import Entry, dumps
 from novaha.operate.outbox import NAME, Outbox
 from novaha.operate.supervisor import Supervisor
+from tests.unit.operate.receivers import Received, http
 from tests.unit.operate.servers import LONG, entries, environment, until
+from tests.unit.operate.test_notices import Story
 
 
 @pytest.fixture
@@ -177,6 +179,12 @@ class Taker:
     def idle(self) -> None:
         pass
 
+    def state(self) -> str:
+        return f"took {len(self.took)}"
+
+    def restore(self, state: str) -> None:
+        self.restored = state
+
 
 def test_a_consumer_that_fails_is_given_the_same_again(outbox: Outbox) -> None:
     taker = Taker()
@@ -192,6 +200,9 @@ def test_a_consumer_that_fails_is_given_the_same_again(outbox: Outbox) -> None:
     while worker.step():
         pass
     assert taker.took == entries(7)
+    again = Taker()
+    assert Worker("mail", again, outbox, threading.Event()).step() == 0
+    assert again.restored == "took 7"
 
 
 @pytest.fixture
@@ -215,6 +226,41 @@ def test_a_worker_says_why_it_brings_nothing(outbox: Outbox) -> None:
     until(lambda: worker.state.problem == "")
     stopping.set()
     thread.join()
+
+
+def test_a_sink_is_told_each_once_or_again_with_the_same_id_whatever_is_killed(
+    settings: dict[str, Any], outbox: Outbox
+) -> None:
+    story = Story()
+    told = [story("attention", f"compute-{n}", code="x", text="") for n in range(90)]
+    received = Received()
+    outbox.subscribe({"history": True, "webhook": True})
+    outbox.put(told[:30])
+    with http(received) as port:
+        webhook = {"url": f"http://127.0.0.1:{port}", "secret_file": "", "cafile": ""}
+        options = {"shared_storage": True, "severity": "warning", "events": []}
+        settings["sinks"] = {"webhook": {**webhook, **options}}
+        for end in (60, 90):
+            process = start(settings)
+            before = len(received.requests)
+            until(lambda before=before: len(received.requests) > before + 5)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            outbox.put(told[:end])
+        received.status = 503
+        process = start(settings)
+        assert process.stdout is not None
+        reports = (json.loads(row) for row in process.stdout)
+        refused = next(r["webhook"] for r in reports if r["webhook"]["problem"])
+        assert "answers 503: not" in refused["problem"]
+        received.requests = []
+        received.status = 200
+        until(lambda: outbox.all() == [])
+        process.communicate(timeout=LONG)
+    assert kept(settings) == told, "it waits for nobody"
+    nodes = [body["payload"]["hostname"] for body in received.bodies]
+    assert nodes[-1] == "compute-89"
+    assert list(dict.fromkeys(nodes)) == nodes, "none twice while nothing is killed"
 
 
 def test_an_operator_is_told_only_of_what_lasts() -> None:
