@@ -28,6 +28,7 @@ from novaha.cli import (
 )
 from novaha.cli.doctor import command as doctor
 from novaha.cli.migrate import command as migrate
+from novaha.cli.noted import noted
 from novaha.core import text
 from novaha.core.errors import NovahaError
 
@@ -57,12 +58,12 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "history": history.history,
     "report": history.report,
     "notify": notify.run,
-    "release": operator.RELEASE,
-    "retry": operator.RETRY,
-    "recover": operator.RECOVER,
-    "proceed": brake.proceed,
-    "pause": brake.PAUSE_COMMAND,
-    "resume": brake.resume,
+    "release": noted("release", operator.RELEASE),
+    "retry": noted("retry", operator.RETRY),
+    "recover": noted("recover", operator.RECOVER),
+    "proceed": noted("proceed", brake.proceed),
+    "pause": noted("pause", brake.PAUSE_COMMAND),
+    "resume": noted("resume", brake.resume),
     "evidence": brake.evidence,
     "policy": policy.run,
 }

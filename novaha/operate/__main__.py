@@ -40,6 +40,7 @@ def main() -> int:
         if (entries := settings.get("entries")) is not None:
             outbox = Outbox(Path(settings["state_dir"]) / NAME)
             outbox.put([loads(entry) for entry in entries])
+            print("kept", flush=True)
             courier.deliver_once(settings, _ONCE)
         else:
             courier.run(settings, sys.stdin.buffer, sys.stdout)
