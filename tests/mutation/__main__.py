@@ -29,6 +29,7 @@ DIRECT = {
     "novaha/evacuator/destinations.py": [f"{EVACUATOR}/test_destinations.py"],
     "novaha/evacuator/isolation.py": [f"{EVACUATOR}/test_isolation.py"],
     "novaha/evacuator/names.py": [f"{EVACUATOR}/test_names.py"],
+    "novaha/evacuator/following.py": [f"{EVACUATOR}/test_following.py"],
     "novaha/evacuator/doubts.py": [f"{EVACUATOR}/test_doubts.py"],
     "novaha/evacuator/throttle.py": [f"{EVACUATOR}/test_throttle.py"],
     "novaha/evacuator/ahead.py": [f"{EVACUATOR}/test_ahead.py", f"{EVACUATOR}/test_bell.py"],
