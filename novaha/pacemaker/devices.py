@@ -154,15 +154,27 @@ class FenceDevice:
         declared: agents that the administrator declares to cut power.
         """
         for action in ("off", "reboot"):
-            mapped = self.attributes.get(f"pcmk_{action}_action", action).strip().lower()
-            if mapped not in _ENDS_GUESTS:
-                return Proof(f"does nothing to the host: its pcmk_{action}_action is {mapped!r}")
+            name, told = self._told_to_do(action)
+            if told.strip().lower() not in _ENDS_GUESTS:
+                return Proof(f"does nothing to the host: its {name} is {told.strip().lower()!r}")
         effect = self.effect
         if effect is Effect.POWER or (effect is Effect.WATCHDOG and member):
             return Proof()
         if effect not in _MAY_BE_DECLARED:
             return Proof(effect.value)
         return Proof() if self.agent in declared else Proof(effect.value, self.agent)
+
+    def _told_to_do(self, action: str) -> tuple[str, str]:
+        """What Pacemaker tells the agent to do in place of `off` or `reboot`, and who says so.
+
+        It takes the older parameter `action` for both where theirs are not set, but for `off`,
+        which it takes for `reboot` alone, and `reboot`, which means nothing (read in the source).
+        """
+        own = f"pcmk_{action}_action"
+        older = self.attributes.get("action", "")
+        if own in self.attributes or older in ("", "reboot", "off"):
+            return own, self.attributes.get(own, action)
+        return "action", older
 
 
 def declared_agents(devices: Collection[FenceDevice]) -> frozenset[str]:

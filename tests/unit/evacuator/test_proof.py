@@ -47,9 +47,10 @@ def test_law_1_only_power_that_was_cut_lets_an_evacuation_begin(effect: Effect) 
         assert f"one ({ONE_OF_EACH[effect]}) {effect.value}" in attention
 
 
+@pytest.mark.parametrize("parameter", ["pcmk_off_action", "action"])
 @pytest.mark.parametrize("action", ["status", "metadata", "on", "monitor"])
-def test_law_1_an_off_that_does_nothing_lets_none_begin(action: str) -> None:
-    site = fenced_by("fence_ipmilan", pcmk_off_action=action)
+def test_law_1_an_off_that_does_nothing_lets_none_begin(action: str, parameter: str) -> None:
+    site = fenced_by("fence_ipmilan", **{parameter: action})
     site.pass_time(120)
     assert site.nova.requests == []
 

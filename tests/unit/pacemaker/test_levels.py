@@ -157,6 +157,17 @@ def test_an_unknown_agent_is_named_with_the_command_that_declares_it(cib: Cib) -
         ("pcmk_reboot_action", "on", False),
         ("pcmk_status_action", "metadata", True),
         ("pcmk_on_action", "status", True),
+        # The older parameter, which Pacemaker takes for both.
+        ("action", "", True),
+        ("action", "reboot", True),
+        ("action", "off", True),
+        ("action", "OFF", True),
+        ("action", "poweroff", True),
+        ("action", "on", False),
+        ("action", "status", False),
+        ("action", "monitor", False),
+        ("action", "metadata", False),
+        ("action", "list", False),
     ],
 )
 def test_law_1_an_off_that_is_something_else(
@@ -167,6 +178,27 @@ def test_law_1_an_off_that_is_something_else(
     why = cib.why_not()
     assert (why == "") is proves
     assert proves or f"its {parameter} is '{value}'" in why
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"action": "status", "pcmk_off_action": "off", "pcmk_reboot_action": "off"}, ""),
+        ({"action": "status", "pcmk_off_action": "off"}, "its action is 'status'"),
+        ({"action": "status", "pcmk_reboot_action": "reboot"}, "its action is 'status'"),
+        ({"action": "off", "pcmk_off_action": "on"}, "its pcmk_off_action is 'on'"),
+        ({"action": "off", "pcmk_reboot_action": ""}, "its pcmk_reboot_action is ''"),
+        ({"action": "list", "pcmk_off_action": ""}, "its pcmk_off_action is ''"),
+    ],
+)
+def test_law_1_the_older_parameter_counts_where_todays_is_not_set(
+    cib: Cib, parameters: dict[str, str], says: str
+) -> None:
+    cib.device("one", "fence_ipmilan", **parameters)
+    cib.level("one,fence-nova")
+    why = cib.why_not()
+    assert says in why
+    assert bool(why) is bool(says)
 
 
 def test_law_1_azure_that_cuts_the_network_first(cib: Cib) -> None:
