@@ -32,13 +32,15 @@ class Fencing:
     """One fencing by Pacemaker's own stamps, seconds of time.time(); 0 for what is not there yet.
 
     asked: the cluster asked for it. off: the power device had done its work. flagged: ours had,
-    too. ended: the whole operation succeeded.
+    too. ended: the whole operation succeeded. passed: the brake had let the host go, where there
+    is one.
     """
 
     asked: float = 0.0
     off: float = 0.0
     flagged: float = 0.0
     ended: float = 0.0
+    passed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,11 @@ def stamp(line: str, year: int) -> float | None:
     return datetime.strptime(f"{year} {found[1]}", "%Y %b %d %H:%M:%S.%f").timestamp()
 
 
-def fencing(lines: Iterable[str], node: str, since: float, flag: str = "fence-nova") -> Fencing:
+_OURS = {"fence-nova": "flagged", "nova-brake": "passed"}
+"""Devices of ours; every other one is a power device."""
+
+
+def fencing(lines: Iterable[str], node: str, since: float) -> Fencing:
     """The first fencing of `node` since then that succeeded, or is under way.
 
     lines: of the logs of all controllers, in any order.
@@ -72,20 +78,18 @@ def fencing(lines: Iterable[str], node: str, since: float, flag: str = "fence-no
             continue
         at = stamp(line, year)
         if at is not None and at >= since:
-            for name in _kinds(line, node, flag):
+            for name in _kinds(line, node):
                 moments.setdefault(name, []).append(at)
     first = {name: min(found) for name, found in moments.items()}
-    return Fencing(
-        *(first.get(name, 0.0) for name in ("asked", "off", "flagged", "ended")),
-    )
+    return Fencing(**first)
 
 
-def _kinds(line: str, node: str, flag: str) -> Iterator[str]:
+def _kinds(line: str, node: str) -> Iterator[str]:
     if re.search(rf"Requesting peer fencing \((reboot|off)\) targeting {node} ", line):
         yield "asked"
     action = re.search(rf"Action 'off' targeting {node} using (\S+) on behalf .*: complete", line)
     if action is not None:
-        yield "flagged" if action[1] == flag else "off"
+        yield _OURS.get(action[1], "off")
     if re.search(rf"Operation '(reboot|off)' targeting {node} by .*: OK", line):
         yield "ended"
 

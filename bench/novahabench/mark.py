@@ -66,7 +66,7 @@ Measure = Callable[[bool, Say], Iterable[Case]]
 class Mark:
     """A mark's declaration.
 
-    id: its number, 1 to 7; several modules may share one. title: a line. measured, beside: what,
+    id: its number, from 1 on; several modules may share one. title: a line. measured, beside: what,
     in a sentence. mark: what is to be reached, in words.
     lab: whether it needs the lab to be up. long: whether it is left out of a quick run,
         unless it is asked for by its name.

@@ -17,6 +17,8 @@ Nov 21 06:30:15.660 controller-2 pacemaker-fenced    [110] (initiate_remote_ston
 	notice: Requesting peer fencing (off) targeting compute-1 | id=45d2ef6b state=querying
 Nov 21 06:30:15.700 controller-2 pacemaker-fenced    [110] (initiate_remote_stonith_op) \
 	notice: Requesting peer fencing (off) targeting compute-10 | id=45d2ef6c state=querying
+Nov 21 06:30:15.900 controller-2 pacemaker-fenced    [110] (fenced_process_fencing_reply) \
+	notice: Action 'off' targeting compute-1 using nova-brake {_ON}: complete
 Nov 21 06:30:16.164 controller-2 pacemaker-fenced    [110] (fenced_process_fencing_reply) \
 	notice: Action 'off' targeting compute-1 using ipmi-compute-1 {_ON}: complete
 Nov 21 06:30:16.300 controller-2 pacemaker-fenced    [110] (fenced_process_fencing_reply) \
@@ -49,11 +51,12 @@ def test_a_fencing_in_pacemakers_log() -> None:
         off=pytest.approx(at("06:30:16.164")),
         flagged=pytest.approx(at("06:30:16.628")),
         ended=pytest.approx(at("06:30:18.824")),
+        passed=pytest.approx(at("06:30:15.900")),
     )
 
 
 def test_a_fencing_under_way_has_not_ended() -> None:
-    found = lab_logs.fencing(LINES[:4], "compute-1", SINCE)
+    found = lab_logs.fencing(LINES[:5], "compute-1", SINCE)
     assert found.off
     assert not found.ended
 

@@ -13,7 +13,7 @@ from novahabench.lab_failures import ALERT, BARE, OLDER, POLL, READY
 from novahabench.lab_logs import Fencing
 from novahabench.lab_site import Story
 from novahabench.mark import Case
-from novahabench.marks import lab_react, lab_second, lab_service
+from novahabench.marks import lab_brake, lab_react, lab_second, lab_service
 from novahabench.stats import ratio, reached
 
 from tests.serving import serving
@@ -97,10 +97,25 @@ def test_mark_5_is_judged_beside_the_same_death_alone() -> None:
     assert not reached(lab_second.tried((3.0,), {"15s": (12.0,), "3s": (8.0,)}))
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(1.4, True), (1.9, True), (2.6, False)])
+def test_mark_8_is_judged_beside_the_same_level_without_the_brake(
+    seconds: float, kept: bool
+) -> None:
+    """Noticed after 8 s, fenced in one; when each was noticed is chance, and does not count."""
+    braked = [(100.0, Fencing(asked=107.0, passed=107.5, ended=107.0 + seconds))]
+    plain = [(200.0, Fencing(asked=209.0, ended=210.0))]
+    fencing, whole = lab_brake.cases(braked, plain)
+    assert fencing.product == pytest.approx((seconds,))
+    assert whole.product == pytest.approx((8 + seconds,))
+    assert whole.beside[lab_brake.WITHOUT] == pytest.approx((9.0,))
+    assert reached(whole) is kept
+
+
 def test_no_goal_of_a_mark_on_the_lab_is_in_seconds() -> None:
     took = {ALERT: (0.2,), POLL: (4.0,), BARE: (0.2,), READY: (0.1,), OLDER: (5.0,)}
     cases = [*lab_react.cases(took), *service(0.3, 104.6).values()]
     cases.append(lab_second.held((3.0,), (3.8,), (30.0,), 30))
+    cases += lab_brake.cases([(0.0, Fencing())], [(0.0, Fencing())])
     assert all(case.goal.of for case in cases if case.goal is not None)
     assert all(" s each" not in mark.mark for mark in marks.find().values())
 
