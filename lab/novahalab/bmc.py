@@ -76,7 +76,10 @@ def powered_off(node: str, since: float) -> float | None:
 
 def connect(node: str, on: bool) -> None:
     """Take a node's BMC off the network, as when it has no power either, or put it back."""
-    address = f"{layout.bmc_address(node)}/24"
+    _set_address(f"{layout.bmc_address(node)}/24", on)
+
+
+def _set_address(address: str, on: bool) -> None:
     namespace = layout.namespace("bmc")
     shown = run(["ip", "-n", namespace, "address", "show", "dev", "ipmi"], timeout=20).stdout
     if (f" {address} " in shown) == on:
@@ -95,29 +98,51 @@ def chassis(node: str) -> list[str]:
 
 def start(nodes: Sequence[str]) -> None:
     """Start the BMCs of these nodes. Raises LabError if one ends at once."""
-    started: dict[str, subprocess.Popen[bytes]] = {}
-    for index, node in enumerate(nodes, 1):
-        directory = layout.BMC / node
-        (directory / "state").mkdir(parents=True, exist_ok=True)
-        (directory / "lan.conf").write_text(
-            _LAN.format(
-                node=node,
-                address=layout.bmc_address(node),
-                port=PORT,
-                guid=index,
-                chassis=shlex.join(chassis(node)),
-                user=USER,
-                password=PASSWORD,
-            )
-        )
-        (directory / "commands").write_text(_COMMANDS)
-        started[node] = _launch(node, directory)
+    started = {
+        node: _start(node, node, layout.bmc_address(node), index)
+        for index, node in enumerate(nodes, 1)
+    }
     time.sleep(0.2)
     for node, process in started.items():
-        running = Process.of(process.pid)
-        if running is None or process.poll() is not None:
-            raise LabError(f"the BMC of {node} ended at once; its log ends:\n{tail(_log(node))}")
-        running.save(layout.BMC / node / "pid")
+        _check(node, process)
+
+
+def start_spare(node: str) -> None:
+    """Start a second switch for the node's power, as a PDU beside its BMC; none if there is one.
+
+    It is spoken to like a BMC, at `layout.spare_address`. Raises LabError if it ends at once.
+    """
+    name = f"{node}-spare"
+    if not running(name):
+        _set_address(f"{layout.spare_address(node)}/24", on=True)
+        process = _start(name, node, layout.spare_address(node), 1000)
+        time.sleep(0.2)
+        _check(name, process)
+
+
+def _start(name: str, node: str, address: str, guid: int) -> subprocess.Popen[bytes]:
+    directory = layout.BMC / name
+    (directory / "state").mkdir(parents=True, exist_ok=True)
+    (directory / "lan.conf").write_text(
+        _LAN.format(
+            node=node,
+            address=address,
+            port=PORT,
+            guid=guid,
+            chassis=shlex.join(chassis(node)),
+            user=USER,
+            password=PASSWORD,
+        )
+    )
+    (directory / "commands").write_text(_COMMANDS)
+    return _launch(name, directory)
+
+
+def _check(name: str, process: subprocess.Popen[bytes]) -> None:
+    found = Process.of(process.pid)
+    if found is None or process.poll() is not None:
+        raise LabError(f"the BMC of {name} ended at once; its log ends:\n{tail(_log(name))}")
+    found.save(layout.BMC / name / "pid")
 
 
 def _log(node: str) -> Path:

@@ -85,6 +85,12 @@ def bmc_address(node: str) -> str:
     return f"{_SUBNET['ipmi']}.{(50 if kind == 'controller' else 200) + index}"
 
 
+def spare_address(node: str) -> str:
+    """Address of a node's second power switch, where it has one (bmc.start_spare)."""
+    kind, index = _kind(node)
+    return f"{_SUBNET['ipmi']}.{(60 if kind == 'controller' else 150) + index}"
+
+
 def networks(host: str) -> tuple[str, ...]:
     """The networks that a host is on."""
     return {"cloud": ("api",), "bmc": ("ipmi",)}.get(host, NETWORKS)
