@@ -5,6 +5,7 @@ from __future__ import annotations
 from novaha.agents.fence_parameters import OF_EVERY_AGENT
 from novaha.contract.parameters import Parameter
 from novaha.core.brake import DEFAULT_LIMIT, DEFAULT_WINDOW
+from novaha.core.steering import HOLD_RECOVERIES
 
 _OWN = (
     Parameter(
@@ -27,6 +28,14 @@ _OWN = (
         type="second",
         default=f"{DEFAULT_WINDOW:g}",
         shortdesc="A host that was fenced within this time counts as failed",
+    ),
+    Parameter(
+        name=HOLD_RECOVERIES,
+        longopt="hold-recoveries",
+        type="boolean",
+        default="false",
+        shortdesc="Hold the recovery of hosts that are fenced already, too, when more have failed "
+        "than the limits allow; 'novaha proceed' lets one go",
     ),
     Parameter(
         name="power_check",

@@ -17,9 +17,18 @@ from novaha.cli import asking
 from novaha.cli.asking import NotDoneError, agreed
 from novaha.cli.table import columns
 from novaha.cli.terminal import say
-from novaha.core import text
+from novaha.core import text, truth
+from novaha.core.brake import Host
 from novaha.core.errors import NovahaError
-from novaha.core.steering import PAUSE, PROCEED, Pause, Permit, pause_text, permit_text
+from novaha.core.steering import (
+    HOLD_RECOVERIES,
+    PAUSE,
+    PROCEED,
+    Pause,
+    Permit,
+    pause_text,
+    permit_text,
+)
 from novaha.pacemaker.cib import local_node
 from novaha.pacemaker.computes import Computes, read_computes
 from novaha.pacemaker.fencing import FenceHistory
@@ -70,20 +79,24 @@ def proceed(args: argparse.Namespace, run: Runner | None = None) -> int:
     nodes = list(_chosen(args, view))
     if not nodes:
         raise NotDoneError("no such host is held: there is nothing to let go (`novaha status`)")
-    say(f"{', '.join(nodes)}: powered off by force. What runs there ends, and is recovered.")
+    shot = [node for node in nodes if _is_shot(node, view)]
+    if shot:
+        say(f"{', '.join(shot)}: powered off by force. What runs there ends, and is recovered.")
+    if begun := [node for node in nodes if node not in shot]:
+        say(f"{', '.join(begun)}: fenced already, and recovered now.")
     if not args.yes and not _agreed(f"let {len(nodes)} of {len(view.hosts)} compute hosts go?"):
         raise NotDoneError("nothing was done")
     permit = permit_text(Permit(datetime.now(UTC), who(), args.reason))
     for node in nodes:
         run(["crm_attribute", "--node", node, "--name", PROCEED, "--update", permit])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = {node: pool.submit(FenceHistory(run).request, node) for node in nodes}
+        asked = {node: pool.submit(FenceHistory(run).request, node) for node in shot}
     failed = {node: error for node, future in asked.items() if (error := future.exception())}
-    for node in nodes:
+    for node in shot:
         why = f"not fenced: {failed[node]}" if node in failed else "fenced; see `novaha status`"
         say(f"{node}: {text.line(why)}")
     if failed:
-        raise NotDoneError(f"{len(failed)} of {len(nodes)} hosts are not fenced")
+        raise NotDoneError(f"{len(failed)} of {len(shot)} hosts are not fenced")
     return 0
 
 
@@ -93,8 +106,19 @@ def _chosen(args: argparse.Namespace, view: Computes) -> Iterator[str]:
         named = bool(args.host) and node == view.canonical(args.host)
         in_group = bool(args.group) and args.group in host.groups
         chosen = args.all or in_group or named
-        if (chosen and node in view.held) or (named and host.lost):
+        waits = node in view.held or _recovery_is_held(host, view)
+        if (chosen and waits) or (named and host.lost):
             yield node
+
+
+def _recovery_is_held(host: Host, view: Computes) -> bool:
+    """Whether the limits may hold its recovery: it waits, and they are told to."""
+    return host.waits and truth.is_true(view.settings.get(HOLD_RECOVERIES, ""))
+
+
+def _is_shot(node: str, view: Computes) -> bool:
+    """Whether it has to be fenced to be recovered; the others are fenced."""
+    return node in view.held or view.hosts[node].lost
 
 
 def _agreed(question: str) -> bool:

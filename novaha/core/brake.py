@@ -127,6 +127,7 @@ class Host:
     off: it was fenced and has not come back, so its silence is explained.
     fenced: when it was last fenced, None when that is not known.
     recovering: its instances are being recovered.
+    waits: its recovery has not begun.
     ended: it was fenced before that, so that nothing runs on it any more.
     held: since when its power-off is held, None when it is not.
     held_alone: it is held only because its processes answer; no other host had failed.
@@ -143,6 +144,7 @@ class Host:
     off: bool = False
     fenced: datetime | None = None
     recovering: bool = False
+    waits: bool = False
     ended: bool = False
     held: datetime | None = None
     held_alone: bool = False
@@ -251,6 +253,24 @@ def judge(
         return Verdict(False, Code.ANSWERS_AGAIN)
     if mine.answers and suspects:
         return Verdict(False, Code.ANSWERS, {"others": _names(suspects)})
+    held = _over_limit(mine, failed, others, limits)
+    return held or Verdict(True, Code.WITHIN_LIMITS, {"failed": str(len(failed) + 1)})
+
+
+def judge_recovery(
+    target: str, hosts: Collection[Host], limits: Limits, now: datetime, *, permitted: str = ""
+) -> Verdict:
+    """Whether the recovery of `target`, which is fenced, may begin: by the limits alone.
+
+    hosts, permitted: as for `judge`.
+    """
+    if permitted:
+        return Verdict(True, Code.PROCEED, {"by": permitted})
+    mine = next((h for h in hosts if h.node == target), Host(target))
+    others = [host for host in hosts if host.node != target and not host.excused]
+    if mine.fenced is not None and now - mine.fenced > FORMING:
+        others = [host.as_pacemaker_has_it() for host in others]
+    failed = [host for host in others if host.has_failed(now - limits.window)]
     held = _over_limit(mine, failed, others, limits)
     return held or Verdict(True, Code.WITHIN_LIMITS, {"failed": str(len(failed) + 1)})
 

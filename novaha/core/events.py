@@ -265,6 +265,15 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryHeld(Event):
+    """More hosts have failed than the limits allow: this one's recovery does not begin."""
+
+    event: ClassVar[str] = "recovery held"
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BroughtBack(Event):
     """A held host proved to be alive: Pacemaker connects to it again."""
 
@@ -355,6 +364,7 @@ ALL: tuple[type[Event], ...] = (
     Resumed,
     BroughtBack,
     NoLongerHeld,
+    RecoveryHeld,
     Attention,
     AttentionOver,
     OperatorActed,

@@ -20,6 +20,9 @@ PAUSE = "novaha-pause"
 HELD = "novaha-held"
 """Transient node attribute: the power-off of the host is held, since when and why."""
 
+HOLD_RECOVERIES = "hold_recoveries"
+"""Parameter of the brake's device: its limits hold recoveries, too."""
+
 PERMIT_LASTS = timedelta(hours=1)
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -22,6 +22,7 @@ from novaha.core.brake import Code, Host, Verdict, read_limits, sentence
 from novaha.core.errors import NovahaError
 from novaha.core.heartbeats import Heartbeats
 from novaha.core.steering import Held, Pause, in_force
+from novaha.evacuator.limited import RecoveryLimits
 from novaha.pacemaker.computes import Computes
 
 LOG = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ _AGAIN = 30.0
 class Storm(Protocol):
     """What is asked of the cluster. Everything raises NovahaError when it cannot be done."""
 
-    def braked(self) -> bool:
-        """Whether the cluster has a brake."""
+    def brake(self) -> Mapping[str, str] | None:
+        """The parameters of the brake's device, None where the cluster has no brake."""
 
     def held(self) -> Mapping[str, str]:
         """The marks of held hosts, by node: quick, for every turn."""
@@ -136,9 +137,13 @@ class HeldHosts:
     hosts: tuple[HeldHost, ...] = ()
     _paused: str = ""
     _braked: bool | None = None
+    _settings: Mapping[str, str] = field(default_factory=dict)
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
     _failed: str = ""
+
+    def __post_init__(self) -> None:
+        self.limits = RecoveryLimits(self.storm, self.journal, self.clock, self.now)
 
     def run(self, stopping: threading.Event) -> None:
         """Look after them until `stopping` is set, in a thread of its own.
@@ -155,7 +160,7 @@ class HeldHosts:
     def take(self) -> None:
         """Look after them once."""
         try:
-            self._braked = self.storm.braked()
+            self._read_brake()
             self.paused()
             if self._braked and self.storm.held():
                 self._look(self.storm.view(), self.clock())
@@ -191,7 +196,7 @@ class HeldHosts:
         Raises NovahaError when the cluster cannot be asked.
         """
         if self._braked is None:
-            self._braked = self.storm.braked()
+            self._read_brake()
         paused = in_force((pause or self.storm.pause)(), self.now()) if self._braked else ""
         if paused and paused != self._paused:
             self.journal.emit(events.Paused(paused))
@@ -200,10 +205,21 @@ class HeldHosts:
         self._paused = paused
         return paused
 
+    def _read_brake(self) -> None:
+        settings = self.storm.brake()
+        self._braked, self._settings = settings is not None, settings or {}
+
+    def limited(self, nodes: Collection[str]) -> Mapping[str, str]:
+        """Why each recovery of these that may not begin is held by the limits.
+
+        nodes: whose recovery has not begun. Raises NovahaError when the cluster cannot be asked.
+        """
+        return self.limits.ask(nodes, self._settings)
+
     def notices(self) -> tuple[str, ...]:
         """What an operator has to know and do, one sentence a host."""
         paused = f"fencing and new recoveries are paused: {self._paused}; `novaha resume` ends that"
-        return (*([paused] if self._paused else []), *self._of_hosts())
+        return (*([paused] if self._paused else []), *self.limits.notices(), *self._of_hosts())
 
     def _of_hosts(self) -> Iterator[str]:
         yield from (

@@ -337,17 +337,18 @@ class Loop:
     def _paused(
         self, views: list[HostView], pause: Callable[[], Pause | None] | None
     ) -> list[HostView]:
-        """The same; no recovery begins while an operator wants none. One that runs goes on.
+        """The same; no recovery begins while an operator or the limits want none.
 
-        pause: what an operator has set, where that was read.
+        One that runs goes on. pause: what an operator has set, where that was read.
         """
-        begins = [view.record.state is RecoveryState.PENDING for view in views]
-        why = self.held.paused(pause) if self.held and any(begins) else ""
-        if not why:
+        begin = {view.node for view in views if view.record.state is RecoveryState.PENDING}
+        if self.held is None:
             return views
+        why = self.held.paused(pause) if begin else ""
+        held = dict.fromkeys(begin, why) if why else self.held.limited(begin)
         return [
-            replace(v, standing=replace(v.standing, paused=why)) if b else v
-            for v, b in zip(views, begins, strict=True)
+            replace(v, standing=replace(v.standing, paused=held[v.node])) if v.node in held else v
+            for v in views
         ]
 
     def _troubles(self) -> tuple[str, ...]:

@@ -156,6 +156,7 @@ def from_cib(
                 default=None,
             ),
             recovering=recovering,
+            waits=record is not None and record.state is RecoveryState.PENDING,
             ended=recovering and _has_ended(record),
             held=held[name].since if name in held else None,
             held_alone=name in held and held[name].code in (Code.WORKS, Code.UNPROVEN),
@@ -174,7 +175,7 @@ def from_cib(
         permits=permits,
         held=held,
         connections={name: connection.resource for name, connection in connections.items()},
-        settings=_parameters(devices[0]) if devices else {},
+        settings=parameters(devices[0]) if devices else {},
         devices=frozenset(str(device.get("id")) for device in devices),
         problems=tuple(problems),
     )
@@ -195,7 +196,7 @@ def _connections(cib: etree._Element) -> Iterator[tuple[str, _Connection]]:
     for primitive in cib.iterfind("configuration/resources//primitive"):
         name, meta = str(primitive.get("id")), _pairs(primitive, "meta_attributes")
         if (primitive.get("provider"), primitive.get("type")) == ("pacemaker", "remote"):
-            own = _parameters(primitive)
+            own = parameters(primitive)
             yield name, _Connection(name, own.get("server") or name, own.get("port", ""), meta)
         elif guest := meta.get("remote-node"):
             server = meta.get("remote-addr") or guest
@@ -355,7 +356,8 @@ def _any_attribute(node: etree._Element, name: str) -> str:
     return next((str(pair.get("value")) for pair in pairs if pair.get("value")), "")
 
 
-def _parameters(primitive: etree._Element) -> dict[str, str]:
+def parameters(primitive: etree._Element) -> dict[str, str]:
+    """The parameters of a resource or device."""
     return _pairs(primitive, "instance_attributes")
 
 

@@ -11,7 +11,7 @@ from novaha.core.brake import Host
 from novaha.core.errors import NovahaError
 from novaha.core.steering import HELD, PROCEED, Held, Pause, held_text
 from novaha.pacemaker.cib import is_called, query
-from novaha.pacemaker.computes import Computes, paused, read_computes
+from novaha.pacemaker.computes import Computes, parameters, paused, read_computes
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import attributes_of_all, drop_transient, set_transient
 from novaha.pacemaker.runner import Runner
@@ -67,9 +67,9 @@ class PacemakerStorm:
     def withdraw(self, node: str) -> None:
         self._run(["crm_attribute", "--node", node, "--name", PROCEED, "--delete"])
 
-    def braked(self) -> bool:
+    def brake(self) -> Mapping[str, str] | None:
         path = f"//primitive[@class='stonith'][@type='{BRAKE_AGENT}']"
-        return any(True for _ in query(self._run, path))
+        return next((parameters(found) for found in query(self._run, path)), None)
 
     def pause(self) -> Pause | None:
         return paused(self._run)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
+from novaha.core.brake import Host
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.ports import Configuration
 from novaha.core.record import Record
@@ -60,7 +61,8 @@ class Site:
         have been seen.
     fencers: waits for the fencings that an evacuator asks for; at once if not set.
     nodes: Pacemaker's name of a host of Nova, where it is another one.
-    pause: what an operator has set.
+    pause: what an operator has set. brake: the parameters of the brake's device. failed: what the
+        brake knows of hosts.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
     """
 
@@ -71,6 +73,8 @@ class Site:
     names = Names({})
     nodes: Mapping[str, str] = MappingProxyType({})
     pause: Pause | None = None
+    brake: Mapping[str, str] = MappingProxyType({})
+    failed: Mapping[str, Host] = MappingProxyType({})
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class Site:
             pool=readers,
             clock=clock,
             held=HeldHosts(
-                QuietStorm(lambda: self.pause),
+                QuietStorm(lambda: self.pause, lambda: self.brake, lambda: self.failed),
                 observer.all_last_seen,
                 journal,
                 clock,

@@ -163,21 +163,23 @@ class FakeFencing:
 
 @dataclass
 class QuietStorm:
-    """Holds nobody; an operator may pause."""
+    """Holds nobody; an operator may pause. settings: of the brake's device. hosts: the view's."""
 
     paused: Callable[[], Pause | None]
+    settings: Callable[[], Mapping[str, str]] = dict
+    hosts: Callable[[], Mapping[str, Host]] = dict
 
-    def braked(self) -> bool:
-        return True
+    def brake(self) -> Mapping[str, str] | None:
+        return self.settings()
 
     def held(self) -> Mapping[str, str]:
         return {}
 
     def view(self) -> Computes:
-        return Computes({}, {}, quorum=True)
+        return Computes(self.hosts(), {}, quorum=True, settings=self.settings())
 
     def look_around(self, view: Computes, nodes: Collection[str]) -> list[Host]:
-        return []
+        return list(view.hosts.values())
 
     def forget_failures(self, node: str, resource: str) -> None:
         raise NotImplementedError

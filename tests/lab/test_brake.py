@@ -18,7 +18,7 @@ from tests.lab.test_scenario import assert_running_once, elsewhere
 pytestmark = [pytest.mark.lab, one_generation]  # tried on native alone
 
 COMPUTES = layout.computes(3)
-ORDINARY = {"limit": "50%,100", "window": "1"}
+ORDINARY = {"limit": "50%,100", "window": "1", "hold_recoveries": "false"}
 
 
 @contextmanager
@@ -310,3 +310,50 @@ def test_law_10_a_slow_cascade_counts_like_a_sudden_one(site: Site, watcher: Wat
         site.wait("all are elsewhere", lambda: elsewhere(site, instances, last), 300)
         site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
     assert_running_once(site, watcher, instances)
+
+
+@contextmanager
+def unbraked(site: Site, *hosts: str) -> Iterator[None]:
+    """Meanwhile the brake is not asked about these, as where a watchdog fences them."""
+    level = ("pcs", "stonith", "level")
+    for host in hosts:
+        ours = ("stonith", "nova-brake", *power_of(host))
+        site.on_any_controller(*level, "remove", "1", "target", host, *ours)
+        site.on_any_controller(*level, "add", "1", host, *power_of(host))
+    try:
+        yield
+    finally:
+        for host in hosts:
+            site.on_any_controller(*level, "remove", "1", "target", host)
+            site.on_any_controller(*level, "add", "1", host, "nova-brake", *power_of(host))
+
+
+def power_of(host: str) -> tuple[str, str]:
+    return (f"ipmi-{host}", "fence-nova")
+
+
+@pytest.mark.slow
+def test_limits_hold_recoveries_of_hosts_that_are_fenced_already(
+    site: Site, watcher: Watcher
+) -> None:
+    instances = two_each(site)
+    dead = COMPUTES[:2]
+    with unbraked(site, *dead), parameters(site, limit="1", hold_recoveries="true"):
+        for host in dead:
+            site.lab("crash", host, "--kind", "panic")
+        site.wait("both are fenced", lambda: all(site.state(h) == "pending" for h in dead), 120)
+
+        def told() -> str:
+            return site.on(site.evacuator(), "novaha", "status")
+
+        site.wait("both wait", lambda: all(f"{h}: its recovery is held" in told() for h in dead))
+        time.sleep(15)
+        assert all(site.state(host) == "pending" for host in dead)
+        assert site.evacuations(instances).total() == 0
+        before = fencings(site)
+        site.on_any_controller("novaha", "proceed", "--all", "--yes", "--reason", "as it is")
+        site.wait("all are elsewhere", lambda: moved(site, instances, *dead), 300)
+        assert fencings(site) == before, "fenced once more"
+        site.wait("the site is whole", site.whole, 300)
+    assert_running_once(site, watcher, instances)
+    assert set(site.evacuations(instances).values()) == {1}

@@ -6,6 +6,7 @@ import argparse
 import io
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,6 +103,36 @@ def test_whom_it_does_not_let_go(tools: Tools, words: list[str]) -> None:
     with pytest.raises(brake.NotDoneError, match="no such host is held"):
         proceed(tools, "--yes", *words)
     assert tools.commands == []
+
+
+WAITS = Host("compute-1", off=True, recovering=True, waits=True)
+HELD_TOO = Host("compute-2", lost=True, held=NOW)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words", "gone", "fenced"),
+    [
+        ("true", ["--all"], ["compute-1", "compute-2"], ["compute-2"]),
+        ("true", ["compute-1"], ["compute-1"], []),
+        ("false", ["--all"], ["compute-2"], ["compute-2"]),
+        ("", ["--all"], ["compute-2"], ["compute-2"]),
+    ],
+)
+def test_a_recovery_that_the_limits_hold_is_let_go_without_another_fencing(
+    tools: Tools,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    words: list[str],
+    gone: list[str],
+    fenced: list[str],
+) -> None:
+    site = replace(view(one=WAITS, two=HELD_TOO), settings={"hold_recoveries": setting})
+    monkeypatch.setattr(brake, "read_computes", lambda run: site)
+    args = main.parser().parse_args(["proceed", "--yes", *words])
+    assert brake.proceed(args, tools) == 0  # type: ignore[arg-type]
+    permits = tools.those_of("crm_attribute")
+    assert [c[c.index("--node") + 1] for c in permits] == gone
+    assert [command[2] for command in tools.those_of("stonith_admin")] == fenced
 
 
 def test_nobody_is_fenced_unasked(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:

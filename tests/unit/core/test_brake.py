@@ -14,6 +14,7 @@ from novaha.core.brake import (
     Site,
     Verdict,
     judge,
+    judge_recovery,
     read_limits,
     sentence,
     to_limit,
@@ -347,6 +348,28 @@ def test_some_names_and_how_many_more_there_are() -> None:
 
 COUNTED = {"failed": "3", "hosts": "9", "allowed": "2", "names": "a, b, c"}
 UNJUDGED = "the brake cannot judge (no CIB), and"
+
+
+@pytest.mark.parametrize(
+    ("others", "code"),
+    [
+        ({}, Code.WITHIN_LIMITS),
+        ({"c2": {"off": True, "recovering": True}}, Code.WITHIN_LIMITS),
+        ({"c2": {"off": True, "recovering": True}, "c3": {"lost": True}}, Code.TOO_MANY),
+        ({"c2": {"fenced": long_ago(1)}, "c3": {"held": long_ago(1)}}, Code.TOO_MANY),
+        ({"c2": {"fenced": long_ago(700)}, "c3": {"recovering": True}}, Code.WITHIN_LIMITS),
+        ({"c2": {"lost": True, "excused": True}, "c3": {"lost": True}}, Code.WITHIN_LIMITS),
+    ],
+)
+def test_a_recovery_is_held_by_the_limits_alone(
+    others: dict[str, dict[str, object]], code: Code
+) -> None:
+    mine = {"off": True, "recovering": True, "waits": True, "answers": False}
+    hosts = cloud(4, c1={**mine, "fenced": long_ago(1)}, **others)
+    found = judge_recovery("c1", hosts, LIMITS, NOW)
+    assert (found.code, found.go) == (code, code is Code.WITHIN_LIMITS)
+    assert judge_recovery("c1", hosts, LIMITS, NOW, permitted="bob").code is Code.PROCEED
+
 
 SENTENCES = [
     (Code.ALONE, {}, "no other compute host has failed"),

@@ -31,6 +31,7 @@ GOLDEN = {
     "pause": ("node", "instance", "message"),
     "paused": ("reason",),
     "recovered": ("node", "unmoved"),
+    "recovery held": ("node", "reason"),
     "requested": ("node", "instance", "outcome", "message"),
     "reset to error": ("node", "instance", "message"),
     "restart": ("node",),

@@ -38,6 +38,7 @@ class Site:
     fenced: list[str] = field(default_factory=list)
     fails: Exception | None = None
     has_brake: bool = True
+    settings: dict[str, str] = field(default_factory=dict)
     connections: dict[str, str] = field(default_factory=lambda: {n: n for n in NODES})
     looks: int = 0
     views: int = 0
@@ -57,8 +58,8 @@ class Site:
             raise NovahaError("Nova does not answer")
         return self.heard[node]
 
-    def braked(self) -> bool:
-        return self.has_brake
+    def brake(self) -> Mapping[str, str] | None:
+        return self.settings if self.has_brake else None
 
     def held(self) -> Mapping[str, str]:
         if self.fails:

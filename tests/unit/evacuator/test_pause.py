@@ -1,9 +1,10 @@
-"""A pause: no recovery begins, one that runs is finished."""
+"""A pause, or limits: no recovery begins, one that runs is finished."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from novaha.core.brake import Host
 from novaha.core.recovery import RecoveryState
 from novaha.core.steering import Pause
 from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
@@ -77,3 +78,24 @@ def test_no_fencing_is_asked_for_meanwhile() -> None:
     site.pause = None
     site.pass_time(120)
     assert site.fencing.requested == ["compute-1"]
+
+
+def test_no_recovery_begins_while_more_hosts_have_failed_than_the_limits_allow() -> None:
+    site = site_with()
+    nodes = [f"compute-{n}" for n in range(1, 4)]
+    site.failed = {n: Host(n, off=True, recovering=True, waits=True) for n in nodes}
+    site.brake = {"hold_recoveries": "true", "limit": "2"}
+    site.fence("compute-1")
+    site.pass_time(60)
+    assert site.nova.requests == []
+    assert record(site).state is RecoveryState.PENDING
+    assert site.loop is not None
+    (report,) = site.loop.reports
+    why = "3 of 3 compute hosts have failed (compute-1, compute-2, compute-3), 2 may"
+    lets_go = "`novaha proceed compute-1` lets it be recovered"
+    assert report.detail == f"new recoveries are paused: {why}"
+    assert site.loop.attention == (f"compute-1: its recovery is held: {why}; {lets_go}",)
+    site.failed = {n: site.failed[n] for n in nodes[:2]}
+    site.run_until(lambda: recovered(site))
+    assert_moved(site)
+    assert site.loop.notices == ()
