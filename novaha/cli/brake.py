@@ -37,6 +37,10 @@ from novaha.pacemaker.runner import Runner
 _AT_ONCE = 16
 """Hosts that Pacemaker is asked to fence at once; each question lasts until the power is off."""
 
+_TRIES = 3
+"""A request joins a fencing of the same host that is under way, and fails with it: that one was
+held before the host was let go."""
+
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -90,7 +94,7 @@ def proceed(args: argparse.Namespace, run: Runner | None = None) -> int:
     for node in nodes:
         run(["crm_attribute", "--node", node, "--name", PROCEED, "--update", permit])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = {node: pool.submit(FenceHistory(run).request, node) for node in shot}
+        asked = {node: pool.submit(_fence, FenceHistory(run), node) for node in shot}
     failed = {node: error for node, future in asked.items() if (error := future.exception())}
     for node in shot:
         why = f"not fenced: {failed[node]}" if node in failed else "fenced; see `novaha status`"
@@ -98,6 +102,20 @@ def proceed(args: argparse.Namespace, run: Runner | None = None) -> int:
     if failed:
         raise NotDoneError(f"{len(failed)} of {len(shot)} hosts are not fenced")
     return 0
+
+
+def _fence(history: FenceHistory, node: str) -> None:
+    """Have it fenced, by this request or by another one since. Raises NovahaError."""
+    since = datetime.now(UTC).replace(microsecond=0)
+    for left in reversed(range(_TRIES)):
+        try:
+            history.request(node)
+            return
+        except NovahaError:
+            if any(at >= since for at in history.history().fencings_of(node)):
+                return
+            if not left:
+                raise
 
 
 def _chosen(args: argparse.Namespace, view: Computes) -> Iterator[str]:

@@ -14,8 +14,10 @@ import pytest
 
 from novaha.cli import brake, main
 from novaha.core.brake import Host
+from novaha.core.errors import ClusterToolError
 from novaha.core.steering import Held, Pause, Permit, read_pause, read_permit
 from novaha.pacemaker.computes import Computes
+from novaha.pacemaker.fencing import FenceEvent, History
 from novaha.pacemaker.reach import Address
 
 NOW = datetime.now(UTC)
@@ -27,6 +29,8 @@ class Tools:
 
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
+        self.failures = 0  # of fencings, before one succeeds
+        self.events: list[FenceEvent] = []
 
     def __call__(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
         self.commands.append(list(command))
@@ -34,6 +38,12 @@ class Tools:
 
     def request(self, node: str) -> None:
         self(["stonith_admin", "--reboot", node])
+        if self.failures:
+            self.failures -= 1
+            raise ClusterToolError(["stonith_admin"], 1, "No data available")
+
+    def history(self) -> History:
+        return History(self.events)
 
     def those_of(self, tool: str) -> list[list[str]]:
         return [command for command in self.commands if command[0] == tool]
@@ -133,6 +143,31 @@ def test_a_recovery_that_the_limits_hold_is_let_go_without_another_fencing(
     permits = tools.those_of("crm_attribute")
     assert [c[c.index("--node") + 1] for c in permits] == gone
     assert [command[2] for command in tools.those_of("stonith_admin")] == fenced
+
+
+@pytest.mark.parametrize(("failures", "done"), [(0, True), (1, True), (2, True), (3, False)])
+def test_a_fencing_that_joins_one_that_is_held_is_asked_for_again(
+    tools: Tools, failures: int, done: bool
+) -> None:
+    tools.failures = failures
+    args = main.parser().parse_args(["proceed", "--yes", "compute-1"])
+    if done:
+        assert brake.proceed(args, tools) == 0  # type: ignore[arg-type]
+    else:
+        with pytest.raises(brake.NotDoneError, match="1 of 1 hosts are not fenced"):
+            brake.proceed(args, tools)  # type: ignore[arg-type]
+    assert len(tools.those_of("stonith_admin")) == min(failures + 1, 3)
+
+
+@pytest.mark.parametrize(("ago", "requests"), [(0, 1), (-5, 1), (3600, 2)])
+def test_a_host_that_pacemaker_has_fenced_meanwhile_is_not_fenced_again(
+    tools: Tools, ago: int, requests: int
+) -> None:
+    completed = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=ago - 1)
+    tools.events = [FenceEvent("compute-1", "reboot", "success", completed)]
+    tools.failures = 1
+    assert proceed(tools, "--yes", "compute-1") == ["compute-1"]
+    assert len(tools.those_of("stonith_admin")) == requests
 
 
 def test_nobody_is_fenced_unasked(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
