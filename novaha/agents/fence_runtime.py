@@ -106,7 +106,7 @@ def texts(agent: Agent) -> dict[Action, Handler[Any]]:
     def manpage() -> str:
         from novaha.contract.manpage import fence_page  # no other action needs it
 
-        return fence_page(agent, pcs=(), see_also=("novaha.8",))
+        return fence_page(agent, pcs=(), crm=(), see_also=("novaha.8",))
 
     def show(text: Callable[[], str]) -> Handler[Any]:
         def handler(request: Request, context: Any, out: TextIO, log: Log) -> ExitCode:

@@ -79,6 +79,18 @@ def pushed(now: Configuration, steps: Iterable[Step]) -> list[str]:
     ]
 
 
+def typed(now: Configuration, steps: Iterable[Step]) -> list[str]:
+    """The same as commands, each a line: for an example. Raises NotInCrmshError."""
+    before = f"CIB_file={_FILE} "
+    lines = [line.removeprefix(before) for line in pushed(now, steps)]
+    begin = next((i for i, line in enumerate(lines) if line.startswith("crm configure <<")), None)
+    session = lines[begin + 1 : lines.index("commit")] if begin is not None else []
+    return [
+        *(line for line in lines[:begin] if line.startswith("crm ")),
+        *(f"crm configure {line}" for line in session),
+    ]
+
+
 def _topology(levels: dict[str, dict[int, tuple[str, ...]]]) -> Iterator[str]:
     for target, by_index in levels.items():
         if by_index:

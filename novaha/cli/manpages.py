@@ -21,7 +21,7 @@ from novaha.agents import (
     nova_compute_wait,
     nova_evacuate,
 )
-from novaha.cli import fencing, layout
+from novaha.cli import crmsh, fencing, layout
 from novaha.cli.configuration import Configuration, Device
 from novaha.cli.steps import Wanted
 from novaha.contract import manpage, ocf
@@ -82,6 +82,35 @@ _NOT_SET_UP = {
 """What `novaha setup` does not set up."""
 
 
+def _on_compute_nodes_by_crm(clone: str) -> tuple[str, ...]:
+    location = f"crm configure location {clone}"
+    return (
+        f"{location}-only {clone} resource-discovery=never rule -inf: osprole ne compute",
+        f"{location}-there {clone} resource-discovery=never rule 0: osprole eq compute",
+    )
+
+
+_NOT_SET_UP_BY_CRM = {
+    "nova-compute-wait": (
+        "crm configure primitive nova-compute-wait ocf:openstack:nova-compute-wait "
+        "op start interval=0s timeout=20s meta failure-timeout=60s target-role=Stopped",
+        "crm configure clone nova-compute-wait-clone nova-compute-wait meta interleave=true",
+        *_on_compute_nodes_by_crm("nova-compute-wait-clone"),
+        "crm configure location nova-compute-wait-clone-held nova-compute-wait-clone "
+        "rule -inf: novaha-hold eq true",
+        "crm resource start nova-compute-wait",
+    ),
+    "libvirtd": (
+        "crm configure primitive libvirtd ocf:openstack:libvirtd "
+        "op start interval=0s timeout=30s on-fail=fence meta target-role=Stopped",
+        "crm configure clone libvirtd-clone libvirtd meta interleave=true",
+        *_on_compute_nodes_by_crm("libvirtd-clone"),
+        "crm configure order libvirtd-first Mandatory: libvirtd-clone nova-compute-clone",
+        "crm resource start libvirtd",
+    ),
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write every page to DIR/manSECTION/NAME.SECTION."""
     parser = argparse.ArgumentParser(prog="novaha.cli.manpages", description=main.__doc__)
@@ -105,20 +134,20 @@ def pages() -> dict[str, str]:
         return [other for other in every if other != name]
 
     found = {
-        name: manpage.ocf_page(agent, PROVIDER, _commands(agent.name), others(name))
+        name: manpage.ocf_page(agent, PROVIDER, *_commands(agent.name), others(name))
         for name, agent in zip(names, OCF_AGENTS, strict=True)
     }
     for page, agent in fences.items():
-        found[page] = manpage.fence_page(agent, _commands(agent.name), others(page))
+        found[page] = manpage.fence_page(agent, *_commands(agent.name), others(page))
     found[_COMMAND] = _command_page(others(_COMMAND))
     found[_CONF] = _conf_page(others(_CONF))
     return found
 
 
-def _commands(agent: str) -> list[str]:
-    """The pcs commands that set an agent up on a small cluster, each in a line."""
+def _commands(agent: str) -> tuple[list[str], list[str]]:
+    """What sets an agent up on a small cluster, each command in a line: of pcs, and of crm."""
     if agent in _NOT_SET_UP:
-        return list(_NOT_SET_UP[agent])
+        return list(_NOT_SET_UP[agent]), list(_NOT_SET_UP_BY_CRM[agent])
     node = "compute-1"
     device = Device("ipmi-1", "fence_ipmilan", {"pcmk_host_list": node})
     now = Configuration(
@@ -140,7 +169,8 @@ def _commands(agent: str) -> list[str]:
         BRAKE_AGENT: (fencing.BRAKE_ID,),
     }[agent]
     steps = layout.plan(now, Wanted(computes=(node,), brake=agent == BRAKE_AGENT))
-    return [words(["pcs", *step.argv]) for step in steps if {*ours} & {*step.argv}]
+    mine = [step for step in steps if {*ours} & {*step.argv}]
+    return [words(["pcs", *step.argv]) for step in mine], crmsh.typed(now, mine)
 
 
 def _command_page(see_also: Sequence[str]) -> str:

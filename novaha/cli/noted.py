@@ -1,4 +1,4 @@
-"""What an operator does is in the history: who, when, what, and why."""
+"""What an operator does is in the history and the system log: who, when, what, and why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import pwd
 import subprocess
 import sys
+import syslog
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +38,10 @@ def noted(name: str, command: Command, state_dir: Path = STATE_DIR, spool: Path 
     def run(args: argparse.Namespace) -> int:
         code = command(args)
         if code == 0:
+            event = event_of(name, args)
+            _log(event)
             try:
-                _note(event_of(name, args), state_dir, spool)
+                _note(event, state_dir, spool)
             except (NovahaError, places.EvacuatorError, OSError, ValueError) as error:
                 warn(f"novaha: this is not in the history: {text.line(error)}")
         return code
@@ -52,6 +55,14 @@ def event_of(name: str, args: argparse.Namespace) -> OperatorActed:
     details = [f"{k}={v}" if v is not True else k for k, v in given.items() if v]
     reason = getattr(args, "reason", "") or ""
     return OperatorActed(getattr(args, "host", None), name, who(), reason, " ".join(details))
+
+
+def _log(event: OperatorActed) -> None:
+    """Into the system log, which is there where no history is kept; it knows when."""
+    did = " ".join(filter(None, (event.action, event.node, event.details)))
+    said = text.line(f"{did}, by {event.who}: {event.reason or 'no reason given'}")
+    syslog.openlog("novaha", syslog.LOG_PID, syslog.LOG_USER)
+    syslog.syslog(syslog.LOG_NOTICE, said)
 
 
 def _note(event: OperatorActed, state_dir: Path, spool: Path) -> None:

@@ -99,8 +99,17 @@ def _without_leading_break(body: Sequence[str]) -> Sequence[str]:
     return body[1:] if body[:1] == [".PP"] else body
 
 
-def ocf_page(agent: ocf.Agent, provider: str, pcs: Sequence[str], see_also: Sequence[str]) -> str:
-    """The page ocf_PROVIDER_NAME(7) of a resource agent. pcs: commands for an example."""
+def ocf_page(
+    agent: ocf.Agent,
+    provider: str,
+    pcs: Sequence[str],
+    crm: Sequence[str],
+    see_also: Sequence[str],
+) -> str:
+    """The page ocf_PROVIDER_NAME(7) of a resource agent.
+
+    pcs, crm: commands for an example, for either shell.
+    """
     today = [p for p in agent.parameters if not p.deprecated]
     older = [p for p in agent.parameters if p.deprecated]
     names = list(dict.fromkeys(action.name for action in agent.actions))
@@ -111,6 +120,7 @@ def ocf_page(agent: ocf.Agent, provider: str, pcs: Sequence[str], see_also: Sequ
         Section("OLDER PARAMETERS", [line for p in older for line in _ocf_parameter(p)]),
         Section("SUPPORTED ACTIONS", [line for a in agent.actions for line in _ocf_action(a)]),
         Section("EXAMPLE PCS", example(pcs)),
+        Section("EXAMPLE CRM SHELL", example(crm)),
         Section("SEE ALSO", [references(see_also)]),
     ]
     return page(
@@ -155,8 +165,10 @@ def _ocf_action(action: ocf.Action) -> list[str]:
     return item(bold(action.name), (text + interval).lstrip())
 
 
-def fence_page(agent: fence.Agent, pcs: Sequence[str], see_also: Sequence[str]) -> str:
-    """The page NAME(8) of a fence agent. pcs: commands for an example."""
+def fence_page(
+    agent: fence.Agent, pcs: Sequence[str], crm: Sequence[str], see_also: Sequence[str]
+) -> str:
+    """The page NAME(8) of a fence agent. pcs, crm: commands for an example, for either shell."""
     today = [p for p in agent.parameters if not p.deprecated]
     older = [p for p in agent.parameters if p.deprecated]
     actions = [line for action, text in _FENCE_ACTIONS.items() for line in item(bold(action), text)]
@@ -184,6 +196,7 @@ def fence_page(agent: fence.Agent, pcs: Sequence[str], see_also: Sequence[str]) 
             ],
         ),
         Section("EXAMPLE PCS", example(pcs)),
+        Section("EXAMPLE CRM SHELL", example(crm)),
         Section("SEE ALSO", [references(see_also)]),
     ]
     return page(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_setup import NOVAHA, sandbox  # noqa: F401
+from novaha.cli import manpages
+from tests.contract.test_setup import NOVAHA, applied, sandbox  # noqa: F401
 
 pytestmark = pytest.mark.tools
 
@@ -47,12 +48,18 @@ def test_on_a_cluster_without_novaha(sandbox, by_crmsh, query) -> None:  # noqa:
     assert sandbox(*NOVAHA, "setup", "--print", "crmsh", *options) == DONE
 
 
-def test_what_is_there_already_is_kept_or_changed(sandbox, by_crmsh, query, cib) -> None:  # noqa: F811
-    sandbox(*NOVAHA, "setup", "--no-brake", "--apply")
+def test_what_is_there_already_is_kept_or_changed(
+    applied,  # noqa: F811
+    sandbox,  # noqa: F811
+    by_crmsh,
+    query,
+    cib: Path,
+) -> None:
     pcs = ("pcs", "-f", str(cib), "stonith")
     device = ("ipmi-c", "fence_ipmilan", "ip=c", "pcmk_host_list=controller-1")
     sandbox(*pcs, "create", *device)
     sandbox(*pcs, "level", "add", "1", "controller-1", "ipmi-c")
+    sandbox(*pcs, "level", "remove", "1", "target", "compute-1")
     sandbox(*pcs, "update", "fence-nova", "pcmk_host_list=compute-1")
     by_crmsh("--brake-option", "limit=20%,40", "--compute-option", "verbose=true")
     levels = query("//fencing-topology")
@@ -77,3 +84,24 @@ def test_a_command_that_fails_changes_nothing(sandbox, cib: Path) -> None:  # no
 @pytest.mark.parametrize("option", ["--apply", "--remove"])
 def test_it_is_printed_only(sandbox, option: str) -> None:  # noqa: F811
     sandbox(*NOVAHA, "setup", "--print", "crmsh", option, fails=True)
+
+
+@pytest.mark.parametrize("agent", ["nova-compute-wait", "libvirtd"])
+def test_the_manual_pages_commands_are_taken(sandbox, query, agent: str) -> None:  # noqa: F811
+    """Of what `novaha setup` does not set up; the others' are its own."""
+    _, crm = manpages._commands(agent)
+    lines = [line.removeprefix("crm configure ") for line in crm[:-1]]
+    others = [
+        "primitive nova-compute ocf:openstack:NovaCompute",
+        "clone nova-compute-clone nova-compute",
+    ]
+    session = "\n".join([*others, *lines, "commit"])
+    sandbox("sh", "-ec", f"crm configure <<'END'\n{session}\nEND\n{crm[-1]}")
+    clone = query(f"//clone[@id='{agent}-clone']")
+    assert f'type="{agent}"' in clone
+    assert 'name="interleave" value="true"' in clone
+    assert 'name="target-role" value="Started"' in clone
+    rules = query(f"//rsc_location[@rsc='{agent}-clone']")
+    assert rules.count('resource-discovery="never"') == 2
+    assert ("novaha-hold" in rules) == (agent == "nova-compute-wait")
+    assert bool(query("//rsc_order")) == (agent == "libvirtd")

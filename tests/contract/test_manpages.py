@@ -54,7 +54,7 @@ def test_everything_that_a_resource_agent_declares(directory: Path, agent) -> No
         assert f" {parameter.name} {parameter.longdesc or parameter.shortdesc}" in text
     for action in agent.actions:
         assert re.search(rf" {action.name} [^(]*Suggested minimum timeout: {action.timeout}s", text)
-    for section in ("SYNOPSIS", "SUPPORTED ACTIONS", "EXAMPLE PCS"):
+    for section in ("SYNOPSIS", "SUPPORTED ACTIONS", "EXAMPLE PCS", "EXAMPLE CRM SHELL"):
         assert f" {section} " in text
     assert f" ocf:openstack:{agent.name} " in text
 

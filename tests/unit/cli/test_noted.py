@@ -120,3 +120,18 @@ def test_each_of_operators_commands_is_noted(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _COMMANDS[name].__qualname__.startswith("noted.")
+
+
+def test_the_system_log_has_it_without_a_history(
+    tmp_path: Path, configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure("")
+    written: list[str] = []
+    monkeypatch.setattr(module.syslog, "syslog", lambda level, text: written.append(text))
+    run(tmp_path, "release", "compute-1", "--force", "--reason", "seen\nto")
+    run(tmp_path, "resume")
+    run(tmp_path, "retry", "compute-1", code=1)
+    assert written == [
+        "release compute-1 force, by anna@c-2: seen to",
+        "resume, by anna@c-2: no reason given",
+    ]
