@@ -168,6 +168,8 @@ def test_it_runs_as_its_own_user_with_no_rights_at_all(make) -> None:
         assert int(status[name], 16) == 0, name
     assert controller.ask()["user"] == "novaha"
     assert controller.ask()["attention"] == []
+    metrics = controller.sh(f"{sys.executable} -m novaha.cli.main metrics").splitlines()
+    assert {"novaha_evacuator_running 1", "novaha_recoveries_total 0"} <= {*metrics}
     shown = controller.sh(f"stat -c '%a %U %G %n' {RUN} {RUN}/* {LOG} {LOG}/*").splitlines()
     assert shown == [
         f"750 novaha haclient {RUN}",
