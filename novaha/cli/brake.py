@@ -13,9 +13,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from novaha.cli import asking
+from novaha.cli import asking, screen
 from novaha.cli.asking import NotDoneError, agreed
-from novaha.cli.table import columns
 from novaha.cli.terminal import say
 from novaha.core import text, truth
 from novaha.core.brake import Host
@@ -222,7 +221,7 @@ def evidence(
     rows = [*_of_pacemaker(view, node), *_of_networks(view, node), *_of_power(node, run)]
     with suppress(NovahaError):
         rows += (of_nova or _of_nova)(node)
-    say(columns(("LOOKED AT", "FOUND"), [(a, text.line(b)) for a, b in rows]))
+    say(*screen.sheet([("LOOKED AT", "FOUND"), *rows], screen.size()[0]))
     return 0
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from novaha.cli.screen import aligned, cells, fits, shortened, span, wrapped
+from novaha.cli.screen import aligned, cells, fits, sheet, shortened, span, wrapped
 from novaha.cli.verdict import LATE, Verdict, age, judge
 from novaha.core import text
 from novaha.core.steps import FINAL, Progress
@@ -108,13 +108,7 @@ def of_other(other: Snapshot, width: int = 80) -> list[str]:
 
 
 def _facts(facts: Iterable[tuple[str, object]], width: int) -> list[str]:
-    known = list(facts)
-    room = max(cells(name) for name, _ in known) + 2
-    shown: list[str] = []
-    for name, said in known:
-        lines = wrapped(said, width, f"{name}:".ljust(room))
-        shown += lines if fits(lines, width) else [f"{name}:", *wrapped(said, width, "  ")]
-    return shown
+    return sheet([(f"{name}:", said) for name, said in facts], width)
 
 
 def _verdict(verdict: Verdict, width: int) -> list[str]:

@@ -88,6 +88,17 @@ def _pieces(line: str, room: int) -> Iterable[str]:
             yield from piece.split()
 
 
+def sheet(rows: Iterable[tuple[str, object]], width: int) -> list[str]:
+    """Names, and beside each what is said of it; below it where a word would not fit beside it."""
+    known = [(text.line(name), said) for name, said in rows]
+    room = max((cells(name) for name, _ in known), default=0) + 2
+    shown: list[str] = []
+    for name, said in known:
+        lines = wrapped(said, width, padded(name, room))
+        shown += lines if fits(lines, width) else [name, *wrapped(said, width, "  ")]
+    return shown
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows with their cells below each other, two blanks apart."""
     if not rows:

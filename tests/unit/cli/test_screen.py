@@ -83,3 +83,15 @@ def test_columns_are_found_in_any_case() -> None:
     assert formats.chosen(["A", "B"], []) == ["A", "B"]
     with pytest.raises(formats.ColumnError):
         formats.chosen(["A"], ["B"])
+
+
+def test_a_sheet_fits_and_what_does_not_stand_beside_its_name_stands_below_it() -> None:
+    long = "x" * 36
+    rows = [("LOOKED AT", "FOUND"), ("Pacemaker", "lost, " * 9 + "held"), ("network", long)]
+    assert screen.sheet(rows, 40) == [
+        "LOOKED AT  FOUND",
+        "Pacemaker  lost, lost, lost, lost, lost,",
+        "           lost, lost, lost, lost, held",
+        "network",
+        f"  {long}",
+    ]
