@@ -12,7 +12,7 @@ from novahalab.process import run
 
 CONTRACT_TESTS = (
     *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients"),
-    *("man-db", "crmsh", "libxml2-utils", "systemd"),
+    *("man-db", "crmsh", "libxml2-utils", "systemd", "prometheus"),
 )
 """What the contract tests need besides Pacemaker. No guest runs: QEMU itself is not needed."""
 
@@ -21,7 +21,13 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _SERVICES = (
     *("corosync.service", "pacemaker.service", "pcsd.service", "pcsd-ruby.service"),
     *("openipmi.service", "ipmievd.service", "rabbitmq-server.service", "epmd.service"),
-    *("epmd.socket", "libvirtd.service", "virtlogd.service", "libvirt-guests.service"),
+    *(
+        "prometheus.service",
+        "epmd.socket",
+        "libvirtd.service",
+        "virtlogd.service",
+        "libvirt-guests.service",
+    ),
 )
 _POLICY_TEXT = "#!/bin/sh\n# The novaha lab is installing packages.\nexit 101\n"
 _lock = threading.Lock()
