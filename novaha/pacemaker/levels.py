@@ -82,7 +82,12 @@ def read(elements: Iterable[etree._Element]) -> tuple[list[FenceDevice], list[Le
             for pair in source.iterfind("instance_attributes/nvpair")
         }
         devices.append(FenceDevice(str(element.get("id")), str(kind.get("type")), attributes))
-    return devices, [Level.read(e) for e in found if e.tag == "fencing-level"]
+    return devices, [Level.read(e) for e in found if e.tag == "fencing-level" and _counts(e)]
+
+
+def _counts(level: etree._Element) -> bool:
+    """Whether the fencer takes the level: it refuses a number that is not between 1 and 9."""
+    return re.fullmatch(r"\+?0*[1-9]", (level.get("index") or "").strip()) is not None
 
 
 class Levels:

@@ -32,8 +32,8 @@ class Cib:
             "</primitive>"
         )
 
-    def level(self, devices: str, whose: str = f'target="{NODE}"') -> None:
-        number = self.levels.count("<fencing-level") + 1
+    def level(self, devices: str, whose: str = f'target="{NODE}"', index: int = 0) -> None:
+        number = index or self.levels.count("<fencing-level") + 1
         self.levels += (
             f'<fencing-level id="l-{number}" index="{number}" {whose} devices="{devices}"/>'
         )
@@ -178,6 +178,16 @@ def test_law_1_an_off_that_is_something_else(
     why = cib.why_not()
     assert (why == "") is proves
     assert proves or f"its {parameter} is '{value}'" in why
+
+
+@pytest.mark.parametrize(("index", "counts"), [(1, True), (9, True), (10, False), (19, False)])
+def test_law_1_a_level_that_the_fencer_refuses_is_none(cib: Cib, index: int, counts: bool) -> None:
+    """Without any that it takes, the flag alone may act."""
+    cib.device("one", "fence_ipmilan")
+    cib.level("one,fence-nova", index=index)
+    assert cib.why_not() == (
+        "" if counts else f"{NODE} has no fencing level: `novaha setup` shows how to add it"
+    )
 
 
 @pytest.mark.parametrize(
