@@ -346,6 +346,7 @@ class Observer:
         ahead = self._ahead.take(view.node)
         if ahead is None:
             return view  # it is claimed all the same
+        self._around.note_open(ahead.services.values())  # requests may follow in this turn
         self._lists.note(view.record, ahead.lists, ahead.at, moment(ahead.services))
         host = self._names.host(view.node, frozenset(ahead.services))
         read = replace(view, host=host, presence=Presence(ahead.services[host]))
