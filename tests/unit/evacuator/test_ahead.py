@@ -112,6 +112,8 @@ def returned(minutes: float, destination: str | None = "compute-2") -> Migration
         ([returned(4)], None, 4),
         ([returned(4), returned(6), returned(60)], None, 6),
         ([returned(60)], None, None),
+        ([returned(10)], None, 10),
+        ([returned(10.1)], None, None),
         ([returned(4, None)], None, None),
         ([replace(returned(4), status="done")], None, None),
         ([replace(returned(4), instance="gone")], None, None),
@@ -153,3 +155,47 @@ def test_where_that_cannot_be_read_the_rest_serves() -> None:
     assert found is not None
     assert found.lists.rows == [returned(4)]
     assert found.lists.elsewhere is None
+
+
+@pytest.mark.parametrize(("later", "lists"), [(0.9, 1), (1.0, 2)])
+def test_how_long_one_list_of_the_services_serves(later: float, lists: int) -> None:
+    nova, now = FakeNova(), [0.0]
+    for host in ("compute-1", "compute-2"):
+        nova.add_host(host)
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead.begin("compute-1", HOSTS)
+    now[0] = later
+    ahead.begin("compute-2", HOSTS)
+    assert nova.calls.count("services") == lists
+
+
+@pytest.mark.parametrize(("later", "serves"), [(0.0, True), (2.9, True), (3.0, False)])
+def test_what_was_read_ahead_gets_old(later: float, serves: bool) -> None:
+    nova, now = FakeNova(), [0.0]
+    nova.add_host("compute-1")
+    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead.begin("compute-1", HOSTS)
+    now[0] = later
+    assert (ahead.take("compute-1") is not None) is serves
+
+
+def test_law_1_what_was_read_of_another_host_serves_nobody() -> None:
+    """Nova has another one of that name by now."""
+    nova = FakeNova()
+    nova.add_host("compute-1")
+    ahead = ReadAhead(
+        nova, lambda node, hosts: node if hosts == HOSTS else "compute-1.b", Inline(), lambda: 0.0
+    )
+    ahead.begin("compute-1", HOSTS)
+    assert ahead.take("compute-1") is None
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_nobody_waits_longer_than_it_is_of_use(answered: int) -> None:
+    pool, now = Silent(), [0.0]
+    ahead = ReadAhead(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
+    ahead.begin("compute-1", HOSTS)
+    for future in pool.asked[:answered]:
+        future.set_result({})
+    now[0] = 2.99
+    assert ahead.take("compute-1") is None
