@@ -180,6 +180,26 @@ def test_a_clock_of_nova_that_differs_hides_no_cluster_node(ahead: int) -> None:
     assert site.take() is True
 
 
+def test_members_are_asked_who_is_online_only_where_they_are_compute_hosts() -> None:
+    site = member()
+
+    def online() -> frozenset[str]:
+        raise AssertionError("asked")
+
+    site.fencing.online = online  # type: ignore[method-assign]
+    site.fencing.full = frozenset({"controller-2"})
+    assert site.take() is False
+
+
+def test_what_is_told_of_one_hides_nothing_of_another() -> None:
+    site = member()
+    site.nova = NotSentError("services", "connection refused")
+    site.off, site.down["compute-3"] = {"compute-3", MEMBER}, DOWN
+    site.fencing.still_off = lambda: frozenset({"compute-3"})  # type: ignore[method-assign]
+    site.take()
+    assert [notice.split()[0] for notice in site.adoption.notices] == ["compute-3", MEMBER]
+
+
 def test_a_cluster_node_waits_for_nova_and_for_its_record() -> None:
     site = member()
     site.nova = NotSentError("services", "connection refused")
