@@ -38,9 +38,7 @@ class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
 
 
 def _flag(name: str, default: bool, text: str) -> cfg.Opt:
-    option = cfg.BoolOpt(name, default=default, help=text)
-    option.type = _Truth()
-    return option
+    return cfg.Opt(name, type=_Truth(), default=default, help=text)
 
 
 _USUAL = ("password", "v3password", "v3applicationcredential", "v3token")
