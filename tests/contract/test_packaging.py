@@ -30,7 +30,7 @@ def test_the_rpm_needs_what_setup_cfg_says() -> None:
     wanted = set()
     for line in setup["options"]["install_requires"].split("\n"):
         if found := re.fullmatch(r"([\w.-]+)>=(\d+\.\d+)[\d.]*", line):
-            name = found[1].removeprefix("python-").replace(".", "-")
+            name = found[1].lower().removeprefix("python-").replace(".", "-")
             wanted.add(f"python3-{name} >= {found[2]}")
     spec = (PACKAGING / "rpm/novaha.spec").read_text()
     stated = re.findall(r"^Requires: +(python3-[\w-]+ >= [\d.]+|python3-\w+)$", spec, re.M)
