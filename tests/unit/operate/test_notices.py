@@ -100,6 +100,18 @@ def test_each_recovery_is_a_fault_of_its_own() -> None:
     assert {n.fault for n in rounds[0]} & {n.fault for n in rounds[1]} == {""}
 
 
+def test_what_is_wrong_after_a_recovery_is_none_of_its_faults() -> None:
+    story = Story()
+    told = follow(
+        Faults(),
+        story("claimed", fence_id="f", before=""),
+        story("attention", code="x", text=""),
+        story("returned"),
+        story("attention", code="x", text=""),
+    )
+    assert told[1].fault != told[-1].fault
+
+
 def test_another_controller_gives_the_same_id() -> None:
     story = Story()
     first, second = Faults(), Faults()

@@ -346,6 +346,21 @@ def test_what_is_not_taken_is_given_again_and_nothing_overtakes_it() -> None:
     assert sink.sent[0].fault == sink.sent[2].fault
 
 
+def test_an_end_that_is_refused_is_told_whole_the_next_time() -> None:
+    story = Story()
+    sink = Moody()
+    notifier = Notifier(sink, Filter())
+    entries = [story("claimed", fence_id="f", before=""), story("returned")]
+    assert notifier.take(entries) == 1
+    sink.refuses = frozenset({"host failure"})
+    with pytest.raises(NovahaError, match="not now"):
+        notifier.take(entries[1:])
+    sink.refuses = frozenset()
+    assert notifier.take(entries[1:]) == 1
+    begun, over = sink.sent
+    assert (over.status, over.fault, over.began) == (Status.RESOLVED, begun.fault, begun.time)
+
+
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
