@@ -49,7 +49,8 @@ def add_parsers(commands: Any) -> None:
         "proceed",
         help="let held hosts be powered off",
         description="Let hosts be powered off whose power-off is held, and have them fenced. "
-        "Their guests end, and are recovered on other hosts.",
+        "Their guests end, and are recovered on other hosts. A host that is fenced already, and "
+        "whose recovery the brake's limits hold, is recovered.",
     )
     which = proceed.add_mutually_exclusive_group(required=True)
     which.add_argument("host", metavar="HOST", nargs="?", help="Pacemaker's name of the node")
