@@ -108,7 +108,8 @@ def _turns(evacuator: Evacuator, number: int) -> float:
 
 
 def _calls(here: World, idle: Idle, times: int) -> None:
-    status = Command((str(here.novaha), "status"), here.environment)
+    # As JSON: the exit code of the text is the verdict.
+    status = Command((str(here.novaha), "status", "--output", "json"), here.environment)
     monitor = Command((str(here.fence_compute),), here.environment, "action=monitor\n")
     for samples, costs in (
         (idle.status, usage.alternating({"": status}, times)),
