@@ -29,6 +29,7 @@ from novaha.cli import main
 from novaha.cli.doctor import cloud, cluster, live, node, records, resources
 from novaha.cli.doctor.finding import Check
 from novaha.cli.verdict import judge
+from novaha.conf import serve
 from novaha.conf.options import GROUPS, register_opts
 from novaha.contract import fence
 from novaha.contract.parameters import Parameter
@@ -148,6 +149,14 @@ def options(section: str) -> str:
     return table(("Option", "Type", "Default", "Meaning"), shown)
 
 
+def serve_options() -> str:
+    """The options of serve.conf."""
+    conf = cfg.ConfigOpts()
+    conf.register_opts(serve.OPTIONS, group=serve.SECTION)
+    shown = [_option(conf, serve.SECTION, option.dest) for option in serve.OPTIONS]
+    return table(("Option", "Type", "Default", "Meaning"), shown)
+
+
 def _option(conf: cfg.ConfigOpts, section: str, name: str) -> list[str]:
     option: cfg.Opt = conf._get_opt_info(name, section)["opt"]
     default = conf._get_opt_info(name, section).get("default", option.default)
@@ -254,6 +263,7 @@ PARTS: dict[str, Callable[..., str]] = {
     "actions": actions,
     "fence-actions": fence_actions,
     "options": options,
+    "serve-options": serve_options,
     "login": login,
     "commands": commands,
     "checks": checks,

@@ -23,6 +23,7 @@ from novaha.cli import (
     notify,
     operator,
     policy,
+    serve,
     setup,
     status,
 )
@@ -66,6 +67,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": noted("resume", brake.resume),
     "evidence": brake.evidence,
     "policy": policy.run,
+    "serve": serve.run,
 }
 
 
@@ -99,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     policy.add_parser(commands)
     history.add_parsers(commands)
     notify.add_parsers(commands)
+    serve.add_parser(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

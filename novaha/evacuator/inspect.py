@@ -26,12 +26,18 @@ from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import Digests
 from novaha.pacemaker.storm import PacemakerStorm
 
+NOT_ASKED = "Nova is not asked here"
+"""The problem of a snapshot by one who has no credentials of Nova."""
 
-def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
+
+def look(
+    parameters: Mapping[str, str] | None = None, *, without_nova: bool = False
+) -> dict[str, Any]:
     """The state of every flagged host: from the evacuator here, else from the CIB and Nova, with
     what the evacuator tells the other controllers.
 
     parameters: where to find the configuration, as for novaha.conf.load.
+    without_nova: neither the configuration is read nor Nova asked.
 
     Raises ClusterToolError when the CIB cannot be read. A Nova that cannot be asked only costs
     the instances; the answer says so.
@@ -47,9 +53,12 @@ def look(parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
     problem, reports = "", [HostReport(record, None, "") for record in sane.values()]
     notices: tuple[str, ...] = ()
     try:
-        if wiring.conf(parameters).evacuator.confirmed_by_hand == "tell":
-            notices = confirmations.to_be_told(store, FenceHistory())
-        reports = _from_nova(sane, parameters)
+        if without_nova:
+            problem = NOT_ASKED
+        else:
+            if wiring.conf(parameters).evacuator.confirmed_by_hand == "tell":
+                notices = confirmations.to_be_told(store, FenceHistory())
+            reports = _from_nova(sane, parameters)
     except NovahaError as error:
         problem = str(error)
     with suppress(NovahaError):  # there may be no brake, and no attribute manager to be asked

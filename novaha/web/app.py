@@ -1,0 +1,67 @@
+"""The application: its routes, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from novaha.conf.serve import Settings
+from novaha.web.access import Access, RefusedError, Tokens, hosts_of
+from novaha.web.api import Api
+from novaha.web.guard import Guard, Rates, error
+from novaha.web.keystone import Keystone
+from novaha.web.openapi import document, route
+from novaha.web.operation import Operation, answered, packed
+from novaha.web.shared import Shared
+
+Read = Callable[[], Mapping[str, Any]]
+
+
+def create(settings: Settings, shared: Shared, tokens: Tokens | None = None) -> Guard:
+    """The whole application, for an ASGI server. tokens: instead of Keystone."""
+    if tokens is None and settings.keystone_url:
+        tokens = Keystone(settings.keystone_url, settings.keystone_cafile)
+    operations = Api(shared).operations()
+    app = Starlette(
+        routes=[*_routes(operations), _description(operations)],
+        exception_handlers={RefusedError: _refused, HTTPException: _unknown, Exception: _failed},
+    )
+    return Guard(app, Access(settings, tokens), hosts_of(settings), Rates(settings.max_rate))
+
+
+def _routes(operations: tuple[Operation, ...]) -> list[Route]:
+    return [
+        Route(route(operation.path), operation.answer, methods=[operation.method])
+        for operation in operations
+    ]
+
+
+def _description(operations: tuple[Operation, ...]) -> Route:
+    body, etag = packed(document(operations))
+
+    async def described(request: Request) -> Response:
+        return answered(request, body, etag)
+
+    return Route("/openapi.json", described)
+
+
+async def _refused(request: Request, refused: Exception) -> Response:
+    status = refused.status if isinstance(refused, RefusedError) else 500
+    return JSONResponse(error(status, str(refused)), status)
+
+
+async def _unknown(request: Request, found: Exception) -> Response:
+    status = found.status_code if isinstance(found, HTTPException) else 500
+    told = {404: "there is nothing of this name", 405: "that cannot be done with it"}
+    headers = getattr(found, "headers", None)
+    return JSONResponse(error(status, told.get(status, "refused")), status, headers)
+
+
+async def _failed(request: Request, found: Exception) -> Response:
+    return JSONResponse(error(500, "internal error: the log of novaha serve has it"), 500)
