@@ -12,7 +12,7 @@ from novahalab.process import run
 
 CONTRACT_TESTS = (
     *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients"),
-    *("man-db", "crmsh", "libxml2-utils", "systemd", "prometheus"),
+    *("man-db", "crmsh", "libxml2-utils", "systemd", "prometheus", "chromium"),
 )
 """What the contract tests need besides Pacemaker. No guest runs: QEMU itself is not needed."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,10 +16,16 @@ from novaha.web.api import Api
 from novaha.web.guard import Guard, Rates, error
 from novaha.web.keystone import Keystone
 from novaha.web.openapi import document, route
-from novaha.web.operation import Operation, answered, packed
+from novaha.web.operation import Operation, answered, etag_of, packed
 from novaha.web.shared import Shared
 
-Read = Callable[[], Mapping[str, Any]]
+PAGE = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""The page: path to file and kind."""
 
 
 def create(settings: Settings, shared: Shared, tokens: Tokens | None = None) -> Guard:
@@ -29,7 +34,7 @@ def create(settings: Settings, shared: Shared, tokens: Tokens | None = None) -> 
         tokens = Keystone(settings.keystone_url, settings.keystone_cafile)
     operations = Api(shared).operations()
     app = Starlette(
-        routes=[*_routes(operations), _description(operations)],
+        routes=[*_routes(operations), _description(operations), *_page()],
         exception_handlers={RefusedError: _refused, HTTPException: _unknown, Exception: _failed},
     )
     return Guard(app, Access(settings, tokens), hosts_of(settings), Rates(settings.max_rate))
@@ -49,6 +54,24 @@ def _description(operations: tuple[Operation, ...]) -> Route:
         return answered(request, body, etag)
 
     return Route("/openapi.json", described)
+
+
+def _page() -> list[Route]:
+    """The page's own files, which are the same for everybody."""
+    return [_file(path, *of_page(name), media) for path, (name, media) in PAGE.items()]
+
+
+def of_page(name: str) -> tuple[bytes, str]:
+    """One of the page's files, and its ETag."""
+    body = (Path(__file__).parent / "page" / name).read_bytes()
+    return body, etag_of(body)
+
+
+def _file(path: str, body: bytes, etag: str, media: str) -> Route:
+    async def answer(request: Request) -> Response:
+        return answered(request, body, etag, media=media)
+
+    return Route(path, answer)
 
 
 async def _refused(request: Request, refused: Exception) -> Response:

@@ -34,7 +34,7 @@ _CLIENTS = 10_000
 
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
-_PUBLIC = frozenset({"/", "/page.css", "/page.js", "/openapi.json"})
+_PUBLIC = frozenset({"/", "/page.css", "/page.js", "/icon.svg", "/openapi.json"})
 """They are the same everywhere: shown to whoever may connect, for a browser to ask for a token."""
 
 _HEADERS: tuple[tuple[bytes, bytes], ...] = (

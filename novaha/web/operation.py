@@ -64,16 +64,27 @@ def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
 def packed(content: object) -> tuple[bytes, str]:
     """An answer's bytes and their ETag."""
     body = json.dumps(content, separators=(",", ":")).encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return body, etag_of(body)
 
 
-def answered(request: Request, body: bytes, etag: str, status: int = 200) -> Response:
+def etag_of(body: bytes) -> str:
+    """The ETag of an answer."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def answered(
+    request: Request,
+    body: bytes,
+    etag: str,
+    status: int = 200,
+    media: str = "application/json",
+) -> Response:
     """The answer, or 304 to one who has it."""
     headers = {"etag": etag, "cache-control": "private, no-cache"}
     have = {part.strip().removeprefix("W/") for part in _none_match(request).split(",")}
     if status == 200 and (etag in have or "*" in have):
         return Response(status_code=304, headers=headers)
-    return Response(body, status, headers, media_type="application/json")
+    return Response(body, status, headers, media_type=media)
 
 
 def _none_match(request: Request) -> str:
