@@ -13,6 +13,7 @@ from novaha.cli.screen import span
 from novaha.cli.terminal import say
 from novaha.core import naming
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
+from novaha.core.record import Record
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.steps import Progress
 from novaha.core.text import word as q
@@ -27,6 +28,17 @@ class NoRecordError(NovahaError):
     def __init__(self, node: str) -> None:
         self.node = node
         super().__init__(f"{node} has no recovery record: there is nothing to retry or release")
+
+
+class OtherFencingError(NovahaError):
+    """The host was fenced again, or is in no recovery any more."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(
+            f"{node} has another fence id by now, or none: it was fenced again, or is back; see "
+            f"`novaha status {q(node)}`"
+        )
 
 
 class UnsettledError(NovahaError):
@@ -67,6 +79,10 @@ def add_parsers(commands: Any) -> None:
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         command.add_argument("host", metavar="HOST", help="Pacemaker's name of the node")
         asking.add_options(command)
+        if name != "recover":
+            command.add_argument(
+                "--fence-id", metavar="ID", help="only if this is the host's fencing still"
+            )
         if name == "release":
             command.add_argument(
                 "--force", action="store_true", help="even if evacuations may be under way"
@@ -153,7 +169,7 @@ def release(
     """
     if not args.force:
         _check_nothing_moves(args.host, look())
-    _decide(args.host, Event.RELEASE, store or RecordStore())
+    _decide(args.host, Event.RELEASE, store or RecordStore(), args.fence_id)
     say(f"{args.host}: what is left there counts as settled; it may return to service")
     return 0
 
@@ -167,12 +183,14 @@ def retry(args: argparse.Namespace, store: RecordStore | None = None) -> int:
     try:
         record = store.read(args.host)
     except RecordError:
+        _check_fencing(args.host, None, args.fence_id)
         store.flag_fenced(args.host)  # nonsense is written anew
     else:
         if record is not None and record.state is RecoveryState.RECOVERED:
+            _check_fencing(args.host, record, args.fence_id)
             store.flag_fenced(args.host)
         else:
-            _decide(args.host, Event.RETRY, store)
+            _decide(args.host, Event.RETRY, store, args.fence_id)
     _ring()
     say(f"{args.host}: will be recovered again from the beginning")
     return 0
@@ -209,15 +227,25 @@ def _check_nothing_moves(host: str, status: dict[str, Any]) -> None:
             raise UnsettledError(host, f"{moving} of its instances are being evacuated")
 
 
-def _decide(host: str, event: Event, store: RecordStore) -> None:
-    """One step of the recovery by compare-and-swap, so that nobody's news is lost."""
+def _check_fencing(host: str, record: Record | None, fence_id: str | None) -> None:
+    if fence_id is not None and (record is None or record.fence_id != fence_id):
+        raise OtherFencingError(host)
+
+
+def _decide(host: str, event: Event, store: RecordStore, fence_id: str | None = None) -> None:
+    """One step of the recovery by compare-and-swap, so that nobody's news is lost.
+
+    fence_id: of the fencing that is meant, None for whichever it is.
+    """
     try:
         record = store.read(host)
     except RecordError:
+        _check_fencing(host, None, fence_id)
         record = store.flag_fenced(host)  # nonsense is written anew
     if record is None:
         nodes = known_nodes()
         raise NoRecordError(host) if host in nodes else UnknownNodeError(host, nodes)
+    _check_fencing(host, record, fence_id)
     store.swap(record, record.after(event, owner=""))
     _ring()
 

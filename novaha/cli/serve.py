@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from novaha.cli import site
+from novaha.cli import brake, operator, site
 from novaha.cli.terminal import say
 from novaha.cli.verdict import judge
 from novaha.conf.serve import DEFAULT_FILE, load
 from novaha.core.errors import NovahaError
 from novaha.evacuator import inspect
+
+if TYPE_CHECKING:
+    from novaha.web.actions import Order
 
 
 class MissingError(NovahaError):
@@ -61,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s"
     )
     shared = Shared(read, settings.refresh)
-    server.run(app.create(settings, shared), settings, shared.close, _ready)
+    made = app.create(settings, shared, acts=ACTS)
+    server.run(made, settings, shared.close, _ready)
     return 0
 
 
@@ -80,3 +84,51 @@ def read() -> Mapping[str, Any]:
         found |= site.look()
     found["others"] = site.others({str(host["node"]) for host in found["hosts"]})
     return found | judge(found, datetime.now(UTC)).data()
+
+
+def _of_host(command: Callable[[argparse.Namespace], int], said: str) -> Callable[[Order], str]:
+    """One of the operator's commands about a host, as an action."""
+
+    def act(order: Order) -> str:
+        operator.with_node(command)(_arguments(order))
+        return said.format(host=order.host)
+
+    return act
+
+
+def _arguments(order: Order) -> argparse.Namespace:
+    """As the command line would give them."""
+    return argparse.Namespace(
+        host=order.host,
+        fence_id=order.fence_id,
+        reason=f"{order.reason} ({order.by}, over HTTP)",
+        yes=True,
+        force=False,
+        group=None,
+        all=False,
+        duration=order.duration or None,
+    )
+
+
+def _release(args: argparse.Namespace) -> int:
+    return operator.release(args, look=lambda: inspect.look(without_nova=True))
+
+
+def _pause(order: Order) -> str:
+    brake.pause(_arguments(order))
+    return "fencing and new recoveries are paused"
+
+
+def _resume(order: Order) -> str:
+    brake.resume(_arguments(order))
+    return "fencing and new recoveries go on"
+
+
+ACTS: Mapping[str, Callable[[Order], str]] = {
+    "retry": _of_host(operator.retry, "{host} will be recovered again from the beginning"),
+    "release": _of_host(_release, "what is left on {host} counts as settled"),
+    "proceed": _of_host(brake.proceed, "{host} is powered off, and recovered"),
+    "pause": _pause,
+    "resume": _resume,
+}
+"""What can be done over HTTP, where serve.conf lets it."""

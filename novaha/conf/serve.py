@@ -222,6 +222,11 @@ def _problems(settings: Settings) -> Iterable[str]:
         yield "no role in read_roles or write_roles: nobody could read"
     if settings.write_names and not settings.client_ca:
         yield "write_names needs client_ca, which says whose certificates count"
+    if settings.writes and settings.socket is None:
+        if not (settings.keystone_url or settings.client_ca):
+            yield "writes needs to know who asks: set keystone_url or client_ca"
+        elif not (settings.write_roles or settings.write_names):
+            yield "writes is set, and nobody may write: name some in write_roles or write_names"
     if is_loopback(settings):
         return
     if not settings.tls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from novaha.conf.serve import Settings
 from novaha.web.access import Access, RefusedError, Tokens, hosts_of
+from novaha.web.actions import Act, Actions
 from novaha.web.api import Api
 from novaha.web.guard import Guard, Rates, error
 from novaha.web.keystone import Keystone
@@ -28,11 +30,20 @@ PAGE = {
 """The page: path to file and kind."""
 
 
-def create(settings: Settings, shared: Shared, tokens: Tokens | None = None) -> Guard:
-    """The whole application, for an ASGI server. tokens: instead of Keystone."""
+def create(
+    settings: Settings,
+    shared: Shared,
+    tokens: Tokens | None = None,
+    acts: Mapping[str, Act] | None = None,
+) -> Guard:
+    """The whole application, for an ASGI server.
+
+    tokens: instead of Keystone. acts: what can be done, if the settings let anything be done.
+    """
     if tokens is None and settings.keystone_url:
         tokens = Keystone(settings.keystone_url, settings.keystone_cafile)
-    operations = Api(shared).operations()
+    allowed = (acts or {}) if settings.writes else {}
+    operations = (*Api(shared).operations(), *Actions(allowed).operations())
     app = Starlette(
         routes=[*_routes(operations), _description(operations), *_page()],
         exception_handlers={RefusedError: _refused, HTTPException: _unknown, Exception: _failed},

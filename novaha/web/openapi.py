@@ -20,6 +20,13 @@ _ERRORS = {
     "503": "nothing could be read yet, Keystone does not answer, or it takes too long",
 }
 
+_WRITE_ERRORS = {
+    "408": "the body does not end",
+    "409": "it cannot be done; the message says why",
+    "413": "the body is too long",
+    "415": "the body is no application/json",
+}
+
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The document."""
@@ -71,6 +78,16 @@ def _described(operation: Operation) -> dict[str, Any]:
                 "description": told,
                 "content": {"application/json": {"schema": ref("Error")}},
             }
+    if operation.method == "POST":
+        for code, told in _WRITE_ERRORS.items():
+            found["responses"][code] = {
+                "description": told,
+                "content": {"application/json": {"schema": ref("Error")}},
+            }
+        found["responses"]["202"] = {
+            "description": "it takes longer, and goes on",
+            "content": {operation.media: {"schema": content}},
+        }
     if operation.body:
         found["requestBody"] = {
             "required": True,

@@ -11,6 +11,7 @@ Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
 TEXT: Schema = {"type": "string", "description": "a sentence for people; may change"}
+REASON: Schema = {"type": "string", "minLength": 1, "maxLength": 500, "description": "why"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 SECONDS: Schema = {"type": "number"}
 FLAG: Schema = {"type": "boolean"}
@@ -143,6 +144,25 @@ SCHEMAS: Mapping[str, Schema] = {
             **_RECOVERY,
         }
     ),
+    "Me": record(
+        {"name": STRING, "actions": {**array(STRING), "description": "that you may ask for"}}
+    ),
+    "OfFencing": record(
+        {
+            "confirm": {**STRING, "description": "the host once more"},
+            "fence_id": {**STRING, "description": "of the fencing that is meant"},
+            "reason": REASON,
+        }
+    ),
+    "Proceed": record(
+        {"confirm": {**STRING, "description": "the host once more"}, "reason": REASON}
+    ),
+    "Pause": record(
+        {"confirm": {**STRING, "const": "pause"}, "reason": REASON},
+        {"duration": {**STRING, "pattern": "^[0-9]{1,4}[mhd]$"}},
+    ),
+    "Resume": record({"confirm": {**STRING, "const": "resume"}, "reason": REASON}),
+    "Done": record({"done": TEXT}),
     "Hosts": paged("hosts", "Host"),
     "Instances": paged("instances", "Instance"),
     "Recoveries": paged("recoveries", "Recovery"),

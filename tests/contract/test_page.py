@@ -15,7 +15,17 @@ import pytest
 from novaha.core.errors import NovahaError
 from novaha.web import app
 from tests.browser import Chromium, Page, chromium
-from tests.unit.web.serving import LOOPBACK, Served, Tokens, host, instance, serving, snapshot
+from tests.unit.web.serving import (
+    FENCE,
+    LOOPBACK,
+    Served,
+    Tokens,
+    host,
+    instance,
+    serving,
+    snapshot,
+)
+from tests.unit.web.test_actions import Acts
 
 pytestmark = pytest.mark.tools
 
@@ -189,6 +199,40 @@ def test_it_asks_for_a_token_where_one_is_needed(browser: Chromium) -> None:
         assert not [url for url in page.asked if "admin" in url]
 
 
+def test_a_host_is_typed_before_anything_is_done(browser: Chromium) -> None:
+    acts = Acts("retry", "release", "proceed")
+    settings = replace(
+        LOOPBACK, keystone_url="https://k", write_roles=frozenset({"admin"}), writes=True
+    )
+    with serving(several(20), settings, tokens=Tokens(), acts=acts) as served:
+        page = opened(browser, served)
+        page.until("!document.querySelector('#login').hidden")
+        page.value("document.querySelector('#token').focus()")
+        for letter in "admin":
+            page.press(letter)
+        page.press("Enter")
+        ready(page)
+        page.value("document.querySelector('#hosts button.healthy').click()")
+        assert page.value("document.querySelector('#act').hidden")
+        page.value("document.querySelector('#host').close()")
+        page.value("document.querySelector('#hosts button.running').click()")
+        assert not page.value("document.querySelector('#act').hidden")
+        for name, typed in (("act-confirm", "compute-2"), ("act-reason", "why")):
+            page.value(f"document.querySelector('#{name}').focus()")
+            for letter in typed:
+                page.press(letter)
+        page.press("Enter")
+        said = "document.querySelector('#act-said').textContent"
+        page.until(f"{said}.startsWith('Not done')")
+        assert acts.done == []
+        page.value("document.querySelector('#act-confirm').value = 'compute-1'")
+        page.value("document.querySelector('#act').requestSubmit()")
+        page.until(f"{said} === 'retry is done'")
+        assert [(name, order.host, order.fence_id) for name, order in acts.done] == [
+            ("retry", "compute-1", FENCE)
+        ]
+
+
 AXE = resources.files("axe_core_python") / "axe.min.js"
 RUN = """addEventListener("load", () => { window.examined = (what) => axe.run(what).then((found) =>
 JSON.stringify(found.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))); });"""
@@ -233,6 +277,7 @@ def test_a_screen_reader_and_weak_eyes_can_use_it(
         assert json.loads(page.value("examined(document)")) == []
         page.value("document.querySelector('#host').close()")
         page.value("document.querySelector('#login').hidden = false")
+        page.value("document.querySelector('#act').hidden = false")
         assert json.loads(page.value("examined(document)")) == []
         assert page.said == []
 

@@ -249,9 +249,51 @@ function facts(host) {
 async function openHost(node) {
   opened = node;
   put($("host-title"), node);
+  offer(hosts.find((one) => one.node === node));
   if (!$("host").open) { $("host-instances").replaceChildren(); $("host").showModal(); }
   await showOpened();
 }
+
+/* What may be done about a host, and about which fencing of it: the one that is looked at. */
+let may = [];
+let meant = "";
+
+const EFFECTS = {
+  retry: "Its recovery begins again. A host that is recovered is fenced once more: what runs on it"
+    + " ends.",
+  release: "Its recovery stops: what is left of its instances counts as settled, and starts there.",
+  proceed: "It is powered off by force: what runs on it ends, and is recovered.",
+};
+const effect = () => put($("act-effect"), EFFECTS[$("act-what").value] || "");
+$("act-what").addEventListener("change", effect);
+
+function offer(host) {
+  meant = (host && host.fence_id) || "";
+  const held = host && (host.state === "held" || host.state === "lost");
+  const offered = may.filter((one) => (one === "proceed" ? held
+    : meant && (one === "retry" || one === "release")));
+  $("act").hidden = offered.length === 0;
+  $("act-what").replaceChildren(...offered.map((value) => element("option", { value }, value)));
+  $("act").reset();
+  effect();
+  put($("act-said"), "");
+}
+
+$("act").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const what = $("act-what").value;
+  const order = { confirm: $("act-confirm").value.trim(), reason: $("act-reason").value };
+  if (what !== "proceed") order.fence_id = meant;
+  put($("act-said"), "It is being done.");
+  try {
+    const answer = await ask(`/v1/hosts/${encodeURIComponent(opened)}/${what}`, {
+      method: "POST", body: JSON.stringify(order), headers: { "Content-Type": "application/json" },
+    });
+    put($("act-said"), (await answer.json()).done);
+    $("act-confirm").value = "";
+  } catch (problem) { put($("act-said"), `Not done: ${problem.message}`); }
+});
+$("close").addEventListener("submit", (event) => { event.preventDefault(); $("host").close(); });
 
 async function showOpened() {
   const host = hosts.find((one) => one.node === opened) || { node: opened, state: "gone" };
@@ -302,6 +344,7 @@ async function listen() {
   stream = new AbortController();
   const answer = await ask("/v1/events", { signal: stream.signal });
   $("login").hidden = true;
+  may = (await get("/v1/me")).actions;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

@@ -69,7 +69,7 @@ class History:
 
 
 def arguments(*, force: bool = False) -> argparse.Namespace:
-    return argparse.Namespace(host="compute-1", force=force)
+    return argparse.Namespace(host="compute-1", force=force, fence_id=None)
 
 
 def status(moving: int = 0, problem: str = "") -> dict[str, Any]:
@@ -135,6 +135,28 @@ def test_release_lets_a_host_in_until_it_is_fenced_again(record: Record) -> None
     assert store.record.state is RecoveryState.RECOVERED
     assert store.record.admitted
     assert not store.record.fence_again("fence-2", WHEN).admitted
+
+
+@pytest.mark.parametrize("command", ["retry", "release"])
+@pytest.mark.parametrize("record", [RUNNING, RECOVERED])
+def test_what_is_meant_for_another_fencing_is_not_done(command: str, record: Record) -> None:
+    store = Store(record)
+    meant = argparse.Namespace(host="compute-1", force=True, fence_id="fence-0")
+    with pytest.raises(operator.OtherFencingError, match="another fence id"):
+        getattr(operator, command)(meant, store)
+    assert store.record == record
+    meant.fence_id = record.fence_id
+    assert getattr(operator, command)(meant, store) == 0
+    assert store.record != record
+
+
+@pytest.mark.parametrize("command", ["retry", "release"])
+def test_nonsense_has_no_fence_id(command: str) -> None:
+    store = Store(None, broken=True)
+    meant = argparse.Namespace(host="compute-1", force=True, fence_id="fence-0")
+    with pytest.raises(operator.OtherFencingError):
+        getattr(operator, command)(meant, store)
+    assert store.record is None
 
 
 def test_recover_flags_a_host_that_was_confirmed_by_hand() -> None:

@@ -87,6 +87,8 @@ def test_every_address_needs_the_names(tmp_path: Path) -> None:
         ("keystone_url = keystone\n", "has to begin with https://"),
         ("keystone_url = https://k\nread_roles =\n", "nobody could read"),
         ("write_names = alice\n", "write_names needs client_ca"),
+        ("writes = true\nlisten = 127.0.0.1:1\n", "needs to know who asks"),
+        ("writes = 1\nlisten = 127.0.0.1:1\nkeystone_url = https://k\n", "nobody may write"),
         ("refresh = 0.1\n", "line 2 of .*the value of refresh"),
         ("max_rate = 0\n", "line 2 of .*the value of max_rate"),
         ("writes = perhaps\n", "line 2 of .*the value of writes"),
