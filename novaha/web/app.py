@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from novaha.conf.serve import Settings
+from novaha.web import masakari
 from novaha.web.access import Access, RefusedError, Tokens, hosts_of
 from novaha.web.actions import Act, Actions
 from novaha.web.api import Api
@@ -43,9 +44,15 @@ def create(
     if tokens is None and settings.keystone_url:
         tokens = Keystone(settings.keystone_url, settings.keystone_cafile)
     allowed = (acts or {}) if settings.writes else {}
-    operations = (*Api(shared).operations(), *Actions(allowed).operations())
+    api = Api(shared)
+    operations = (*api.operations(), *Actions(allowed).operations())
     app = Starlette(
-        routes=[*_routes(operations), _description(operations), *_page()],
+        routes=[
+            *_routes(operations),
+            _description(operations),
+            *_page(),
+            *masakari.routes(api.state),
+        ],
         exception_handlers={RefusedError: _refused, HTTPException: _unknown, Exception: _failed},
     )
     return Guard(app, Access(settings, tokens), hosts_of(settings), Rates(settings.max_rate))
