@@ -84,7 +84,8 @@ def answered(
     have = {part.strip().removeprefix("W/") for part in _none_match(request).split(",")}
     if status == 200 and (etag in have or "*" in have):
         return Response(status_code=304, headers=headers)
-    return Response(body, status, headers, media_type=media)
+    # As a header: Starlette adds a charset to some kinds, by its release.
+    return Response(body, status, {**headers, "content-type": media})
 
 
 def _none_match(request: Request) -> str:
