@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from novaha import wiring
+from novaha.cli import screen
 from novaha.cli.table import columns
 from novaha.cli.terminal import as_json, say, warn
 from novaha.core import text
@@ -84,7 +86,7 @@ def history(args: argparse.Namespace, state_dir: Path = STATE_DIR) -> int:
         say("Nothing of that is in the history.")
         return 0
     rows = [(iso(e.time), e.text("node") or "-", e.event, _told(e)) for e in chosen]
-    say(columns(("TIME", "HOST", "EVENT", "WHAT"), rows))
+    say(_table(("TIME", "HOST", "EVENT", "WHAT"), rows))
     return 0
 
 
@@ -243,13 +245,32 @@ def _value(value: Any) -> str:
     return str(value)
 
 
+def _lines(said: str) -> list[str]:
+    """A sentence, on a terminal in lines that fit."""
+    return screen.wrapped(said, screen.size()[0] if sys.stdout.isatty() else screen.ENDLESS)
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned; on a terminal that is too narrow for that a block of lines for each row."""
+    kept = list(rows)
+    whole = columns(names, kept)
+    width, _ = screen.size()
+    if not sys.stdout.isatty() or screen.fits(whole.splitlines(), width):
+        return whole
+    lines: list[str] = []
+    for *head, last in kept:
+        lines += screen.wrapped("  ".join(head), width)
+        lines += screen.wrapped(last, width, "    ", "    ") if last else []
+    return "\n".join(lines)
+
+
 def _report(recovery: Recovery) -> str:
     began = recovery.began
     parts = [
-        text.line(f"Recovery of {recovery.node}, fence id {recovery.fence_id}"),
-        html.summary(recovery),
+        *_lines(f"Recovery of {recovery.node}, fence id {recovery.fence_id}"),
+        *_lines(html.summary(recovery)),
         "",
-        columns(
+        _table(
             ("TIME", "AFTER", "PHASE"),
             (
                 (iso(at), f"{(at - began).total_seconds():.1f} s", PHASES[name])
@@ -270,9 +291,9 @@ def _report(recovery: Recovery) -> str:
                     text.line(one.unmoved or "; ".join(one.requests[1:]), longest=_LONGEST),
                 )
             )
-        parts += ["", columns(("INSTANCE", "OUTAGE", "WHERE", "DETAIL"), rows)]
+        parts += ["", _table(("INSTANCE", "OUTAGE", "WHERE", "DETAIL"), rows)]
     acted = [e for e in recovery.entries if e.event in ("operator", "attention", "doubted")]
     if acted:
         seen = [(iso(e.time), e.event, _told(e)) for e in acted]
-        parts += ["", columns(("TIME", "EVENT", "WHAT"), seen)]
+        parts += ["", _table(("TIME", "EVENT", "WHAT"), seen)]
     return "\n".join(parts)

@@ -139,6 +139,24 @@ def test_the_report_of_a_recovery(desk: Desk) -> None:
     assert "</html>" in page
 
 
+@pytest.mark.parametrize("argv", [["history"], ["report", "f-1"]])
+def test_on_a_terminal_no_line_is_too_long_and_no_word_is_broken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    entries = one()
+    why = " ".join(f"word{n}" for n in range(60))
+    entries[-3] = Entry(
+        entries[-3].id, entries[-3].time, "c-1", "recovered", {"node": "a", "unmoved": {ID: why}}
+    )
+    desk.keep(*entries)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, desk.run(*argv).splitlines())) > 80, "a file, or grep, gets whole lines"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    shown = desk.run(*argv)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert {f"word{n}" for n in range(60)} <= set(shown.split())
+
+
 def test_a_reader_as_root_leaves_no_file_of_roots(desk: Desk) -> None:
     """Root becomes whom the directory belongs to; its own it stays."""
     desk.keep(*one())
