@@ -103,18 +103,20 @@ class Recorder:
             event.event,
             event.data(),
         )
-        raw = dumps(entry).encode() + b"\n"
-        if self._size + len(raw) > self._room:
-            return False
         try:
-            written = os.write(self._file, raw)
+            raw = dumps(entry).encode() + b"\n"
+            if self._size + len(raw) > self._room:
+                return False
+            if os.write(self._file, raw) < len(raw):
+                os.ftruncate(self._file, self._size)
+                return False
         except OSError as error:
             self._problem = f"{self._spool}: {error.strerror}"
             return False
-        if written < len(raw):
-            os.ftruncate(self._file, self._size)
+        except Exception:  # a bug of ours: no recovery ends because of it
+            LOG.exception("event %s is not kept", event.event)
             return False
-        self._size += written
+        self._size += len(raw)
         self._number += 1
         return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from novaha.core.events import Lost, Returned
+from novaha.core.events import Lost, Recovered, Returned
 from novaha.operate.entries import Entry, dumps
 from novaha.operate.outbox import Outbox, OutboxError
 from novaha.operate.recorder import Recorder, carry_on
@@ -105,6 +107,39 @@ def test_what_finds_no_room_is_counted_where_it_would_have_stood(hung: Hung, spo
     recorder.emit(Returned("last"))
     until(lambda: recorder._read >= recorder._size)
     assert told(hung) == [*map(str, range(kept)), f"{Lost.event} {10 - kept}", "last"]
+
+
+def test_an_event_that_cannot_be_written_raises_nothing_and_is_counted(
+    tmp_path: Path, spool: Path
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.db")
+    recorder = Recorder(outbox, spool, "c-1")
+    recorder.emit(Recovered("a", {"vm": object()}))  # type: ignore[dict-item]
+    recorder.emit(Returned("b"))
+    assert recorder.close(LONG)
+    assert told(outbox) == [f"{Lost.event} 1", "b"]
+
+
+def test_a_spool_that_is_full_raises_nothing_and_is_told_of(
+    tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    outbox = Outbox(tmp_path / "outbox.db")
+    recorder = Recorder(outbox, spool, "c-1")
+    real = os.write
+
+    def write(file: int, raw: bytes) -> int:
+        if file != recorder._file:
+            return real(file, raw)
+        if mood == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, raw[: len(raw) // 2] if mood == "short" else raw)
+
+    monkeypatch.setattr("novaha.operate.recorder.os.write", write)
+    for mood in ("full", "short", ""):
+        recorder.emit(Returned(mood or "whole"))
+    assert recorder.close(LONG)
+    assert told(outbox) == [f"{Lost.event} 2", "whole"]
 
 
 def test_what_a_killed_process_has_left_comes_first_and_once(tmp_path: Path, spool: Path) -> None:
