@@ -39,6 +39,7 @@ class EarlyReading:
     changed: whether the configuration has changed since this was asked last.
     begin: begins to read for a node what was not read within that many seconds.
     warm: what a recovery needs of the cluster is kept ready by it.
+    busy: whether a turn is under way: it reads the records itself, and has the machine's time.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class EarlyReading:
         begin: Callable[[str, float], None],
         warm: Callable[[], None],
         clock: Callable[[], float],
+        busy: Callable[[], bool],
     ) -> None:
         self._changed = changed
         self._records = records
         self._begin = begin
         self._warm = warm
         self._clock = clock
+        self._busy = busy
         self._since: dict[tuple[str, str], float] = {}
         self._again_at = float("inf")
 
@@ -72,7 +75,7 @@ class EarlyReading:
     def look(self) -> None:
         """Do so once. Raises ClusterToolError when the records cannot be read."""
         now = self._clock()
-        if not self._changed() and now < self._again_at:
+        if self._busy() or (not self._changed() and now < self._again_at):
             return
         self._again_at = float("inf")
         pending = [
@@ -80,6 +83,9 @@ class EarlyReading:
             for record in self._records.read_all().values()
             if isinstance(record, Record) and record.state is RecoveryState.PENDING
         ]
+        if self._busy():  # woken meanwhile; what is begun now would be too late, and soon too old
+            self._again_at = now
+            return
         self._since = {fencing: self._since.get(fencing, now) for fencing in pending}
         waiting = [node for (node, _), at in self._since.items() if now < at + _LONGEST]
         for node in waiting:

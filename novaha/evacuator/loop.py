@@ -116,6 +116,7 @@ class Loop:
         self.bell = Bell(observer.read_ahead)
         self.stopping = threading.Event()
         self.turned_at = clock()
+        self.turning = False
         self.problem = ""
         self.reports: tuple[HostReport, ...] = ()
         self._notices: tuple[str, ...] = ()
@@ -142,6 +143,7 @@ class Loop:
         while not self.stopping.is_set():
             fenced = self.bell.take()
             pause = self._pace.busy
+            self.turning = True
             try:
                 pause = self.turn(fenced)
                 self.problem = ""
@@ -157,6 +159,7 @@ class Loop:
             self.turned_at = self._clock()
             self.failing.note(bool(self.problem), self.turned_at)
             self.nova_silent.note(bool(self.nova_problem), self.turned_at)
+            self.turning = False
             self._rung = bool(pause) and self.bell.wait(pause)
 
     def turn(self, fenced: Collection[str] = ()) -> float:

@@ -158,9 +158,6 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyRead
     observer = Observer(
         compute, fencing, names, me, readers, ahead, time.monotonic, options.lost_after
     )
-    early = EarlyReading(
-        Changes().any, records, observer.read_ahead, nodes.keep_warm, time.monotonic
-    )
     loop = Loop(
         records=records,
         configuration=configuration.read,
@@ -207,6 +204,14 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyRead
         me=me,
         pool=ThreadPoolExecutor(_WRITERS, "write"),
         clock=time.monotonic,
+    )
+    early = EarlyReading(
+        Changes().any,
+        records,
+        observer.read_ahead,
+        nodes.keep_warm,
+        time.monotonic,
+        lambda: loop.turning,
     )
     return loop, early
 

@@ -30,7 +30,14 @@ class World:
         self.reads = 0
         self.trouble: list[Exception] = []
         world: Any = self
-        self.early = EarlyReading(self.asked, world, self.begin, self.warm, lambda: self.now)
+        self.turning = [False]
+        self.early = EarlyReading(
+            self.asked, world, self.begin, self.warm, lambda: self.now, self.busy
+        )
+
+    def busy(self) -> bool:
+        """What was told to come, and the last of it from then on."""
+        return self.turning.pop(0) if len(self.turning) > 1 else self.turning[0]
 
     def asked(self) -> bool:
         changed, self.changed = self.changed, False
@@ -102,6 +109,29 @@ def test_one_that_waits_for_long_is_not_read_for_another_ones_sake() -> None:
     world.pass_time(60)
     world.flag("compute-2")
     assert set(world.pass_time(60)) == {"compute-2"}
+
+
+def test_nothing_is_read_early_while_a_turn_is_under_way_and_no_change_is_missed() -> None:
+    world = World()
+    world.turning = [True]
+    world.flag("compute-1")
+    assert world.pass_time(1) == []
+    assert world.reads == 0
+    world.turning = [False]
+    assert world.pass_time(0.2) == ["compute-1"]
+
+
+def test_what_a_turn_overtakes_is_not_begun() -> None:
+    world = World()
+    world.flag("compute-1")
+    world.turning = [False, True, True, True, False]  # woken while the records are read
+    assert world.pass_time(0.1) == []
+    assert world.reads == 1
+    world.claim("compute-1")
+    assert world.pass_time(5) == []
+    world.flag("compute-1", NOW + timedelta(hours=1))
+    world.turning = [False, True, False]
+    assert world.pass_time(0.3) == ["compute-1"], "the turn was about another one"
 
 
 def test_when_a_rack_dies_each_is_read_once() -> None:

@@ -68,6 +68,7 @@ class World:
     before: list[Any] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     fencings: list[Fencings | None] = field(default_factory=list)
+    turning: list[bool] = field(default_factory=list)
 
     levels: Any = "levels"
     pause: Pause | None = None
@@ -125,6 +126,7 @@ class World:
     ) -> list[HostView]:
         self.before.append(decided)
         self.fencings.append(fencings)
+        self.turning.append(self.loop.turning)
         self.now += self.reading
         if self.troubles and (trouble := self.troubles.pop(0)):
             raise trouble
@@ -186,6 +188,7 @@ class Bell:
 
     def wait(self, seconds: float) -> bool:
         self.seen.append((seconds, self.world.loop.problem))
+        self.world.turning.append(self.world.loop.turning)
         self.world.now += 1
         if len(self.seen) >= self.turns:
             self.world.loop.stopping.set()
@@ -318,6 +321,17 @@ def test_what_a_turn_reads_that_an_alert_wakes_and_what_another_one_does(
     else:
         assert world.reads == []
         assert fencings is None
+
+
+@pytest.mark.parametrize("trouble", [None, ClusterToolError(["cibadmin"], 1, "no"), ValueError()])
+def test_a_turn_is_under_way_until_it_is_rested_whatever_becomes_of_it(
+    trouble: Exception | None,
+) -> None:
+    world = World([SEEN], troubles=[trouble, trouble])
+    bell: Any = Bell(world, 2)
+    world.loop.bell = bell
+    world.loop.run()
+    assert world.turning == [True, False] * 2
 
 
 def test_without_any_record_what_was_read_first_is_not_used() -> None:
