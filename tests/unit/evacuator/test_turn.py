@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,6 +203,10 @@ class Held:
     def paused(self, pause: object = None) -> str:
         self.asked += 1
         return "by bob"
+
+    def limited(self, nodes: Collection[str]) -> Mapping[str, str]:
+        assert not nodes, "a pause holds them"
+        return {}
 
     def notices(self) -> tuple[str, ...]:
         return ("it is paused",)
