@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,7 @@ import pytest
 from novaha.cli import main, serve, site
 from novaha.core.errors import NovahaError
 from novaha.evacuator import client, inspect
-from novaha.web.actions import Order
 from tests.unit.cli.test_status import NOTHING
-
-FENCE = "5b0b4f0e-8a3c-4f0a-9d55-3d1c5f7f0b51"
-
-ROOT = Path(serve.__file__).parents[2]
 
 
 def test_it_does_not_begin_where_strangers_would_be_let_in(
@@ -28,20 +21,6 @@ def test_it_does_not_begin_where_strangers_would_be_let_in(
     said = capsys.readouterr().err
     assert said.startswith("novaha: ")
     assert "needs TLS" in said
-
-
-@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
-def test_it_says_which_library_is_missing(library: str) -> None:
-    program = (
-        f"import sys; sys.modules['{library}'] = None; from novaha.cli.main import main; "
-        "sys.exit(main(['serve', '--listen', '127.0.0.1:0']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert f"and {library} is not installed" in done.stderr
-    assert "novaha[serve]" in done.stderr
 
 
 def test_it_reads_what_status_reads_without_nova(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,27 +57,3 @@ def test_without_nova_means_that_no_credentials_are_read(monkeypatch: pytest.Mon
     assert (found["problem"], found["hosts"]) == (inspect.NOT_ASKED, [])
     with pytest.raises(AssertionError):
         inspect.look()
-
-
-@pytest.mark.parametrize("name", ["retry", "release"])
-def test_what_is_asked_for_over_http_is_what_the_command_does(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr(serve.operator, "known_nodes", lambda: {"compute-1"})
-    monkeypatch.setattr(serve.operator.RecordStore, "read_all", lambda self: {})
-    monkeypatch.setattr(serve.operator, "_decide", lambda *args: given.append(args[0]))
-    monkeypatch.setattr(serve.operator.RecordStore, "read", lambda self, node: None)
-    monkeypatch.setattr(serve.operator, "_ring", lambda: None)
-    monkeypatch.setattr(inspect, "look", lambda **more: {"hosts": [], "problem": ""})
-    order = Order("COMPUTE-1", FENCE, "why", "alice")
-    assert "compute-1" in serve.ACTS[name](order).lower()
-    assert given == ["compute-1"]
-
-
-@pytest.mark.parametrize("name", ["retry", "release", "proceed", "pause"])
-def test_an_order_has_all_that_the_command_line_would_have(name: str) -> None:
-    argv = [name, "--reason", "x", *([] if name == "pause" else ["compute-1"])]
-    parsed = main.parser().parse_args(argv)
-    arguments = serve._arguments(Order("compute-1", FENCE, "why", "alice"))
-    assert {*vars(parsed)} <= {*vars(arguments), "command", "run", "debug"}

@@ -1,4 +1,4 @@
-"""The life of `novaha serve` as a process."""
+"""The life of `novaha serve` as a process, and what is done for who asks over HTTP."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from novaha.cli import serve
+import pytest
+
+from novaha.cli import main, serve
+from novaha.evacuator import inspect
+from novaha.web.actions import Order
+from tests.unit.web.serving import FENCE
 
 ROOT = Path(serve.__file__).parents[2]
 
@@ -36,3 +42,41 @@ def test_it_ends_at_sigterm_and_leaves_no_socket(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (0, "")
     assert not (tmp_path / "n.sock").exists()
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
+def test_it_says_which_library_is_missing(library: str) -> None:
+    program = (
+        f"import sys; sys.modules['{library}'] = None; from novaha.cli.main import main; "
+        "sys.exit(main(['serve', '--listen', '127.0.0.1:0']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"and {library} is not installed" in done.stderr
+    assert "novaha[serve]" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["retry", "release"])
+def test_what_is_asked_for_over_http_is_what_the_command_does(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(serve.operator, "known_nodes", lambda: {"compute-1"})
+    monkeypatch.setattr(serve.operator.RecordStore, "read_all", lambda self: {})
+    monkeypatch.setattr(serve.operator, "_decide", lambda *args: given.append(args[0]))
+    monkeypatch.setattr(serve.operator.RecordStore, "read", lambda self, node: None)
+    monkeypatch.setattr(serve.operator, "_ring", lambda: None)
+    monkeypatch.setattr(inspect, "look", lambda **more: {"hosts": [], "problem": ""})
+    order = Order("COMPUTE-1", FENCE, "why", "alice")
+    assert "compute-1" in serve.ACTS[name](order).lower()
+    assert given == ["compute-1"]
+
+
+@pytest.mark.parametrize("name", ["retry", "release", "proceed", "pause"])
+def test_an_order_has_all_that_the_command_line_would_have(name: str) -> None:
+    argv = [name, "--reason", "x", *([] if name == "pause" else ["compute-1"])]
+    parsed = main.parser().parse_args(argv)
+    arguments = serve._arguments(Order("compute-1", FENCE, "why", "alice"))
+    assert {*vars(parsed)} <= {*vars(arguments), "command", "run", "debug"}
