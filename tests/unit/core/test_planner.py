@@ -274,7 +274,7 @@ class Return(NamedTuple):
         Return("let in", FLAPS, ["enable"], home(record=LET_IN, service=KEPT), "returning to service"),
         Return("to be inspected", INSPECTED, [INSPECT], home(service=FORCED)),
         Return("inspected", INSPECTED, ["enable"], home(record=LET_IN), "returning to service"),
-        Return("flapping comes first", replace(INSPECTED, flap_fencings=1), [THRICE.replace("3 times", "1 times").replace("2025-12-31T23:10:00Z 2025-12-31T23:40:00Z ", "")], home(service=FORCED, fencings=ago(0))),
+        Return("flapping comes first", replace(INSPECTED, flap_fencings=1), [THRICE.replace("3 times", "once").replace("2025-12-31T23:10:00Z 2025-12-31T23:40:00Z ", "")], home(service=FORCED, fencings=ago(0))),
         Return("not stable yet", SLOW, [], home(up_for=59.9), "when its nova-compute has been up for 60 s"),
         Return("not up", SLOW, [], home(), "when its nova-compute has been up for 60 s"),
         Return("stable", SLOW, ["enable"], home(up_for=60.0), "returning to service"),
