@@ -37,7 +37,8 @@ class _Truth(types.Boolean):  # type: ignore[misc]  # oslo.config has no types
     FALSE_VALUES = sorted(truth.FALSE)
 
 
-def _flag(name: str, default: bool, text: str) -> cfg.Opt:
+def flag(name: str, default: bool, text: str) -> cfg.Opt:
+    """An option that is true or false, as these may be spelled everywhere in novaha."""
     return cfg.Opt(name, type=_Truth(), default=default, help=text)
 
 
@@ -204,7 +205,7 @@ _SINKS = {
         cfg.StrOpt(
             "secret_file", default="", help="A file with the key that requests are signed with."
         ),
-        _flag("shared_storage", True, "The value of on_shared_storage in what is sent."),
+        flag("shared_storage", True, "The value of on_shared_storage in what is sent."),
         _CAFILE,
     ],
     ALERTMANAGER: [
@@ -230,7 +231,7 @@ _SINKS = {
         cfg.ListOpt("to", default=[], help="Addresses, with commas between. Unset: no mail."),
         cfg.StrOpt("user", default="", help="User to sign in as. Unset: without."),
         cfg.StrOpt("password_file", default="", help="A file with that user's password."),
-        _flag(
+        flag(
             "tls",
             True,
             "STARTTLS with a verified certificate. false for a server on this machine only.",

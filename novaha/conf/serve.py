@@ -14,6 +14,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from novaha.conf.file import Verbatim, parse
+from novaha.conf.options import flag
 from novaha.core.errors import ConfigError
 from novaha.core.text import line
 
@@ -61,11 +62,7 @@ OPTIONS: list[cfg.Opt] = [
         "read_roles", default=["admin"], help="Roles in a token any of which allows to read."
     ),
     cfg.ListOpt("write_roles", default=[], help="Roles in a token any of which allows to write."),
-    cfg.BoolOpt(
-        "writes",
-        default=False,
-        help="Whether retry, release, proceed, pause and resume are offered at all.",
-    ),
+    flag("writes", False, "Whether retry, release, proceed, pause and resume are offered at all."),
     cfg.FloatOpt(
         "refresh",
         default=2.0,
