@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, runner: Runner | None = None) -> int:
     else:
         width = screen.size()[0] if sys.stdout.isatty() else 0
         if findings or not args.problems:
-            say(report.shown(findings, width))
+            say(report.shown(findings, width, every))
         else:
             say(f"No problem. {report.counted(every)}")
         if os.geteuid():

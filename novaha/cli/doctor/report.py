@@ -74,18 +74,24 @@ def _alike(finding: Finding) -> tuple[str, ...]:
     return (finding.check, finding.verdict, _HERE, *texts)
 
 
-def shown(findings: Sequence[Finding], width: int = 0) -> str:
-    """The findings as people read them, in this order. width: of the terminal, 0 for none."""
+def shown(
+    findings: Sequence[Finding], width: int = 0, every: Sequence[Finding] | None = None
+) -> str:
+    """The findings as people read them, in this order.
+
+    width: of the terminal, 0 for none. every: what is counted, if not just these.
+    """
+    sums = counted(findings if every is None else every)
     groups = grouped(findings)
     names = ("CHECK", "VERDICT", "SUBJECT", "FINDING -> FIX")
     rows = [[g.finding.check, str(g.finding.verdict), g.shown] for g in groups]
     used = sum(max(map(len, column)) + 2 for column in zip(names[:3], *rows, strict=True))
     room = width - used if width else 0
     if width and room < _NARROWEST:
-        return "\n".join([*_stacked(groups, width), "", *wrapped(counted(findings), width)])
+        return "\n".join([*_stacked(groups, width), "", *wrapped(sums, width)])
     texts = ("\n".join(_text(group, room)) for group in groups)
     rows = [[*row, said] for row, said in zip(rows, texts, strict=True)]
-    return f"{table.columns(names, rows)}\n\n{counted(findings)}"
+    return f"{table.columns(names, rows)}\n\n{sums}"
 
 
 def counted(findings: Iterable[Finding]) -> str:
@@ -99,6 +105,10 @@ def _stacked(groups: Iterable[Group], width: int) -> Iterator[str]:
     """For a terminal that is too narrow for a table: what is found below what it is about."""
     for group in groups:
         subject = "" if group.shown == "-" else f" ({group.shown})"
+        if group.finding.verdict is Verdict.OK:
+            said = f"ok: {group.finding.check}{subject}: {group.finding.detail}"
+            yield from wrapped(said, width, "", "  ")
+            continue
         yield from wrapped(f"{group.finding.verdict}: {group.finding.check}{subject}", width)
         yield from (f"  {line}" for line in _text(group, width - 2))
 

@@ -165,6 +165,10 @@ def test_problems_come_first(findings, capsys) -> None:
 
 def test_only_problems(findings, capsys) -> None:
     findings += [FINE, UNSURE, WORSE]
+    assert main.main(["doctor", "--problems"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "3 findings: 1 ok, 1 warning, 1 not checked."
+    assert "clocks" not in out
     assert main.main(["doctor", "--problems", "--output", "json"]) == 0
     assert [f["check"] for f in json.loads(capsys.readouterr().out)] == ["load"]
     findings.remove(WORSE)
@@ -214,3 +218,4 @@ def test_a_terminal_too_narrow_for_the_table_has_no_longer_line(width: int) -> N
     lines = command.shown([long, FINE, *MANY], width=width).splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0] == "not checked: a-check-with-a-name (compute-1.example.org)"
+    assert "ok: clocks: Nova's clock is this node's" in lines
