@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from novaha.cli import screen
 from novaha.cli.terminal import say
 from novaha.core.errors import NovahaError
 
@@ -37,7 +38,7 @@ def asked(effect: Callable[[argparse.Namespace], str], question: str, command: C
     def run(args: argparse.Namespace) -> int:
         said = effect(args)
         if said:
-            say(said)
+            say(*screen.wrapped(said, screen.size()[0]))
             terminal = sys.stdin is not None and sys.stdin.isatty()
             if terminal and not args.yes and not agreed(question.format(**vars(args))):
                 raise NotDoneError("nothing was done")
