@@ -149,8 +149,8 @@ def _said(answer: Snapshot) -> Iterator[str]:
     else:
         yield "Evacuator: does not run on this node; read from the CIB and Nova."
     if answer["problem"]:
-        less = "fewer instances shown" if told else "no instances shown"
-        yield f"Nova does not answer here, {less}: {answer['problem']}"
+        less = "Nova does not answer here, fewer" if told else "No"
+        yield f"{less} instances shown: {answer['problem']}"
     if told and told["problem"]:
         yield f"Problem: {told['problem']}"
 

@@ -72,7 +72,8 @@ def wrapped(said: object, width: int, first: str = "", others: str | None = None
     used = cells(head)
     for piece in _pieces(text.line(said, longest=_LONGEST), width - len(tail)):
         needed = cells(piece) + (1 if words else 0)
-        if words and used + needed > width:
+        helps = cells(tail) + cells(piece) <= width  # else it is too long there as well
+        if words and used + needed > width and helps:
             lines.append(head + " ".join(words))
             head, words, used, needed = tail, [], cells(tail), cells(piece)
         words.append(piece)

@@ -19,7 +19,8 @@ from novaha.pacemaker.runner import Runner
 def look(run: Runner | None = None) -> dict[str, Any]:
     """missing: what the cluster has not, and without which no host is recovered.
 
-    evacuator_on: the node that Pacemaker runs the evacuator on, "" when it runs on none.
+    evacuator_on: the node that Pacemaker runs the evacuator on, "" when it runs on none, None when
+    Pacemaker cannot tell.
 
     Raises ClusterToolError when the CIB cannot be read.
     """
@@ -62,10 +63,12 @@ def missing(now: Configuration | None) -> list[str]:
     return [name for name, found in parts.items() if found is None]
 
 
-def _evacuator(now: Configuration, run_tool: Runner) -> str:
+def _evacuator(now: Configuration, run_tool: Runner) -> str | None:
     resource = now.resource(EVACUATE_AGENT)
     if resource is None:
         return ""
     with contextlib.suppress(NovahaError):  # a cluster without a DC tells nothing
-        return ", ".join(sorted(live.look(run_tool).running.get(resource.id, ())))
-    return ""
+        seen = live.look(run_tool)
+        if seen.dc:
+            return ", ".join(sorted(seen.running.get(resource.id, ())))
+    return None

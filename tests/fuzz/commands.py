@@ -116,6 +116,9 @@ def line_kinds() -> Iterator[Kind]:
         ):
             words = (command, *(["compute-1"] if command in HOSTS else []), extra)
             run = novaha(*words)
+            if words == ("status", "extra"):  # a host or an instance may be called so
+                yield kind(area, f"options, {command}", extra, run, 1, "is no compute host")
+                continue
             yield kind(area, f"options, {command}", extra, run, 2, "usage: novaha")
         for extra in ("--help", "-h", "--version"):
             run = novaha(command, extra)
@@ -230,7 +233,7 @@ def _status(area: str) -> Iterator[Kind]:
     for value in ("/nowhere", "/", "/dev/zero", ESCAPES, "x" * 5000, "\0", "\udcff", "../.."):
         run = novaha("status", "--config", value)
         says = "does not exist|is no regular file|cannot be read|is none|xxx"
-        yield kind(area, "status --config", value, run, 0, f"No instances shown: .*({says})")
+        yield kind(area, "status --config", value, run, 5, f"No instances shown: .*({says})")
 
 
 def _doctor(area: str) -> Iterator[Kind]:
@@ -308,7 +311,7 @@ def _records() -> Iterator[Kind]:
         for where, inner in (("own set", own), ("another set", other)):
             cib = _with(NODE, inner)
             run = novaha("status", cib=cib)
-            yield kind(area, f"records, status, {where}", name, run, 0, "compute-1 +unreadable")
+            yield kind(area, f"records, status, {where}", name, run, 5, "compute-1 +unreadable")
             run = novaha(*DOCTOR, cib=cib)
             says = "its record makes no sense .*-> novaha retry compute-1"
             yield kind(area, f"records, doctor, {where}", name, run, 1, says)
@@ -454,7 +457,7 @@ def _configurations() -> Iterator[Kind]:
             (("setup", "--remove"), (0, 1), "."),
             (("migrate",), (0, 1), "."),
             (("migrate", "--output", "json"), (0, 1), "."),
-            (("status",), (0, 3), "Evacuator: "),
+            (("status",), (0, 3, 5), "Evacuator: "),
             (("status", "--output", "json"), (0, 3), '"hosts": '),
             (("retry", "compute-1"), (0, 1), "."),
         ):
@@ -470,4 +473,4 @@ def _configurations() -> Iterator[Kind]:
     ):
         for argv in (*READERS, DOCTOR):
             run = novaha(*argv, cib=cib)
-            yield kind("CIB", "wholes", f"{name}, {' '.join(argv)}", run, (0, 1, 3), ".")
+            yield kind("CIB", "wholes", f"{name}, {' '.join(argv)}", run, (0, 1, 3, 5), ".")

@@ -27,7 +27,7 @@ def test_a_command_stays_in_one_line() -> None:
 
 
 def test_a_word_beyond_the_width_is_not_broken() -> None:
-    assert screen.wrapped("a " + "x" * 50, 40) == ["a", "x" * 50]
+    assert screen.wrapped("a " + "x" * 50 + " b", 40) == ["a " + "x" * 50, "b"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,21 @@ def test_on_another_controller_it_says_where_to_ask(monkeypatch, capsys) -> None
     assert (shown["missing"], shown["evacuator_on"]) == ([], "controller-2")
 
 
+def test_a_pacemaker_that_cannot_tell_is_not_an_evacuator_that_runs_nowhere(
+    monkeypatch, capsys
+) -> None:
+    root = etree.fromstring(SOUND)
+    monkeypatch.setattr(inspect, "look", lambda parameters: dict(NOTHING))
+    monkeypatch.setattr(site, "query", lambda run, path: iter([root]))
+    for dc, code, on in ((False, 0, None), (True, 5, "")):
+        live = Live(dc=dc, quorum=True, online={}, running={})
+        monkeypatch.setattr(site.live, "look", lambda run, live=live: live)
+        assert main.main(["status"]) == code
+        capsys.readouterr()
+        main.main(["status", "--output", "json"])
+        assert json.loads(capsys.readouterr().out)["evacuator_on"] == on
+
+
 def test_what_is_missing_is_told_by_the_configuration() -> None:
     now = configuration.read(etree.fromstring(SOUND), NODES)
     assert site.missing(now) == []
