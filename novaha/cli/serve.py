@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from novaha.cli import brake, operator, site
 from novaha.cli.terminal import say
 from novaha.cli.verdict import judge
-from novaha.conf.serve import DEFAULT_FILE, load
 from novaha.core.errors import NovahaError
 from novaha.evacuator import inspect
 
@@ -33,9 +32,7 @@ def add_parser(subparsers: Any) -> None:
         "ended. Where, and for whom, is said in serve.conf; without that file it is a Unix socket "
         "for root and group haclient. It needs no credentials of Nova.",
     )
-    parser.add_argument(
-        "--config", metavar="FILE", default=DEFAULT_FILE, help="serve.conf instead of the default"
-    )
+    parser.add_argument("--config", metavar="FILE", help="serve.conf instead of the default")
     parser.add_argument(
         "--listen",
         metavar="WHERE",
@@ -50,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
 
     Raises NovahaError when it cannot begin.
     """
-    settings = load(args.config, args.listen)
+    from novaha.conf.serve import DEFAULT_FILE, load  # oslo.config: no other command waits for it
+
+    settings = load(args.config or DEFAULT_FILE, args.listen)
     try:
         from novaha.web import app, server
         from novaha.web.shared import Shared
