@@ -13,11 +13,11 @@ from novaha.core.view import HostView
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The steps of a turn. requests: at once, they wait for nothing. before_then: what has to be
-    done before the requests of the plan's `then`. after: the rest."""
+    """The steps of a turn. requests: at once, they wait for nothing. until_prepared: what has to be
+    done before the plan's `after_prepare`. after: the rest."""
 
     requests: tuple[Step, ...]
-    before_then: tuple[Step, ...]
+    until_prepared: tuple[Step, ...]
     after: tuple[Step, ...]
 
 
@@ -38,9 +38,11 @@ def only_moves(decided: Plan) -> bool:
     """Whether all that is left was asked for: nothing is to be done before it has come up."""
     begun = {step.node for step in decided.steps if isinstance(step, Prepare)}
     pending = {r.record.node for r in decided.reports if r.record.state is RecoveryState.PENDING}
-    if decided.more or pending - begun:
+    if decided.over_capacity or pending - begun:
         return False
-    asked = {s.instance for s in (*decided.steps, *decided.then) if isinstance(s, Evacuate)}
+    asked = {
+        s.instance for s in (*decided.steps, *decided.after_prepare) if isinstance(s, Evacuate)
+    }
     left = [i for report in decided.reports for i in report.instances if i.progress not in FINAL]
     moves = all(i.progress is Progress.MOVING or i.id in asked for i in left)
     return moves and bool(asked or left)

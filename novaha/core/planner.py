@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from novaha.core import hosts, schedule
 from novaha.core.schedule import GATHER as GATHER
 from novaha.core.situation import Policy
-from novaha.core.steps import Plan, Step
+from novaha.core.steps import Plan, Scope, Step
 from novaha.core.view import HostView
 
 
@@ -31,15 +31,15 @@ def plan(
     - Claim a `pending` host, by itself or with its Prepare, only when Pacemaker has confirmed its
       fencing and a power device took part in it; Evacuate only for a host whose record is
       `running`, owned by this evacuator and prepared, and whose service Nova shows as forced down;
-      or `then`, when a Prepare has made it so (law 1);
+      or `after_prepare`, when a Prepare has made it so (law 1);
     - at most one Evacuate per instance, none while a request or an evacuation of it may be under
       way, none to a second living host when it may be running on one, and never more than
-      `max_in_flight` on the move in all; and none by an `aged` list (law 2);
+      `max_in_flight` on the move in all; and none by a stale inventory (law 2);
     - Complete only when every instance is settled, excluded, refused or released, and no instance
-      of another host was on its way here; and by no `aged` list (law 5);
+      of another host was on its way here; and by no stale inventory (law 5);
     - nothing is asked for about a host whose record is in doubt (laws 1 and 2);
-    - nothing else is asked for on a dead host by an `aged` list; where one leaves something to do,
-      the host does not rest and is listed in the next turn;
+    - nothing else is asked for on a dead host by a stale inventory; where one leaves something
+      to do, the host does not rest and is listed in the next turn;
     - Unforce, Enable and Drop only for a `recovered` host, and only what carries our mark
       (laws 4 and 6).
 
@@ -53,13 +53,12 @@ def plan(
     steps: list[Step] = [step for decision in decisions for step in decision.steps]
     steps += [*closing.complete, *requests.now]
     steps += schedule.disable(ordered, requests, now)
-    later = closing.open | schedule.defer(decisions, requests)
+    deferred = closing.open | schedule.defer(decisions, requests)
+    resting = schedule.rest(ordered, decisions, requests) - closing.ended - deferred
     return Plan(
         tuple(steps),
         tuple(decision.report for decision in decisions),
-        closing.ended,
-        requests.then,
-        resting=schedule.rest(ordered, decisions, requests) - closing.ended - later,
-        later=later,
-        more=len(requests.asked) < requests.wanted,
+        requests.after_prepare,
+        over_capacity=len(requests.asked) < requests.wanted,
+        scope=Scope(closing.ended, resting, deferred),
     )

@@ -40,22 +40,22 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
+class Batch:
     """The evacuations of one turn.
 
-    now: to be asked for at once. then: when every Prepare has succeeded. wanted: all that could
-    be asked for by themselves. beyond_next_turn: instances that will not have their turn in the
-    next one either.
+    now: to be asked for at once. after_prepare: when every Prepare has succeeded. wanted: all that
+        could be asked for by themselves.
+    beyond_next_turn: instances that will not have their turn in the next one either.
     """
 
     now: tuple[Evacuate, ...]
-    then: tuple[Evacuate, ...]
+    after_prepare: tuple[Evacuate, ...]
     wanted: int
     beyond_next_turn: frozenset[str]
 
     @property
     def asked(self) -> tuple[Evacuate, ...]:
-        return (*self.now, *self.then)
+        return (*self.now, *self.after_prepare)
 
 
 def overview(views: Iterable[HostView], room_since: float) -> Overview:
@@ -119,7 +119,7 @@ def close(views: Sequence[HostView], decisions: Sequence[Decision], now: float) 
 
 def request(
     views: Sequence[HostView], decisions: Sequence[Decision], policy: Policy, now: float
-) -> Requests:
+) -> Batch:
     """The evacuations that may be asked for in this turn: first fenced, first served, but what
     did not run comes last."""
     preparing = {s.node for d in decisions for s in d.steps if isinstance(s, Prepare)}
@@ -137,7 +137,7 @@ def request(
         if isinstance(answer, Go):
             asked.append(evacuate)
     last = preparing | just_begun if preparing else preparing
-    return Requests(
+    return Batch(
         tuple(e for e in asked if e.node not in last),
         tuple(e for e in asked if e.node in last),
         len(wanted),
@@ -145,7 +145,7 @@ def request(
     )
 
 
-def disable(views: Sequence[HostView], requests: Requests, now: float) -> list[Disable]:
+def disable(views: Sequence[HostView], requests: Batch, now: float) -> list[Disable]:
     """The services to disable now: after the evacuations, it matters only when a host is back."""
     busy = {evacuate.node for evacuate in requests.asked}
     if _untold(views):
@@ -153,7 +153,7 @@ def disable(views: Sequence[HostView], requests: Requests, now: float) -> list[D
     return [Disable(v.node) for v in views if v.node not in busy and _to_disable(v)]
 
 
-def defer(decisions: Iterable[Decision], requests: Requests) -> frozenset[str]:
+def defer(decisions: Iterable[Decision], requests: Batch) -> frozenset[str]:
     """The hosts for which nothing will be asked for in the next turn, because others come first."""
     return frozenset(
         decision.report.record.node
@@ -163,7 +163,7 @@ def defer(decisions: Iterable[Decision], requests: Requests) -> frozenset[str]:
 
 
 def rest(
-    views: Iterable[HostView], decisions: Iterable[Decision], requests: Requests
+    views: Iterable[HostView], decisions: Iterable[Decision], requests: Batch
 ) -> frozenset[str]:
     """The hosts of which all was asked for that there is to ask for now."""
     asked = {evacuate.instance for evacuate in requests.asked}

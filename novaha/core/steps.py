@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -156,21 +156,36 @@ class HostReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What the next turn reads of Nova: more of some nodes, and less of others.
+
+    ended: nothing is left to do there. The host is closed if the next reading says so, too, and
+        Nova shows its service after that (law 5).
+    resting: all was asked for that there is to ask for now: what has changed is enough.
+    deferred: nothing will be asked for, because others come first, or because nothing is left to
+        do before others have come to their end: its instances are not listed.
+    """
+
+    ended: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
+    deferred: frozenset[str] = frozenset()
+
+    def without(self, nodes: Collection[str]) -> Scope:
+        """The same, where nothing is known of these nodes."""
+        return Scope(self.ended - {*nodes}, self.resting - {*nodes}, self.deferred - {*nodes})
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The result of one turn.
 
-    steps: to be taken in this order. then: requests for when every Prepare among them has
-    succeeded, and only then. reports: one a host. ended: hosts with nothing left to do. resting:
-    hosts of which all was asked for that there is to ask for now. later: hosts for which nothing
-    will be asked for in the next turn, because others come first, or because nothing is left to
-    do before others have come to their end.
-    more: there are requests that have to wait.
+    steps: to be taken in this order. after_prepare: requests for when every Prepare among them
+    has succeeded, and only then. reports: one a host. over_capacity: there are requests that have
+    to wait. scope: what the next turn reads.
     """
 
     steps: tuple[Step, ...]
     reports: tuple[HostReport, ...]
-    ended: frozenset[str] = frozenset()
-    then: tuple[Evacuate, ...] = ()
-    resting: frozenset[str] = frozenset()
-    later: frozenset[str] = frozenset()
-    more: bool = False
+    after_prepare: tuple[Evacuate, ...] = ()
+    over_capacity: bool = False
+    scope: Scope = Scope()

@@ -30,7 +30,7 @@ from novaha.core.situation import Attempt, OtherRequest, Outcome
 from novaha.core.view import HostView
 from novaha.evacuator.doubts import utc_now
 from novaha.evacuator.isolation import internal
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import HostLedger
 from novaha.evacuator.throttle import Throttle
 
 LOG = logging.getLogger(__name__)
@@ -87,31 +87,31 @@ class Actor:
         self._owned = owned
         self._owned_at = at
 
-    def take(self, step: steps.Step, view: HostView, memory: HostMemory) -> Taken:
+    def take(self, step: steps.Step, view: HostView, page: HostLedger) -> Taken:
         """Take one step. Requests about instances are only begun; their failures show later."""
         try:
             match step:
                 case steps.Claim():
-                    self._claim(view, memory)
+                    self._claim(view, page)
                 case steps.Prepare():
-                    self._prepare(step, view, memory)
+                    self._prepare(step, view, page)
                 case steps.Doubt():
-                    self._doubt(step, view, memory)
+                    self._doubt(step, view, page)
                 case steps.Complete():
                     self._complete(step, view)
                 case steps.KeepOut():
                     self._keep_out(step, view)
                 case steps.Restart():
-                    memory.restarted_at = self._clock()
+                    page.requests.restarted(self._clock())
                     self._fencing.restart_compute(step.node)
                     self._journal.emit(events.Restarted(step.node))
                 case steps.Drop():
                     self._records.drop(view.record)
                     self._journal.emit(events.Returned(view.node))
                 case steps.Evacuate():
-                    self._send_evacuate(step, view, memory)
+                    self._send_evacuate(step, view, page)
                 case steps.Act():
-                    self._send_act(step, view, memory)
+                    self._send_act(step, view, page)
                 case _:
                     self._tell_nova(step, view)
         except RecordConflictError as error:
@@ -121,15 +121,15 @@ class Actor:
             LOG.info("%s: not yet: %s", step.node, error)
             return Taken.FAILED
         except UnknownOutcomeError as error:
-            memory.unanswered_at = self._clock()
+            page.requests.unanswered(self._clock())
             LOG.warning("%s: %s may or may not be done: %s", step.node, type(step).__name__, error)
             return Taken.FAILED
         except NovahaError as error:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
             return Taken.FAILED
         except Exception:
-            memory.unanswered_at = self._clock()
-            memory.trouble = internal(step.node)
+            page.requests.unanswered(self._clock())
+            page.note_trouble(internal(step.node))
             return Taken.FAILED
         return Taken.DONE
 
@@ -144,36 +144,30 @@ class Actor:
         except NovahaError as error:
             LOG.info("%s: %s", service.host, error)
 
-    def _claim(self, view: HostView, memory: HostMemory) -> None:
+    def _claim(self, view: HostView, page: HostLedger) -> None:
         self._records.swap(view.record, view.record.after(Event.CLAIM, owner=self._me))
-        self._claimed(view.record, memory)
+        self._claimed(view.record, page)
 
-    def _claimed(self, record: Record, memory: HostMemory) -> None:
-        if not record.untouched and not memory.owned_fence_id:
-            # Whoever had it before may have sent requests that Nova does not show yet.
-            memory.quiet_until = self._clock() + self._takeover_wait
-            memory.unanswered_at = self._clock()
-        memory.from_the_start = record.fence_id if record.untouched else ""
-        memory.owned_fence_id = record.fence_id
-        memory.owned_at = self._clock()
+    def _claimed(self, record: Record, page: HostLedger) -> None:
+        page.requests.claimed(record, self._clock(), self._takeover_wait)
         self._owned[record.node] = record.fence_id
         if record.untouched:
             at = record.fenced.astimezone(UTC).isoformat().replace("+00:00", "Z")
             self._journal.emit(events.Fenced(record.node, record.fence_id, at))
         self._journal.emit(events.Claimed(record.node, record.fence_id, record.owner))
 
-    def _prepare(self, step: steps.Prepare, view: HostView, memory: HostMemory) -> None:
+    def _prepare(self, step: steps.Prepare, view: HostView, page: HostLedger) -> None:
         record = view.record.after(Event.CLAIM, owner=self._me) if step.claim else view.record
         self._records.swap(view.record, record.prepared(step.marks, step.before))
         if step.claim:
-            self._claimed(view.record, memory)
+            self._claimed(view.record, page)
         if step.force_down:
             self._tell_nova(steps.ForceDown(step.node), view)
 
-    def _doubt(self, step: steps.Doubt, view: HostView, memory: HostMemory) -> None:
+    def _doubt(self, step: steps.Doubt, view: HostView, page: HostLedger) -> None:
         now = self._wall().replace(microsecond=0)
         self._records.swap(view.record, view.record.doubt(str(uuid4()), now))
-        memory.fencing_requested = False
+        page.fencing.ask_again()
         LOG.warning("%s: %s: it is not recovered before it is fenced again", step.node, step.reason)
         self._journal.emit(events.Doubted(step.node, step.reason))
 
@@ -211,14 +205,16 @@ class Actor:
                 self._compute.enable(service)
                 self._journal.emit(events.Enabled(node, host))
 
-    def _send_evacuate(self, step: steps.Evacuate, view: HostView, memory: HostMemory) -> None:
-        untouched = memory.from_the_start == view.record.fence_id
+    def _send_evacuate(self, step: steps.Evacuate, view: HostView, page: HostLedger) -> None:
+        untouched = page.requests.is_untouched(view.record.fence_id)
         first = gate.is_first_request(step.case, untouched=untouched)
-        memory.attempts[step.instance] = Attempt(Outcome.SENDING, self._clock(), step.seen)
+        sending = Attempt(Outcome.SENDING, self._clock(), step.seen)
+        page.requests.evacuation(step.instance, sending)
 
         def send() -> None:
             outcome, message = self._outcome(step, first=first)
-            memory.attempts[step.instance] = Attempt(outcome, self._clock(), step.seen, message)
+            attempt = Attempt(outcome, self._clock(), step.seen, message)
+            page.requests.evacuation(step.instance, attempt)
             self._journal.emit(events.Requested(step.node, step.instance, str(outcome), message))
 
         self._pool.submit(send)
@@ -258,10 +254,8 @@ class Actor:
             return Never(Code.GONE)
         return gate.may_evacuate(Case(case.facts, found), sending=replace(sending, read_again=True))
 
-    def _send_act(self, step: steps.Act, view: HostView, memory: HostMemory) -> None:
-        before = memory.nudges.get(step.instance)
-        count = before.count + 1 if before and before.action is step.action else 1
-        memory.nudges[step.instance] = OtherRequest(step.action, self._clock(), count)
+    def _send_act(self, step: steps.Act, view: HostView, page: HostLedger) -> None:
+        count = page.requests.begin_other(step.instance, step.action, self._clock())
         record = view.record
 
         def send() -> None:
@@ -274,14 +268,14 @@ class Actor:
             except NovahaError as error:
                 message = str(error)
                 if step.action is Action.RESET and isinstance(error, UnknownOutcomeError):
-                    memory.unanswered_resets[step.instance] = self._clock()
-                    memory.unanswered_at = self._clock()
+                    page.requests.unanswered(self._clock(), reset_of=step.instance)
             except Exception:
-                message = memory.trouble = internal(step.node)
-                memory.unanswered_at = self._clock()
-                if step.action is Action.RESET:
-                    memory.unanswered_resets[step.instance] = self._clock()
-            memory.nudges[step.instance] = OtherRequest(step.action, self._clock(), count, message)
+                message = internal(step.node)
+                page.note_trouble(message)
+                reset_of = step.instance if step.action is Action.RESET else ""
+                page.requests.unanswered(self._clock(), reset_of=reset_of)
+            answered = OtherRequest(step.action, self._clock(), count, message)
+            page.requests.other(step.instance, answered)
             self._journal.emit(events.ACTED[step.action](step.node, step.instance, message))
 
         self._pool.submit(send)

@@ -22,8 +22,8 @@ from novaha.core.model import (
 )
 from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.view import HostView
+from novaha.evacuator.ledger.evacuations import EvacuationFacts
 from novaha.evacuator.lists import Elsewhere
-from novaha.evacuator.memory import HostMemory
 
 _ASK = 4
 """How often Nova is asked why an evacuation failed."""
@@ -49,7 +49,7 @@ def closed_by_return(instances: Iterable[Instance], rows: Iterable[Migration]) -
 
 
 class Destinations:
-    """Keeps a host's memory of its migrations' destinations up to date.
+    """Finds facts about the destinations of a host's migrations.
 
     host: Nova's name of a node, given those of all hosts; raises NovahaError.
     lost_after: seconds without progress after which an evacuation is doubted.
@@ -72,7 +72,7 @@ class Destinations:
         view: HostView,
         instances: tuple[Instance, ...],
         rows: list[Migration],
-        memory: HostMemory,
+        facts: EvacuationFacts,
     ) -> None:
         """Where instances may be running that were being migrated live when the host died.
 
@@ -81,12 +81,14 @@ class Destinations:
         """
         everyone = {i.id for i in instances if not i.problem}
         migrating = {i.id for i in instances if i.task_state == "migrating"}
-        taken_over = view.record.before is not None and not memory.receivers
-        unknown = (everyone if taken_over else migrating) - memory.receivers.keys()
+        known = facts.receivers
+        taken_over = view.record.before is not None and not known
+        unknown = (everyone if taken_over else migrating) - known.keys()
         found = self._receivers(view, rows) if unknown else {}
-        memory.receivers.update({i: found.get(i) for i in unknown})
+        receivers = {i: found.get(i) for i in unknown}
         if view.record.before is None:
-            memory.receivers = dict.fromkeys(everyone) | memory.receivers
+            receivers = dict.fromkeys(everyone - known.keys()) | receivers
+        facts.note_receivers(receivers)
 
     def _receivers(self, view: HostView, rows: list[Migration]) -> dict[str, Migration]:
         assert view.host is not None
@@ -107,29 +109,30 @@ class Destinations:
         view: HostView,
         instances: Iterable[Instance],
         rows: list[Migration],
-        memory: HostMemory,
+        facts: EvacuationFacts,
     ) -> None:
         """Why the evacuations of this recovery failed that a destination had taken up: some leave
         a guest behind (facts.md)."""
         on_host = {instance.id: instance for instance in instances}
         last = {row.id for row in newest(rows).values()}
+        known = facts.faults
         for row in rows:
             taken_up = row.status in FAILED and row.destination and belongs(row, view.record)
-            if not taken_up or row.instance not in on_host or row.id in memory.faults:
+            if not taken_up or row.instance not in on_host or row.id in known:
                 continue
             fault = self._compute.evacuation_fault(row.instance, row.created)
             shown = on_host[row.instance].fault if row.id in last else None
-            memory.fault_asked[row.id] = memory.fault_asked.get(row.id, 0) + 1
+            asked = facts.asked_for_fault(row.id)
             # The migration says `failed` a moment before the log and the instance say why.
-            if fault or shown or memory.fault_asked[row.id] >= _ASK:
-                memory.faults[row.id] = fault or shown or UNNAMED
+            if fault or shown or asked >= _ASK:
+                facts.note_fault(row.id, fault or shown or UNNAMED)
 
     def find_ended(
         self,
         view: HostView,
         instances: Iterable[Instance],
         rows: list[Migration],
-        memory: HostMemory,
+        facts: EvacuationFacts,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         """Which of the evacuations that the host closed when it returned had come to their end.
@@ -139,8 +142,9 @@ class Destinations:
 
         elsewhere: the evacuations of all hosts, where those were read already.
         """
+        dead = facts.dead_migrations
         closed = closed_by_return(instances, rows)
-        doubtful = [r for r in closed if r.id not in memory.lost and belongs(r, view.record)]
+        doubtful = [r for r in closed if r.id not in dead and belongs(r, view.record)]
         since = min((row.created for row in doubtful if row.created), default=None)
         if since is None:
             return
@@ -152,13 +156,13 @@ class Destinations:
         for row in doubtful:
             came_back = row.instance in left and left[row.instance].id > row.id
             if came_back or self._compute.evacuation_log(row.instance, row.created).over:
-                memory.lost.add(row.id)
+                facts.note_dead(row.id)
 
     def find_lost(
         self,
         rows: list[Migration],
         hosts: frozenset[str],
-        memory: HostMemory,
+        facts: EvacuationFacts,
         fencings: Fencings | None = None,
     ) -> None:
         """Which migrations died with a destination that is back: nothing in Nova tells.
@@ -169,17 +173,18 @@ class Destinations:
         fencings: where they were read already.
         """
         last = {row.id for row in newest(rows).values()}
-        still = {i for i, seconds in memory.unchanged_for.items() if seconds >= self._lost_after}
-        doubtful = [live for live in memory.receivers.values() if live is not None]
+        still = {i for i, seconds in facts.unchanged_for.items() if seconds >= self._lost_after}
+        faults, dead = facts.faults, facts.dead_migrations
+        doubtful = [live for live in facts.receivers.values() if live is not None]
         doubtful += [
             row
-            for row in memory.with_destinations(rows)
-            if (row.id in memory.faults and memory.faults[row.id].kind.may_leave_a_guest)
+            for row in facts.with_destinations(rows)
+            if (row.id in faults and faults[row.id].kind.may_leave_a_guest)
             or (
                 row.status in (*IN_FLIGHT, CLOSED) and (row.id not in last or row.instance in still)
             )
         ]
-        doubtful = [row for row in doubtful if row.id not in memory.lost and row.destination]
+        doubtful = [row for row in doubtful if row.id not in dead and row.destination]
         if not doubtful:
             return
         nodes = self._nodes(hosts)
@@ -188,7 +193,7 @@ class Destinations:
         for row in doubtful:
             node = nodes.get(row.destination or "")
             if node and row.created and proof.of_fencing(node, row.created, history, levels):
-                memory.lost.add(row.id)
+                facts.note_dead(row.id)
 
     def _nodes(self, hosts: frozenset[str]) -> dict[str, str]:
         """Pacemaker's names of compute nodes, by Nova's."""

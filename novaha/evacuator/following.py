@@ -1,4 +1,4 @@
-"""What becomes of the instances of a dead host, from the lists of a turn and from memory."""
+"""What becomes of the instances of a dead host, from the lists of a turn and from the ledger."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from novaha.core.model import (
     newest,
 )
 from novaha.core.ports import Compute
-from novaha.core.view import Evacuations, HostView, Inventory
+from novaha.core.view import HostView, Inventory
 from novaha.evacuator.destinations import Destinations, Fencings
+from novaha.evacuator.ledger import HostLedger
+from novaha.evacuator.ledger.evacuations import EvacuationFacts
 from novaha.evacuator.lists import Listed, look_up
-from novaha.evacuator.memory import HostMemory
 
 
 class Following:
     """Follows the evacuations of hosts.
 
-    note_online: takes note in a host's memory whether Pacemaker has it back.
+    note_online: takes note in the ledger whether Pacemaker has it back.
     lost_after: seconds without progress after which Nova's log of actions is asked.
     """
 
@@ -32,7 +33,7 @@ class Following:
         self,
         compute: Compute,
         destinations: Destinations,
-        note_online: Callable[[str, HostMemory, float], None],
+        note_online: Callable[[str, HostLedger, float], None],
         clock: Callable[[], float],
         lost_after: float,
     ) -> None:
@@ -47,7 +48,7 @@ class Following:
         view: HostView,
         lists: Listed,
         services: Mapping[str, ComputeService],
-        memory: HostMemory,
+        page: HostLedger,
         fencings: Fencings | None = None,
     ) -> HostView:
         """The view with all that decides about its instances.
@@ -57,64 +58,48 @@ class Following:
         Raises ComputeApiError.
         """
         instances, rows = lists.instances, lists.rows
-        now = self._clock()
-        memory.saw_migrations(rows, now)
-        self._destinations.find_receivers(view, instances, rows, memory)
+        facts, now = page.evacuations, self._clock()
+        facts.saw_migrations(rows, now)
+        self._destinations.find_receivers(view, instances, rows, facts)
         on_host = {instance.id for instance in instances}
-        look_up(self._compute, memory.to_look_up(rows, on_host), lists, memory.moved)
-        moved = {i: m for i, m in memory.moved.items() if i not in on_host}
-        self._watch((*instances, *filter(None, moved.values())), newest(rows), memory, now)
-        self._note_online(view.node, memory, now)
-        self._destinations.find_faults(view, instances, rows, memory)
-        self._destinations.find_ended(view, instances, rows, memory, lists.elsewhere)
-        self._destinations.find_lost(rows, frozenset(services), memory, fencings)
-        online_for = None if memory.online_since is None else now - memory.online_since
+        gone = facts.to_look_up(rows, on_host, page.requests.sent())
+        for instance, shown in look_up(self._compute, gone, lists, facts.moved):
+            facts.note_moved(instance, shown)
+        moved = {i: shown for i, shown in facts.moved.items() if i not in on_host}
+        self._watch((*instances, *filter(None, moved.values())), newest(rows), facts, now)
+        self._note_online(view.node, page, now)
+        self._destinations.find_faults(view, instances, rows, facts)
+        self._destinations.find_ended(view, instances, rows, facts, lists.elsewhere)
+        self._destinations.find_lost(rows, frozenset(services), facts, fencings)
+        migrations = facts.with_destinations(rows)
         return replace(
             view,
-            presence=replace(view.presence, online_for=online_for),
-            inventory=Inventory(instances, lists.aged, moved, memory.with_destinations(rows)),
-            evacuations=Evacuations(
-                receivers={
-                    i: live.destination
-                    for i, live in memory.receivers.items()
-                    if live is not None and live.destination and live.id not in memory.lost
-                },
-                dead_migrations=frozenset(memory.lost),
-                faults=dict(memory.faults),
-                failures=dict(memory.failures),
-                done_since=dict(memory.done_since),
-                unchanged_for=memory.unchanged_for,
-                logs=dict(memory.logs),
-            ),
-            requests=replace(
-                view.requests,
-                attempts=dict(memory.attempts),
-                others=dict(memory.nudges),
-                unanswered_resets=dict(memory.unanswered_resets),
-            ),
+            presence=replace(view.presence, online_for=page.presence.online_for(now)),
+            inventory=Inventory(instances, lists.aged, moved, migrations),
+            evacuations=facts.view(),
+            requests=page.requests.view(now),
         )
 
     def _watch(
         self,
         instances: tuple[Instance, ...],
         last: Mapping[str, Migration],
-        memory: HostMemory,
+        facts: EvacuationFacts,
         now: float,
     ) -> None:
         """Notice what stands still, and ask Nova's log of actions about it."""
-        still = any(seconds > 0 for seconds in memory.unchanged_for.values())
-        memory.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
-        memory.logs = {i: log for i, log in memory.logs.items() if i in memory.settled}
+        still = any(seconds > 0 for seconds in facts.unchanged_for.values())
+        facts.watch(instances, last, now, works=not still or self._compute.conductor_is_up())
+        facts.begin_logs()
+        unchanged_for, settled = facts.unchanged_for, facts.settled
         for instance in instances:
             row = last.get(instance.id)
             unfinished = row is not None and (row.status in IN_FLIGHT or row.status == DONE)
-            if instance.id in memory.settled:
+            if instance.id in settled:
                 continue
             if not unfinished and instance.task_state not in REBUILDING:
                 continue
-            if memory.unchanged_for.get(instance.id, 0.0) < self._lost_after:
+            if unchanged_for.get(instance.id, 0.0) < self._lost_after:
                 continue
             log = self._compute.evacuation_log(instance.id, row.created if row else None)
-            memory.logs[instance.id] = log
-            if log.destination and row is not None:
-                memory.destinations[row.id] = log.destination
+            facts.note_log(instance.id, log, row.id if row else None)

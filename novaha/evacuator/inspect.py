@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from novaha.evacuator import client, confirmations, digest, status
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import Ledger
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
 from novaha.pacemaker.cib import RecordStore
@@ -101,11 +100,9 @@ def _from_nova(
                 float("inf"),
             )
             observer.doubts.verify(theirs.values())  # that is for whoever does the recovery
-            memory = {node: HostMemory(first_seen=0.0) for node in theirs}
-            views = [
-                replace(v, standing=replace(v.standing, settled_before=False))
-                for v in observer.views(theirs, memory)
-            ]
+            ledger = Ledger()
+            ledger.follow(theirs, 0.0)
+            views = observer.views(theirs, ledger)
             decided, _ = planned(views, policy, time.monotonic(), float("-inf"))
             reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -127,12 +127,12 @@ class Lists:
         wanted: Mapping[str, str],
         records: Mapping[str, Record],
         resting: Collection[str] = (),
-        later: Collection[str] = (),
+        deferred: Collection[str] = (),
         moment: datetime | None = None,
     ) -> Callable[[str], Listed]:
         """Read the lists of these nodes; wanted: by node, what Nova calls it.
 
-        resting, later: nodes whose instances need not be listed, because nothing is asked for
+        resting, deferred: nodes whose instances need not be listed, because nothing is asked for
         there now; for the former one list shows what has changed.
         moment: when this is, by Nova's clock and a few seconds too early; None if nothing tells.
 
@@ -150,7 +150,7 @@ class Lists:
         instances = {
             node: self._pool.submit(self._compute.instances_on, wanted[node])
             for node in whole
-            if node not in resting and node not in later
+            if node not in resting and node not in deferred
         }
         changes = self._pool.submit(self._changes, [whole[node] for node in resting])
         for future in instances.values():
@@ -167,7 +167,7 @@ class Lists:
                 known.instances = tuple(instances[node].result())
             elif node in resting:
                 known.instances = _changed(known.instances, changed, wanted[node])
-            if node not in later:
+            if node not in deferred:
                 known.moment = moment
             mine = [m for m in rows.result()(wanted[node]) if m.id not in known.ended]
             every = [*known.ended.values(), *mine]
@@ -233,20 +233,20 @@ def look_up(
     compute: Compute,
     gone: Iterable[str],
     lists: Listed,
-    moved: dict[str, Instance | None],
-) -> None:
+    moved: Mapping[str, Instance | None],
+) -> Iterator[tuple[str, Instance | None]]:
     """What became of instances that left their host: one list for those that came up together,
-    a question each for what that does not show.
+    a question each for what that does not show; each as soon as it is known.
 
-    lists: of that host. moved: where to put it; None for one that is no more.
+    lists: of that host. moved: what was known before; None for one that is no more.
     Raises ComputeApiError.
     """
     gone, last = set(gone), newest(lists.rows)
     if lists.aged:
         shown = {i: c for i, c in lists.changed.items() if i in gone and not c.problem}
         going = {i for i, c in shown.items() if c.vm_state in GOING_AWAY}
-        moved |= {i: c for i, c in shown.items() if i not in going}
-        gone = going | (gone - moved.keys())
+        yield from ((i, c) for i, c in shown.items() if i not in going)
+        gone = going | (gone - moved.keys() - shown.keys())
     arrived = [
         row.updated
         for instance in gone
@@ -257,4 +257,4 @@ def look_up(
         changed = compute.instances_changed(min(arrived) - _SKEW)
         found = {i.id: i for i in changed if i.vm_state not in GOING_AWAY and not i.problem}
     for instance in gone:
-        moved[instance] = found.get(instance) or compute.instance(instance)
+        yield instance, found.get(instance) or compute.instance(instance)

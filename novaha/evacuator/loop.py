@@ -25,6 +25,7 @@ from novaha.core.steps import (
     HostReport,
     Plan,
     Prepare,
+    Scope,
     Step,
 )
 from novaha.core.text import word
@@ -37,7 +38,7 @@ from novaha.evacuator.confirmations import Confirmations
 from novaha.evacuator.destinations import Fencings
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import Ledger
 from novaha.evacuator.missing import MissingFencings, problems
 from novaha.evacuator.observe import Observer
 
@@ -103,10 +104,9 @@ class Loop:
         self._me = me
         self._pool = pool
         self._clock = clock
-        self._memory: dict[str, HostMemory] = {}
-        self._fence_ids: dict[str, str] = {}
+        self._ledger = Ledger()
         self._behind: set[str] = set()
-        self._decided: Plan | None = None
+        self._scope = Scope()
         self._hurry = False
         self._rung = False
         self._late: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ class Loop:
             records, fencings, pause = self._read(now), None, None
         self._hurry = False
         if not records:
-            self.reports = ()
+            self.reports, self._scope = (), Scope()
             self.attention = (*self.notices, *self._unreadable)
             self._follow(())
             self._observer.keep_warm()
@@ -195,11 +195,11 @@ class Loop:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
-        views = self._observer.views(records, self._memory, self._decided, fencings)
+        views = self._observer.views(records, self._ledger, self._scope, fencings)
         views = self._paused(views, pause)
         cost = self._clock() - now
-        troubles = (*self._late, *self._troubles(), *problems(views, self._memory))
-        self._missing.ask(views, self._memory)
+        troubles = (*self._late, *self._ledger.take_troubles(), *problems(views, self._ledger))
+        self._missing.ask(views, self._ledger)
         room_since = self._observer.room_since
         decided, views = planned(views, self._policy, self._clock(), room_since)
         hosts = needs(views, self.nova_problem or "")
@@ -208,12 +208,10 @@ class Loop:
         self._follow(hosts)
         self._note_settled(decided.reports)
         self.reports = decided.reports
-        self._decided = decided
+        self._scope = decided.scope
         by_node = {view.node: view for view in views}
-        for node, memory in self._memory.items():
-            memory.ended = node in decided.ended
         again = self._take(decided, by_node)
-        self._late = self._troubles()
+        self._late = self._ledger.take_troubles()
         self.attention += self._late
         if again:
             self._hurry = True
@@ -244,15 +242,15 @@ class Loop:
         turn = order.in_order(decided, self._behind)
         end = self._clock() + _AT_ONCE
         for request in turn.requests:
-            self._actor.take(request, views[request.node], self._memory[request.node])
-        taken = self._take_until(end, turn.before_then, views)
+            self._actor.take(request, views[request.node], self._ledger.of(request.node))
+        taken = self._take_until(end, turn.until_prepared, views)
         complete = all(how is Taken.DONE for step, how in taken if isinstance(step, Prepare))
         follows = complete and self._clock() < end
         if follows:
-            for request in decided.then:
-                self._actor.take(request, views[request.node], self._memory[request.node])
+            for request in decided.after_prepare:
+                self._actor.take(request, views[request.node], self._ledger.of(request.node))
         taken += self._take_until(end, turn.after, views)
-        asked = follows and bool(decided.then) and not any(v.held for v in views.values())
+        asked = follows and bool(decided.after_prepare) and not any(v.held for v in views.values())
         # The next step depends on what comes of these requests, which Nova shows later.
         passive: tuple[type[Step], ...] = (Disable, Prepare) if asked else (Disable,)
         return not self.stopping.is_set() and any(
@@ -284,12 +282,12 @@ class Loop:
             return None
         if isinstance(step, Claim):
             self._observer.read_ahead(step.node)
-        taken = self._actor.take(step, view, self._memory[step.node])
+        taken = self._actor.take(step, view, self._ledger.of(step.node))
         self.turned_at = self._clock()
         return taken
 
     def _read(self, now: float) -> dict[str, Record]:
-        """The records that make sense; memory follows them."""
+        """The records that make sense; the ledger follows them."""
         return self._follow_records(self._records.read_all(), now)
 
     def _follow_records(
@@ -307,17 +305,10 @@ class Loop:
                 self._unreadable.append(text)
                 continue
             records[node] = record
-        for gone in self._memory.keys() - records.keys():
-            del self._memory[gone]
-            self._behind.discard(gone)
-            self._fence_ids.pop(gone, None)
-        for node, record in records.items():
-            memory = self._memory.setdefault(node, HostMemory(first_seen=now))
-            if self._fence_ids.get(node, record.fence_id) != record.fence_id:
-                memory.fenced_again()
-                memory.first_seen = now
-            self._fence_ids[node] = record.fence_id
-            self._check_owner(record, memory)
+        self._scope = self._scope.without(self._ledger.follow(records, now))
+        self._behind &= records.keys()
+        for record in records.values():
+            self._check_owner(record)
         owned = {
             node: record.fence_id
             for node, record in records.items()
@@ -327,11 +318,11 @@ class Loop:
         self._actor.owns(owned, now)
         return records
 
-    def _check_owner(self, record: Record, memory: HostMemory) -> None:
+    def _check_owner(self, record: Record) -> None:
         if (
             record.state is RecoveryState.RUNNING
             and record.owner not in ("", self._me)
-            and memory.owned_fence_id == record.fence_id
+            and self._ledger.of(record.node).requests.owns(record.fence_id)
         ):
             raise SupersededError(
                 f"the recovery of {record.node} was taken over by {record.owner}: ending"
@@ -354,13 +345,6 @@ class Loop:
             for v in views
         ]
 
-    def _troubles(self) -> tuple[str, ...]:
-        """The mistakes of ours that have hit hosts since this was asked; taken note of once."""
-        found = tuple(memory.trouble for memory in self._memory.values() if memory.trouble)
-        for memory in self._memory.values():
-            memory.trouble = ""
-        return found
-
     def _follow(self, hosts: tuple[Need, ...]) -> None:
         for event in self._needs.follow(hosts, self.nova_problem or ""):
             self._journal.emit(event)
@@ -369,12 +353,9 @@ class Loop:
         for report in reports:
             if report.record.state is not RecoveryState.RUNNING:
                 continue
-            memory = self._memory[report.record.node]
+            facts = self._ledger.of(report.record.node).evacuations
             for instance in report.instances:
-                if instance.progress not in FINAL or instance.id in memory.settled:
-                    continue
-                if instance.id in memory.moved:
-                    memory.settled.add(instance.id)
+                if instance.progress in FINAL and facts.settle(instance.id):
                     self._journal.emit(
                         events.Settled(
                             report.record.node,

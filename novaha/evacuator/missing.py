@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 
 from novaha.core import events
@@ -13,7 +13,8 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.text import word
 from novaha.core.view import HostView
 from novaha.evacuator.isolation import internal
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import HostLedger, Ledger
+from novaha.evacuator.ledger.fencing import FencingFacts
 
 LOG = logging.getLogger(__name__)
 
@@ -48,65 +49,63 @@ class MissingFencings:
         self._wait = wait
         self._clock = clock
 
-    def ask(self, views: Iterable[HostView], memory: Mapping[str, HostMemory]) -> None:
+    def ask(self, views: Iterable[HostView], ledger: Ledger) -> None:
         """Ask for each that is missing.
 
         Raises ClusterToolError when Pacemaker cannot be asked for its history.
         """
         for view in views:
-            of_host = memory[view.node]
-            if self._is_missing(view, of_host):
-                of_host.fencing_requested = True
-                of_host.fencing_problem = ""
+            page = ledger.of(view.node)
+            if self._is_missing(view, page):
+                page.fencing.begin()
                 self._journal.emit(events.FencingRequested(view.node))
-                self._pool.submit(self._request, view.node, of_host)
+                self._pool.submit(self._request, view.node, page.fencing)
 
-    def _is_missing(self, view: HostView, memory: HostMemory) -> bool:
+    def _is_missing(self, view: HostView, page: HostLedger) -> bool:
         record, now = view.record, self._clock()
         if (
             record.state is not RecoveryState.PENDING
             or view.standing.fence_confirmed
             or view.standing.unproven
             or view.standing.paused
-            or memory.fencing_requested
+            or page.fencing.requested
         ):
             return False
-        if memory.fencings_failed:
-            return now >= memory.fencing_failed_at + self._pause(memory.fencings_failed)
-        if now < memory.first_seen + self._wait:
+        failed, failed_at = page.fencing.failed
+        if failed:
+            return now >= failed_at + self._pause(failed)
+        if now < page.first_seen + self._wait:
             return False
         return record.unproven or not self._fencing.anything_since(record.node, record.fenced)
 
-    def _request(self, node: str, memory: HostMemory) -> None:
+    def _request(self, node: str, facts: FencingFacts) -> None:
         try:
             self._fencing.request(node)
-            memory.fencings_failed = 0
+            facts.succeeded()
             return
         except NovahaError as error:
             problem = str(error)
             LOG.warning("%s: Pacemaker did not fence it: %s", node, error)
         except Exception:
             problem = internal(node)
-        memory.fencings_failed += 1
-        memory.fencing_failed_at = self._clock()
-        memory.fencing_problem = (
-            f"{node} waits for a fencing that fails: {problem}; it is asked for again "
-            f"{self._pause(memory.fencings_failed):.0f} s after that; `novaha evidence "
+        failed = facts.fail(self._clock())
+        facts.ask_again(
+            problem=f"{node} waits for a fencing that fails: {problem}; it is asked for again "
+            f"{self._pause(failed):.0f} s after that; `novaha evidence "
             f"{word(node)}` shows whether it lives"
         )
-        memory.fencing_requested = False  # last: the loop asks again from here on
         self._journal.emit(events.FencingFailed(node, problem))
 
     def _pause(self, failed: int) -> float:
         return float(min(_LONGEST_PAUSE, self._wait * 2 ** min(failed - 1, 10)))
 
 
-def problems(views: Iterable[HostView], memory: Mapping[str, HostMemory]) -> tuple[str, ...]:
+def problems(views: Iterable[HostView], ledger: Ledger) -> tuple[str, ...]:
     """Of the hosts that wait for a fencing: why it failed when it was last asked for."""
     return tuple(
-        memory[view.node].fencing_problem
+        problem
         for view in views
-        if memory[view.node].fencing_problem
+        if (problem := ledger.of(view.node).fencing.problem)
         and view.record.state is RecoveryState.PENDING
         and not view.standing.fence_confirmed
     )

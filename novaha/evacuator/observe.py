@@ -18,21 +18,23 @@ from novaha.core.proof import Proof
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
-from novaha.core.steps import Plan
-from novaha.core.view import HostView, Presence, Requests, Standing
+from novaha.core.steps import Scope
+from novaha.core.view import HostView, Presence, Standing
 from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations, Fencings
 from novaha.evacuator.doubts import Doubts, utc_now
 from novaha.evacuator.following import Following
 from novaha.evacuator.isolation import seen
+from novaha.evacuator.ledger import HostLedger, Ledger
 from novaha.evacuator.lists import JUST_NOW, Listed, Lists
-from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.names import Names
 from novaha.evacuator.returning import Returning
 from novaha.evacuator.surroundings import Surroundings
 
 LOG = logging.getLogger(__name__)
 
+
+_EVERYTHING = Scope()
 
 _IDLE_QUESTION = 60.0
 """Seconds between questions to Nova when there is nothing to do."""
@@ -86,13 +88,13 @@ class Observer:
     def views(
         self,
         records: Mapping[str, Record],
-        memory: Mapping[str, HostMemory],
-        decided: Plan | None = None,
+        ledger: Ledger,
+        scope: Scope = _EVERYTHING,
         fencings: Fencings | None = None,
     ) -> list[HostView]:
         """One view a record. Nova's failures become the views' `problem`, never an exception.
 
-        decided: in the turn before; what rests or comes later is read less.
+        scope: what the plan of the turn before wants to be read.
         fencings: where they are asked for already; else they are if any host needs them.
 
         Raises ClusterToolError when Pacemaker cannot be asked about fencings.
@@ -106,34 +108,33 @@ class Observer:
         services, problem, ahead = self._ask_nova(asked)
         if services:
             self._around.note_open(services.values())
-            self._around.look_for_room(memory)
-        self._around.look_who_is_back(records, memory)
+            self._around.look_for_room(ledger)
+        self._around.look_who_is_back(records, ledger)
         views = {
             node: self.doubts.judge(
-                self._named(records[node], memory[node], services, problem), services
+                self._named(self._seen(records[node], ledger, scope), services, problem), services
             )
             for node in asked
         }
         given = self._given(records, ahead)
-        owned_at = {node: memory[node].owned_at for node in records}
+        owned_at = {node: ledger.of(node).requests.owned_at for node in records}
         if reading.all_just_begun(records.values(), owned_at, self._clock()):
             self._hold(views, given)
-        lists = self._begin_lists(views, given, records, services, decided)
+        lists = self._begin_lists(views, given, records, services, scope)
 
         def look(record: Record) -> HostView:
-            of_host = memory[record.node]
-            view = views.get(record.node) or self._seen(record, of_host)
+            page = ledger.of(record.node)
+            view = views.get(record.node) or self._seen(record, ledger, scope)
             read = lists.get(record.node)
-            return seen(view, lambda: self._look(view, of_host, services, read, fencings))
+            return seen(view, lambda: self._look(view, page, services, read, fencings))
 
         seen_now = list(self._pool.map(look, records.values()))
-        ended = decided.ended if decided else frozenset()
-        return self._still_shown(seen_now, ended) if ended else seen_now
+        return self._still_shown(seen_now, scope.ended) if scope.ended else seen_now
 
     def _look(
         self,
         view: HostView,
-        memory: HostMemory,
+        page: HostLedger,
         services: Mapping[str, ComputeService],
         lists: Callable[[], Listed] | None,
         fencings: Fencings | None,
@@ -142,11 +143,11 @@ class Observer:
         matter. fencings: on their way, where any host is pending."""
         state = view.record.state
         if state is RecoveryState.PENDING and fencings is not None:
-            return self._pending(view.record, memory, fencings)
+            return self._pending(view, page, fencings)
         if lists is not None:
-            return self._running(view, services, memory, lists, fencings)
+            return self._running(view, services, page, lists, fencings)
         over = state is RecoveryState.RECOVERED and not view.problem
-        return self._recovered(view, memory) if over else view
+        return self._recovered(view, page) if over else view
 
     def _begin_lists(
         self,
@@ -154,13 +155,13 @@ class Observer:
         given: Mapping[str, Listed],
         records: Mapping[str, Record],
         services: Mapping[str, ComputeService],
-        decided: Plan | None,
+        scope: Scope,
     ) -> dict[str, Callable[[], Listed]]:
         """What gives the lists of each node where they matter, or raises ComputeApiError."""
         wanted = {n: v.host for n, v in views.items() if v.host and reading.matters(v)}
         unread = {node: host for node, host in wanted.items() if node not in given}
-        resting, later = (decided.resting, decided.later) if decided else ((), ())
-        read = self._lists.read(unread, records, resting, later, moment(services))
+        now = moment(services)
+        read = self._lists.read(unread, records, scope.resting, scope.deferred, now)
         return {
             node: partial(given.__getitem__, node) if node in given else partial(read, node)
             for node in wanted
@@ -286,30 +287,26 @@ class Observer:
         self._hosts = frozenset(services)
         return services, ""
 
-    def _seen(self, record: Record, memory: HostMemory) -> HostView:
+    def _seen(self, record: Record, ledger: Ledger, scope: Scope) -> HostView:
+        requests = ledger.of(record.node).requests
         return HostView(
             record=record,
             standing=Standing(
                 mine=record.owner == self._me,
-                owned_at=memory.owned_at,
-                settled_before=memory.ended,
+                owned_at=requests.owned_at,
+                settled_before=record.node in scope.ended,
             ),
-            requests=Requests(quiet_until=memory.quiet_until),
+            requests=requests.view(self._clock()),
         )
 
     def _named(
-        self,
-        record: Record,
-        memory: HostMemory,
-        services: Mapping[str, ComputeService],
-        problem: str,
+        self, view: HostView, services: Mapping[str, ComputeService], problem: str
     ) -> HostView:
         """A host with its service, as far as Nova tells."""
-        view = self._seen(record, memory)
         if problem:
             return replace(view, problem=problem)
         try:
-            host = self._names.host(record.node, frozenset(services))
+            host = self._names.host(view.node, frozenset(services))
         except NovahaError as error:
             return replace(view, problem=str(error))
         service = services[host]
@@ -319,14 +316,14 @@ class Observer:
         self.nova_problem = str(error)
         return replace(view, problem=f"Nova cannot be asked: {error}")
 
-    def _pending(self, record: Record, memory: HostMemory, fencings: Fencings) -> HostView:
+    def _pending(self, view: HostView, page: HostLedger, fencings: Fencings) -> HostView:
         """Whether the host is known to be down; first what a power device has done (law 1).
 
         If it is, what Nova has of it is read as well: all can then be noted in one write.
         """
         history, levels = fencings.history(), fencings.levels()
-        view = self._seen(record, memory)
-        standing = replace(view.standing, fenced_on_request=memory.fencing_requested)
+        record = view.record
+        standing = replace(view.standing, fenced_on_request=page.fencing.requested)
         view = self.doubts.judge(replace(view, standing=standing), {}, history)
         if view.standing.doubt:
             return view
@@ -335,13 +332,13 @@ class Observer:
         match proof.of_fencing(node, since, history, levels, devices=devices):
             case Proof.BY_DEVICE:
                 untouched = record.untouched
-                return self._confirmed(confirmed, memory, fencings) if untouched else confirmed
+                return self._confirmed(confirmed, page, fencings) if untouched else confirmed
             case Proof.BY_HAND:
                 return confirmed
         unproven = levels.without_power_device(node)
         return replace(view, standing=replace(standing, unproven=unproven))
 
-    def _confirmed(self, view: HostView, memory: HostMemory, fencings: Fencings) -> HostView:
+    def _confirmed(self, view: HostView, page: HostLedger, fencings: Fencings) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
         ahead = self._ahead.take(view.node)
         if ahead is None:
@@ -354,32 +351,33 @@ class Observer:
             return view  # it is claimed, and waits
         if (read := self.doubts.judge(read, ahead.services, fencings.history())).standing.doubt:
             return read
-        read = self._running(read, ahead.services, memory, lambda: ahead.lists, fencings)
+        read = self._running(read, ahead.services, page, lambda: ahead.lists, fencings)
         return view if read.problem else read
 
     def _running(
         self,
         view: HostView,
         services: Mapping[str, ComputeService],
-        memory: HostMemory,
+        page: HostLedger,
         lists: Callable[[], Listed],
         fencings: Fencings | None = None,
     ) -> HostView:
         try:
-            return self._following.follow(view, lists(), services, memory, fencings)
+            return self._following.follow(view, lists(), services, page, fencings)
         except ComputeApiError as error:
             return self._unread(view, error)
 
-    def _recovered(self, view: HostView, memory: HostMemory) -> HostView:
+    def _recovered(self, view: HostView, page: HostLedger) -> HostView:
         try:
-            view = self._returning.look(view, memory, off=view.node in self._around.off)
+            view = self._returning.look(view, page, off=view.node in self._around.off)
         except ComputeApiError as error:
             return self._unread(view, error)
         if not view.presence.alive or view.record.admitted:
             return view
-        if memory.fencings is None:
+        if page.presence.fencings is None:
             try:
-                memory.fencings = self._fencing.history().fencings_of(view.node)
+                fencings = self._fencing.history().fencings_of(view.node)
+                page.presence.note_fencings(fencings)
             except NovahaError as error:
                 return replace(view, problem=str(error))
-        return replace(view, presence=replace(view.presence, fencings=memory.fencings))
+        return replace(view, presence=replace(view.presence, fencings=page.presence.fencings or ()))

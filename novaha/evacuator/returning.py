@@ -8,10 +8,7 @@ from dataclasses import replace
 from novaha.core.model import newest
 from novaha.core.ports import Compute
 from novaha.core.view import HostView, Inventory
-from novaha.evacuator.memory import HostMemory
-
-_RESTART = 60.0
-"""Seconds that nova-compute gets to start and to close its evacuations."""
+from novaha.evacuator.ledger import HostLedger
 
 
 class Returning:
@@ -21,7 +18,7 @@ class Returning:
         self._compute = compute
         self._clock = clock
 
-    def look(self, view: HostView, memory: HostMemory, *, off: bool) -> HostView:
+    def look(self, view: HostView, page: HostLedger, *, off: bool) -> HostView:
         """The view with what stayed on the host, and whether its nova-compute lives.
 
         off: Pacemaker has not reached it since its fencing. Raises ComputeApiError.
@@ -29,41 +26,32 @@ class Returning:
         service, host = view.presence.service, view.host
         assert service is not None
         assert host is not None
-        if memory.left is None:
-            memory.left = tuple(self._compute.instances_on(host))
-        silent = memory.is_silent(service.last_seen, off=off)
-        if memory.rows is None or not silent:
-            memory.rows = tuple(self._compute.evacuations_from(host))
-        migrations = memory.rows
-        closed = memory.saw_closed(newest(migrations).values())
-        alive = memory.saw_heartbeat(service.last_seen) or closed
-        heard = memory.heard(service)
-        left = memory.left
-        if alive and left and service.up:
-            left = tuple(self._compute.instances_on(host))
-        ours = memory.left_ids(view.record.fence_id, migrations)
+        presence, now = page.presence, self._clock()
+        if presence.remaining is None:
+            presence.note_remaining(self._compute.instances_on(host))
+        silent = presence.is_silent(service.last_seen, off=off)
+        if presence.rows is None or not silent:
+            presence.note_rows(self._compute.evacuations_from(host))
+        rows, remaining = presence.rows or (), presence.remaining or ()
+        closed = presence.saw_closed(newest(rows).values())
+        alive = presence.saw_heartbeat(service.last_seen) or closed
+        heartbeat = presence.heartbeat_since_unforce(service)
+        if alive and remaining and service.up:
+            remaining = tuple(self._compute.instances_on(host))
+        owned = page.requests.owns(view.record.fence_id)
+        ours = presence.remaining_ids(rows, owned=owned)
+        requests = page.requests.view(now)
+        if not owned:  # what another process asked for, this one does not know
+            last = max(requests.unanswered_at, page.first_seen)
+            requests = replace(requests, unanswered_at=last)
         return replace(
             view,
             presence=replace(
                 view.presence,
                 alive=alive,
-                heartbeat_since_unforce=heard,
-                up_for=memory.up_for(service, self._clock()),
+                heartbeat_since_unforce=heartbeat,
+                up_for=presence.up_for(service, now),
             ),
-            inventory=Inventory(
-                instances=tuple(instance for instance in left if instance.id in ours),
-                migrations=migrations,
-            ),
-            requests=replace(
-                view.requests,
-                others=dict(memory.nudges),
-                restarted=self._clock() < memory.restarted_at + _RESTART,
-                # What another process asked for, this one does not know.
-                unanswered_at=max(
-                    memory.unanswered_at,
-                    float("-inf")
-                    if memory.owned_fence_id == view.record.fence_id
-                    else memory.first_seen,
-                ),
-            ),
+            inventory=Inventory(tuple(i for i in remaining if i.id in ours), migrations=rows),
+            requests=requests,
         )

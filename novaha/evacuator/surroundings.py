@@ -9,7 +9,7 @@ from novaha.core.model import ComputeService
 from novaha.core.ports import Compute, Fencing
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import HostLedger, Ledger
 
 
 class Surroundings:
@@ -30,23 +30,18 @@ class Surroundings:
         self._last_deleted: str | None = None
         self._online: frozenset[str] | None = None
 
-    def note_online(self, node: str, memory: HostMemory, now: float) -> None:
+    def note_online(self, node: str, page: HostLedger, now: float) -> None:
         """Only asked when it matters: for a host with instances that found no place."""
-        if self._online is None:
-            return
-        if not memory.failures or node not in self._online:
-            memory.online_since = None
-        elif memory.online_since is None:
-            memory.online_since = now
+        if self._online is not None:
+            online = bool(page.evacuations.failures) and node in self._online
+            page.presence.note_online(now, online=online)
 
-    def look_who_is_back(
-        self, records: Mapping[str, Record], memory: Mapping[str, HostMemory]
-    ) -> None:
+    def look_who_is_back(self, records: Mapping[str, Record], ledger: Ledger) -> None:
         """Only asked where it matters, and once for all hosts."""
-        failed = any(memory[node].failures for node in records)
+        failed = ledger.any_failed(records)
         self._online = self._told(self._fencing.online) if failed else frozenset()
         awaited = any(
-            record.state is RecoveryState.RECOVERED and not memory[node].alive
+            record.state is RecoveryState.RECOVERED and not ledger.of(node).presence.alive
             for node, record in records.items()
         )
         self.off = (self._told(self._fencing.still_off) if awaited else None) or frozenset()
@@ -66,9 +61,9 @@ class Surroundings:
             self.room_since = self._clock()
         self.open_hosts = opened
 
-    def look_for_room(self, memory: Mapping[str, HostMemory]) -> None:
+    def look_for_room(self, ledger: Ledger) -> None:
         """There may be room when an instance is deleted."""
-        if not any(of_host.failures for of_host in memory.values()):
+        if not ledger.any_failed():
             self._last_deleted = None
             return
         try:

@@ -24,7 +24,7 @@ MARK = 0.95
 CORE, EVACUATOR = "tests/unit/core", "tests/unit/evacuator"
 
 DIRECT = {
-    "novaha/evacuator/memory.py": [f"{EVACUATOR}/test_memory.py"],
+    "novaha/evacuator/ledger/evacuations.py": [f"{EVACUATOR}/test_ledger.py"],
     "novaha/evacuator/lists.py": [f"{EVACUATOR}/test_lists.py"],
     "novaha/evacuator/destinations.py": [f"{EVACUATOR}/test_destinations.py"],
     "novaha/evacuator/isolation.py": [f"{EVACUATOR}/test_isolation.py"],

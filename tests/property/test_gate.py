@@ -124,7 +124,7 @@ def test_law_2_every_request_has_passed_the_gate_and_passes_it_again() -> None:
     requests = 0
     for host in hosts():
         decided = plan([host], POLICY, NOW)
-        for step in (*decided.steps, *decided.then):
+        for step in (*decided.steps, *decided.after_prepare):
             if not isinstance(step, Evacuate):
                 continue
             requests += 1

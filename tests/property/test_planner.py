@@ -63,7 +63,7 @@ Law = Callable[[Site, Plan], Iterator[None]]
 
 def _steps(site: Site, decided: Plan) -> Iterator[tuple[Step, HostView]]:
     by_node = {view.node: view for view in site.views}
-    for step in (*decided.steps, *decided.then):
+    for step in (*decided.steps, *decided.after_prepare):
         yield step, by_node[step.node]
 
 
@@ -125,7 +125,7 @@ def law_1_what_follows_a_prepare_is_for_a_host_that_it_prepares(
 ) -> Iterator[None]:
     prepared = {step.node for step in p.steps if isinstance(step, Prepare)}
     by_node = {view.node: view for view in site.views}
-    for step in p.then:
+    for step in p.after_prepare:
         view = by_node[step.node]
         yield
         told = view.presence.service is not None and view.presence.service.forced_down
@@ -285,7 +285,7 @@ def law_2_never_more_under_way_than_allowed(site: Site, p: Plan) -> Iterator[Non
     if new:
         yield
         assert new + moving <= site.policy.max_in_flight
-    assert not p.more or new + moving >= site.policy.max_in_flight or _held_back(site)
+    assert not p.over_capacity or new + moving >= site.policy.max_in_flight or _held_back(site)
 
 
 def _held_back(site: Site) -> bool:
@@ -319,7 +319,7 @@ def law_5_complete_only_when_every_instance_is_settled(site: Site, p: Plan) -> I
             assert all(i.progress in FINAL for i in report.instances)
             assert set(step.unmoved) == {i.id for i in view.inventory.instances}
             assert all(step.unmoved.values())
-            assert step.node in p.ended
+            assert step.node in p.scope.ended
 
 
 def law_5_no_host_is_closed_to_which_something_was_on_its_way(
@@ -440,9 +440,9 @@ def what_waits_for_later_could_not_be_asked_for_in_the_next_turn(
     site: Site, p: Plan
 ) -> Iterator[None]:
     asked = {step.node for step, _ in _requests(site, p)}
-    assert not asked & p.later
+    assert not asked & p.scope.deferred
     for report in p.reports:
-        if report.record.node in p.later:
+        if report.record.node in p.scope.deferred:
             yield
             assert {i.progress for i in report.instances} <= {Progress.WAITING, *FINAL}
             others = sum(
@@ -453,17 +453,17 @@ def what_waits_for_later_could_not_be_asked_for_in_the_next_turn(
 
 
 def a_host_that_rests_has_nothing_left_to_ask_for(site: Site, p: Plan) -> Iterator[None]:
-    listed = site.plan(lambda view: changed(view, is_stale=False)) if p.resting else p
+    listed = site.plan(lambda view: changed(view, is_stale=False)) if p.scope.resting else p
 
     def asked(by: Plan, node: str) -> set[tuple[object, ...]]:
         """What is only asked for by a list that is new."""
-        found = [s for s in (*by.steps, *by.then) if s.node == node]
+        found = [s for s in (*by.steps, *by.after_prepare) if s.node == node]
         return {(type(s), repr(s)) for s in found if isinstance(s, Evacuate | Act | Complete)}
 
-    for node in p.resting:
+    for node in p.scope.resting:
         yield
         assert asked(listed, node) == asked(p, node)
-    assert not p.resting & (p.later | p.ended)
+    assert not p.scope.resting & (p.scope.deferred | p.scope.ended)
 
 
 def every_host_is_reported_and_every_instance_on_it(site: Site, p: Plan) -> Iterator[None]:

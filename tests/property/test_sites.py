@@ -24,7 +24,7 @@ UNUSED = {"held"}
 
 def test_a_third_of_the_sites_yields_an_evacuation() -> None:
     found = sum(
-        any(isinstance(step, Evacuate) for step in (*decided.steps, *decided.then))
+        any(isinstance(step, Evacuate) for step in (*decided.steps, *decided.after_prepare))
         for _, decided in sites.planned()
     )
     assert found >= sites.COUNT / 3
@@ -33,7 +33,7 @@ def test_a_third_of_the_sites_yields_an_evacuation() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_of_step_is_met(kind: type[Step]) -> None:
     met = sum(
-        any(isinstance(step, kind) for step in (*decided.steps, *decided.then))
+        any(isinstance(step, kind) for step in (*decided.steps, *decided.after_prepare))
         for _, decided in sites.planned()
     )
     assert met >= 15

@@ -47,7 +47,7 @@ def test_what_is_begun_is_brought_to_its_end_before_more_is_begun(
     steps: list[Step], behind: list[str], taken: tuple[tuple[Step, ...], ...]
 ) -> None:
     found = in_order(Plan(tuple(steps), ()), behind)
-    assert (found.requests, found.before_then, found.after) == taken
+    assert (found.requests, found.until_prepared, found.after) == taken
 
 
 PENDING = view(record=record(state=RecoveryState.PENDING, before=None, owner=""), mine=False)
@@ -73,11 +73,11 @@ def test_when_all_that_is_left_was_asked_for(seen: HostView, only: bool) -> None
 def test_there_is_more_to_do_while_requests_or_hosts_wait() -> None:
     asked = plan([view()], POLICY, NOW)
     assert only_moves(asked)
-    assert not only_moves(replace(asked, more=True))
+    assert not only_moves(replace(asked, over_capacity=True))
     waiting = changed(PENDING, record=replace(PENDING.record, node=OTHER), fence_confirmed=False)
     beside = plan([view(owned_at=0.0), waiting], POLICY, NOW)
     assert beside.steps[:1] == asked.steps[:1]
-    assert not beside.more
+    assert not beside.over_capacity
     assert not only_moves(beside)
 
 

@@ -85,8 +85,8 @@ def decided(*views: HostView, **policy: Any) -> Plan:
 
 def check(case: Case) -> None:
     found = decided(view(**case.known))
-    assert [told(s) for s in (*found.steps, *found.then)] == case.steps
-    assert all(s.node == DEAD for s in (*found.steps, *found.then))
+    assert [told(s) for s in (*found.steps, *found.after_prepare)] == case.steps
+    assert all(s.node == DEAD for s in (*found.steps, *found.after_prepare))
     (report,) = found.reports
     known = view(**case.known)
     assert case.says in report.detail
@@ -311,7 +311,7 @@ def of(node: str, *names: str, seconds: int = 0, **changes: Any) -> HostView:
 
 
 def asked(found: Plan) -> list[str]:
-    return [s.instance for s in (*found.steps, *found.then) if isinstance(s, Evacuate)]
+    return [s.instance for s in (*found.steps, *found.after_prepare) if isinstance(s, Evacuate)]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_law_2_no_more_than_allowed_the_first_fenced_first(
     limit: int, requests: list[str], more: bool
 ) -> None:
     found = decided(of(ALIVE, "a", seconds=5), of(DEAD, "a", "b"), max_in_flight=limit)
-    assert (asked(found), found.more) == (requests, more)
+    assert (asked(found), found.over_capacity) == (requests, more)
 
 
 @pytest.mark.parametrize(("unchanged", "requests"), [(0.0, 1), (29.9, 1), (30.0, 2), (100.0, 2)])
@@ -369,14 +369,14 @@ def test_requests_wait_a_moment_until_nova_knows_of_all_dead_hosts(
 ) -> None:
     found = decided(of(DEAD, "a", owned_at=owned), of(OTHER, **{"owned_at": 0.0, **other}))
     assert asked(found) == ([] if waits else [f"{DEAD}/a"])
-    assert found.more is waits
+    assert found.over_capacity is waits
 
 
 def test_what_was_owned_for_long_does_not_wait_for_a_host_that_is_prepared() -> None:
     fresh = of(OTHER, "b", record=record(before=None), service=UNTOLD, owned_at=NOW, seconds=1)
     found = decided(of(DEAD, "a", owned_at=0.0), fresh)
     assert [s.instance for s in found.steps if isinstance(s, Evacuate)] == [f"{DEAD}/a"]
-    assert [s.instance for s in found.then] == [f"{OTHER}/b"]
+    assert [s.instance for s in found.after_prepare] == [f"{OTHER}/b"]
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_law_1_which_requests_follow_the_record(
         views.append(of(OTHER, "b", record=new, service=UNTOLD, seconds=1, **other))
     found = decided(*views)
     assert [s.instance for s in found.steps if isinstance(s, Evacuate)] == at_once
-    assert [s.instance for s in found.then] == afterwards
+    assert [s.instance for s in found.after_prepare] == afterwards
 
 
 @pytest.mark.parametrize(("untold", "disabled"), [(True, []), (False, [DEAD])])
@@ -428,7 +428,7 @@ def test_law_5_a_host_that_stays_open_keeps_no_other_open() -> None:
     on_its_way = of(ALIVE, migrations=(row(1, "accepted", DEAD, instance="x"),), seconds=2)
     found = decided(of(DEAD, settled_before=True), of(OTHER, settled_before=True), on_its_way)
     assert [s.node for s in found.steps if isinstance(s, Complete)] == [OTHER]
-    assert found.later == {DEAD}
+    assert found.scope.deferred == {DEAD}
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_law_5_a_host_that_stays_open_keeps_no_other_open() -> None:
 def test_law_5_a_host_of_which_nothing_comes_hides_none_after_it(between: dict[str, Any]) -> None:
     on_its_way = of(ALIVE, migrations=(row(1, "accepted", DEAD, instance="x"),), seconds=2)
     first = of(DEAD, settled_before=True)
-    assert decided(first, of(OTHER, seconds=1, **between), on_its_way).later == {DEAD}
+    assert decided(first, of(OTHER, seconds=1, **between), on_its_way).scope.deferred == {DEAD}
 
 
 @pytest.mark.parametrize(("limit", "requests"), [(1, 0), (2, 0), (3, 1), (4, 2), (5, 2)])
@@ -506,8 +506,8 @@ def test_law_5_a_host_stays_open_while_something_may_have_been_on_its_way_to_it(
 ) -> None:
     found = decided(of(DEAD, settled_before=True), of(OTHER, **other))
     assert (Complete(DEAD, {}) in found.steps) is closed
-    assert (DEAD in found.ended) is closed
-    assert (DEAD in found.later) is not closed
+    assert (DEAD in found.scope.ended) is closed
+    assert (DEAD in found.scope.deferred) is not closed
 
 
 NO_ROOM = {
@@ -558,7 +558,7 @@ def test_which_hosts_need_not_be_listed_in_the_next_turn(
     name: str, views: tuple[HostView, ...], limit: int, resting: set[str], later: set[str]
 ) -> None:
     found = decided(*views, max_in_flight=limit)
-    assert (found.resting, found.later) == (resting, later)
+    assert (found.scope.resting, found.scope.deferred) == (resting, later)
 
 
 def test_a_host_that_died_with_its_destination_is_dead_only_when_nova_knows_it() -> None:

@@ -29,7 +29,7 @@ from novaha.core.steps import Evacuate
 from novaha.core.view import HostView
 from novaha.evacuator.act import Actor, Taken
 from novaha.evacuator.journal import Journal
-from novaha.evacuator.memory import HostMemory
+from novaha.evacuator.ledger import HostLedger
 from novaha.evacuator.throttle import Throttle
 from tests.fakes.cluster import Inline
 from tests.unit.core.situations import (
@@ -45,6 +45,7 @@ from tests.unit.core.situations import (
     row,
     view,
 )
+from tests.unit.evacuator.ledgers import know, known, page
 
 NEVER = float("-inf")
 PENDING = record(state=RecoveryState.PENDING, owner="", before=None, marks=frozenset())
@@ -86,7 +87,7 @@ class Later(Executor):
 @dataclass
 class Rig:
     world: World = field(default_factory=World)
-    memory: HostMemory = field(default_factory=lambda: HostMemory(first_seen=0.0))
+    page: HostLedger = field(default_factory=page)
     now: float = NOW
     owned: str = RECORD.fence_id
     owned_at: float = NOW
@@ -110,7 +111,7 @@ class Rig:
         return [{k: v for k, v in line.items() if k != "time"} for line in lines]
 
     def take(self, step: steps.Step, seen: HostView | None = None) -> Taken:
-        return self.actor.take(step, seen or view(), self.memory)
+        return self.actor.take(step, seen or view(), self.page)
 
 
 def evacuate(seen: HostView | None = None, target: str | None = None) -> Evacuate:
@@ -136,9 +137,10 @@ def test_what_comes_of_a_step(
     rig = Rig(World(errors={"set_forced_down": error} if error else {}))
     assert rig.take(steps.ForceDown(DEAD)) is taken
     assert rig.world.calls == [("set_forced_down", SERVICE, True)]
-    assert rig.memory.unanswered_at == (NOW if unanswered else NEVER)
-    assert rig.memory.trouble.startswith("internal error on compute-1" if trouble else "")
-    assert bool(rig.memory.trouble) is trouble
+    assert rig.page.requests.view(NOW).unanswered_at == (NOW if unanswered else NEVER)
+    told = rig.page.take_trouble()
+    assert told.startswith("internal error on compute-1" if trouble else "")
+    assert bool(told) is trouble
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_what_each_step_asks_for(step: steps.Step, calls: list[tuple[Any, ...]])
     rig = Rig()
     assert rig.take(step) is Taken.DONE
     assert rig.world.calls == calls
-    assert rig.memory.restarted_at == (NOW if isinstance(step, steps.Restart) else NEVER)
+    assert rig.page.requests.view(NOW).restarted is isinstance(step, steps.Restart)
 
 
 def test_of_a_host_that_nova_was_not_read_for_nova_is_told_nothing() -> None:
@@ -172,7 +174,7 @@ def test_of_a_host_that_nova_was_not_read_for_nova_is_told_nothing() -> None:
 
 def test_law_1_a_host_that_has_lived_is_to_be_fenced_again() -> None:
     rig = Rig()
-    rig.memory.fencing_requested = True
+    rig.page.fencing.begin()
     assert rig.take(steps.Doubt(DEAD, "it lives")) is Taken.DONE
     name, old, new = rig.world.calls[0]
     assert (name, old) == ("swap", RECORD)
@@ -181,7 +183,7 @@ def test_law_1_a_host_that_has_lived_is_to_be_fenced_again() -> None:
     ids = {call[2].fence_id for call in rig.world.calls}
     assert len(ids - {"", RECORD.fence_id}) == 2, "each fencing has its own"
     assert new.fenced == datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC), "records know no microseconds"
-    assert not rig.memory.fencing_requested
+    assert not rig.page.fencing.requested
 
 
 KEPT_OUT = "novaha: kept out, fenced 3 times"
@@ -226,15 +228,16 @@ def test_law_2_whose_requests_may_be_on_their_way_is_waited_for(
     found: Record, owned_before: str, waits: bool
 ) -> None:
     rig = Rig(owned="")
-    rig.memory.owned_fence_id = owned_before
+    know(rig.page, owned_fence_id=owned_before)
     assert rig.take(steps.Claim(DEAD), view(record=found, mine=False)) is Taken.DONE
     claimed = replace(found, state=RecoveryState.RUNNING, owner="me")
     assert rig.world.calls == [("swap", found, claimed)]
-    memory = rig.memory
-    assert memory.quiet_until == (NOW + 30 if waits else 0.0)
-    assert memory.unanswered_at == (NOW if waits else NEVER)
-    assert (memory.owned_fence_id, memory.owned_at) == ("fence-1", NOW)
-    assert memory.from_the_start == ("fence-1" if found is PENDING else "")
+    requests = rig.page.requests
+    assert requests.view(NOW).quiet_until == (NOW + 30 if waits else 0.0)
+    assert requests.view(NOW).unanswered_at == (NOW if waits else NEVER)
+    assert requests.owns("fence-1")
+    assert requests.owned_at == NOW
+    assert requests.is_untouched("fence-1") is (found is PENDING)
 
 
 def test_law_2_a_claim_that_fails_claims_nothing() -> None:
@@ -243,9 +246,9 @@ def test_law_2_a_claim_that_fails_claims_nothing() -> None:
     prepare = steps.Prepare(DEAD, frozenset(), {}, force_down=True, claim=True)
     assert rig.take(prepare, view(record=PENDING)) is Taken.OUTDATED
     assert [call[0] for call in rig.world.calls] == ["swap", "swap"], "Nova is told nothing"
-    assert rig.memory == HostMemory(first_seen=0.0)
+    assert known(rig.page) == known(page())
     rig.take(evacuate())
-    assert rig.memory.attempts["a"].outcome is Outcome.NOT_SENT
+    assert rig.page.requests.view(NOW).attempts["a"].outcome is Outcome.NOT_SENT
 
 
 @pytest.mark.parametrize("claim", [True, False])
@@ -259,9 +262,11 @@ def test_law_1_what_is_noted_before_nova_is_told(claim: bool, force_down: bool) 
     noted = record(before={"a": "stopped"}, marks=frozenset({"forced"}), owner=owner)
     told = [("set_forced_down", SERVICE, True)] * force_down
     assert rig.world.calls == [("swap", found, noted), *told]
-    assert rig.memory.owned_fence_id == ("fence-1" if claim else "")
+    assert rig.page.requests.owns("fence-1") is claim
     rig.take(evacuate())
-    assert rig.memory.attempts["a"].outcome is Outcome.ACCEPTED, "it is owned from here on"
+    assert rig.page.requests.view(NOW).attempts["a"].outcome is Outcome.ACCEPTED, (
+        "it is owned from here on"
+    )
 
 
 INTERNAL = "internal error, see the log"
@@ -284,7 +289,9 @@ def test_law_2_what_came_of_a_request(
     rig = Rig(World(errors={"evacuate": error} if error else {}))
     assert rig.take(evacuate()) is Taken.DONE
     assert rig.world.calls == [("evacuate", "a", None)]
-    assert rig.memory.attempts == {"a": Attempt(outcome, NOW, frozenset(), message)}
+    assert rig.page.requests.view(NOW).attempts == {
+        "a": Attempt(outcome, NOW, frozenset(), message)
+    }
 
 
 TRIED = {"migrations": (row(1, "error"),)}
@@ -320,14 +327,14 @@ def test_law_2_what_is_looked_at_once_more_before_a_request_goes_out(
 ) -> None:
     world = World(errors={"instance": error} if error else {}, shown=shown)
     rig = Rig(world, owned=owned, owned_at=owned_at)
-    rig.memory.from_the_start = from_the_start
+    know(rig.page, untouched_fence_id=from_the_start)
     seen = view(**known)
     assert rig.take(evacuate(seen), seen) is Taken.DONE
     assert world.calls == calls
     sent = calls[-1:] and calls[-1][0] == "evacuate"
     outcome = Outcome.ACCEPTED if sent else Outcome.NOT_SENT
     ids = frozenset(row.id for row in seen.inventory.migrations)
-    assert rig.memory.attempts == {"a": Attempt(outcome, NOW, ids, message)}
+    assert rig.page.requests.view(NOW).attempts == {"a": Attempt(outcome, NOW, ids, message)}
 
 
 def test_law_2_a_request_that_has_not_gone_out_yet_is_being_sent() -> None:
@@ -335,17 +342,17 @@ def test_law_2_a_request_that_has_not_gone_out_yet_is_being_sent() -> None:
     pool = Later()
     rig = Rig(pool=pool)
     rig.take(evacuate())
-    assert rig.memory.attempts == {"a": Attempt(Outcome.SENDING, NOW, frozenset())}
+    assert rig.page.requests.view(NOW).attempts == {"a": Attempt(Outcome.SENDING, NOW, frozenset())}
     rig.take(steps.Act(DEAD, "b", Action.STOP))
-    assert rig.memory.nudges == {"b": OtherRequest(Action.STOP, NOW)}
+    assert rig.page.requests.view(NOW).others == {"b": OtherRequest(Action.STOP, NOW)}
     assert rig.world.calls == []
     rig.now += 15
     for send in pool.work:
         send()
     assert rig.world.calls == []
-    assert rig.memory.attempts["a"].outcome is Outcome.NOT_SENT
-    assert rig.memory.attempts["a"].at == NOW + 15
-    assert rig.memory.nudges["b"] == OtherRequest(
+    assert rig.page.requests.view(NOW).attempts["a"].outcome is Outcome.NOT_SENT
+    assert rig.page.requests.view(NOW).attempts["a"].at == NOW + 15
+    assert rig.page.requests.view(NOW).others["b"] == OtherRequest(
         Action.STOP, NOW + 15, message="the record was not read lately"
     )
 
@@ -369,13 +376,13 @@ def test_law_2_what_came_of_another_request(
     rig = Rig(World(errors={"act": error} if error else {}))
     assert rig.take(steps.Act(DEAD, "a", action)) is Taken.DONE
     assert rig.world.calls == [("act", "a", action)]
-    nudge = rig.memory.nudges["a"]
+    nudge = rig.page.requests.view(NOW).others["a"]
     assert replace(nudge, message="") == OtherRequest(action, NOW, 1)
     assert nudge.message.startswith(message)
     assert bool(nudge.message) is bool(message)
-    assert rig.memory.unanswered_at == (NOW if unanswered else NEVER)
-    assert rig.memory.unanswered_resets == ({"a": NOW} if reset else {})
-    assert bool(rig.memory.trouble) is isinstance(error, KeyError)
+    assert rig.page.requests.view(NOW).unanswered_at == (NOW if unanswered else NEVER)
+    assert rig.page.requests.view(NOW).unanswered_resets == ({"a": NOW} if reset else {})
+    assert bool(rig.page.take_trouble()) is isinstance(error, KeyError)
 
 
 @pytest.mark.parametrize(("hosts", "most"), [(0, 0), (1, 0), (2, 1), (6, 3), (7, 3)])
@@ -393,7 +400,7 @@ def test_how_often_the_same_was_asked_for() -> None:
     counts = []
     for action in (Action.STOP, Action.STOP, Action.STOP, Action.RESET, Action.STOP):
         rig.take(steps.Act(DEAD, "a", action))
-        counts.append(rig.memory.nudges["a"].count)
+        counts.append(rig.page.requests.view(NOW).others["a"].count)
     assert counts == [1, 2, 3, 1, 1]
 
 
@@ -402,15 +409,15 @@ def test_law_2_nothing_else_is_asked_for_by_one_that_may_be_superseded(owned: st
     rig = Rig(owned=owned)
     rig.take(steps.Act(DEAD, "a", Action.RESET))
     assert rig.world.calls == []
-    assert rig.memory.nudges["a"].message == "the record was not read lately"
+    assert rig.page.requests.view(NOW).others["a"].message == "the record was not read lately"
 
 
 def test_what_was_never_read_is_not_fresh() -> None:
     world: Any = World()
     actor = Actor(world, world, world, Journal(None), "me", Inline(), lambda: 0.0, 30.0)
-    memory = HostMemory(first_seen=0.0)
-    actor.take(evacuate(), view(), memory)
-    assert memory.attempts["a"].outcome is Outcome.NOT_SENT
+    host = page()
+    actor.take(evacuate(), view(), host)
+    assert host.requests.view(NOW).attempts["a"].outcome is Outcome.NOT_SENT
     assert world.calls == []
 
 

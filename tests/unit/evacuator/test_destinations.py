@@ -12,8 +12,8 @@ from novaha.core.errors import UnknownHostError
 from novaha.core.faults import UNNAMED, Fault, Kind
 from novaha.core.model import FAILED, IN_FLIGHT, EvacuationLog, Instance, Migration
 from novaha.evacuator.destinations import Destinations, Fencings
+from novaha.evacuator.ledger.evacuations import EvacuationFacts
 from novaha.evacuator.lists import Elsewhere
-from novaha.evacuator.memory import HostMemory
 from tests.unit.core.situations import ALIVE, DEAD, FENCED, OTHER, instance, record, row, view
 
 BOOTED = Fault(Kind.GUEST_MAY_RUN, "Conflict")
@@ -92,8 +92,8 @@ def of(nova: Nova, pacemaker: Pacemaker | None = None) -> Destinations:
     return Destinations(nova, pacemaker or Pacemaker(), host_of, 30.0)
 
 
-def memory(**known: Any) -> HostMemory:
-    return HostMemory(first_seen=0.0, **known)
+def facts(**known: Any) -> EvacuationFacts:
+    return EvacuationFacts(**{f"_{name}": value for name, value in known.items()})
 
 
 NEW = view(record=record(before=None))
@@ -111,10 +111,10 @@ def instances(*names: str, **changes: Any) -> tuple[Instance, ...]:
 
 
 def test_law_2_a_new_recovery_asks_only_where_one_was_being_migrated() -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     of(nova).find_receivers(NEW, instances("a", "b"), [], known)
     assert (nova.asked, known.receivers) == ([], {"a": None, "b": None})
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     nova.live = [live(5), live(6, "b")]
     here = (*instances("a", task_state="migrating"), *instances("b"), *instances("c", problem="x"))
     of(nova).find_receivers(NEW, here, [], known)
@@ -128,7 +128,7 @@ def test_law_2_a_new_recovery_asks_only_where_one_was_being_migrated() -> None:
 
 
 def test_law_2_who_takes_over_asks_about_all_of_them_once() -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     nova.live = [live(5)]
     here = (*instances("a", "b"), *instances("c", problem="x"))
     for _ in range(2):
@@ -159,7 +159,7 @@ def test_law_2_who_takes_over_asks_about_all_of_them_once() -> None:
 def test_law_2_a_live_migration_counts_until_it_was_evacuated_since(
     name: str, rows: list[Migration], counts: bool
 ) -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     nova.live = [live(5)]
     of(nova).find_receivers(TAKEN_OVER, instances("a"), rows, known)
     assert known.receivers == {"a": live(5) if counts else None}
@@ -193,7 +193,7 @@ class Why(NamedTuple):
     ],
 )  # fmt: skip
 def test_law_2_why_an_evacuation_failed_is_asked_where_a_guest_may_be_left(case: Why) -> None:
-    nova, known = Nova(), memory(**case.known)
+    nova, known = Nova(), facts(**case.known)
     nova.faults = {"a": BOOTED, "gone": BOOTED}
     of(nova).find_faults(view(), instances("a", fault=case.shown), case.rows, known)
     assert known.faults == case.faults
@@ -203,23 +203,23 @@ def test_law_2_why_an_evacuation_failed_is_asked_where_a_guest_may_be_left(case:
 
 def test_law_2_the_reason_is_asked_for_with_the_moment_of_its_request() -> None:
     nova = Nova()
-    of(nova).find_faults(view(), instances("a"), [row(7, "error")], memory())
+    of(nova).find_faults(view(), instances("a"), [row(7, "error")], facts())
     assert nova.asked == [("fault", "a", FENCED + timedelta(seconds=7))]
 
 
 def test_law_2_what_the_instance_shows_is_of_its_newest_evacuation_only() -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     here = instances("a", fault=BROKEN)
     of(nova).find_faults(view(), here, [row(1, "error"), row(2, "error")], known)
     assert known.faults == {2: BROKEN}
 
 
 def test_law_2_a_reason_that_nobody_tells_is_asked_for_four_times() -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     for turn in range(1, 6):
         of(nova).find_faults(view(), instances("a"), [row(1, "error")], known)
         assert known.faults == ({1: UNNAMED} if turn >= 4 else {})
-        assert known.fault_asked == {1: min(turn, 4)}
+        assert known._fault_asked == {1: min(turn, 4)}
 
 
 # What a host closed when it returned
@@ -255,19 +255,19 @@ def test_law_2_which_closed_evacuations_had_ended(
     over: bool,
     lost: set[int],
 ) -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     nova.everywhere, nova.logs = elsewhere, {"a": EvacuationLog(over=over)}
     of(nova).find_ended(view(), instances("a", task_state=task), rows, known)
-    assert known.lost == lost
+    assert known.dead_migrations == lost
 
 
 def test_law_2_what_had_ended_is_asked_about_once_and_since_the_first_of_them() -> None:
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     nova.logs = {"a": EvacuationLog(over=True)}
     of(nova).find_ended(view(), instances("a"), [row(5, "completed"), CLOSED], known)
     first, second = (FENCED + timedelta(seconds=n) for n in (3, 5))
     assert nova.asked == [("since", first), ("log", "a", second), ("log", "a", first)]
-    assert known.lost == {3, 5}
+    assert known.dead_migrations == {3, 5}
     of(nova).find_ended(view(), instances("a"), [row(5, "completed"), CLOSED], known)
     assert len(nova.asked) == 3
     of(nova).find_ended(view(), instances("a"), [], known)
@@ -282,14 +282,14 @@ def test_law_2_what_was_read_of_all_hosts_is_used_where_it_goes_back_far_enough(
     earlier: timedelta, asked: bool
 ) -> None:
     """And tells the same."""
-    nova, known = Nova(), memory()
+    nova, known = Nova(), facts()
     came_back = [row(4, "done", DEAD, source=ALIVE)]
     nova.everywhere = came_back if asked else []
     assert CLOSED.created is not None
     read = Elsewhere(CLOSED.created - earlier, [] if asked else came_back)
     of(nova).find_ended(view(), instances("a"), [CLOSED], known, read)
     assert bool(nova.asked) is asked
-    assert known.lost == {3}
+    assert known.dead_migrations == {3}
 
 
 # What died with a destination that is back
@@ -297,7 +297,7 @@ def test_law_2_what_was_read_of_all_hosts_is_used_where_it_goes_back_far_enough(
 
 AFTERWARDS = FENCED + timedelta(seconds=60)
 OPEN = row(3, "accepted")
-STILL = {"_unchanged": {"a": (None, 30.0)}, "_queue_stands": 99.0}
+STILL = {"unchanged": {"a": (None, 30.0)}, "queue_stands": 99.0}
 
 
 class Lost(NamedTuple):
@@ -318,15 +318,15 @@ class Lost(NamedTuple):
         Lost("failed, overtaken", set(), [row(3, "error"), row(4, "error", None)], asked=False),
         Lost("open, and the newest", set(), [OPEN], asked=False),
         Lost("it stands still", {3}, [OPEN], STILL),
-        Lost("it does not stand still for long", set(), [OPEN], {**STILL, "_unchanged": {"a": (None, 29.9)}}, asked=False),
-        Lost("another stands still", set(), [OPEN], {**STILL, "_unchanged": {"b": (None, 99.0)}}, asked=False),
+        Lost("it does not stand still for long", set(), [OPEN], {**STILL, "unchanged": {"a": (None, 29.9)}}, asked=False),
+        Lost("another stands still", set(), [OPEN], {**STILL, "unchanged": {"b": (None, 99.0)}}, asked=False),
         Lost("nobody took it up", set(), [row(3, "accepted", None)], STILL, asked=False),
         Lost("the log tells who took it up", {3}, [row(3, "accepted", None)], {**STILL, "destinations": {3: ALIVE}}),
         Lost("it may have left its guest", {3}, [row(3, "error")], {"faults": {3: BOOTED}}),
         Lost("nobody knows why it failed", {3}, [row(3, "error")], {"faults": {3: UNNAMED}}),
         Lost("it left none", set(), [row(3, "error")], {"faults": {3: BROKEN}}, asked=False),
         Lost("a live migration", {3}, [], {"receivers": {"a": live(3), "b": None}}),
-        Lost("known to be lost", {3}, [OPEN], {**STILL, "lost": {3}}, asked=False),
+        Lost("known to be lost", {3}, [OPEN], {**STILL, "dead_migrations": {3}}, asked=False),
         Lost("fenced before", set(), [OPEN], STILL, history={"fenced": {"node-2": FENCED}}),
         Lost("fenced in that second", {3}, [OPEN], STILL, history={"fenced": {"node-2": OPEN.created}}),
         Lost("another was fenced", set(), [OPEN], STILL, history={"fenced": {"node-3": AFTERWARDS}}),
@@ -342,12 +342,12 @@ class Lost(NamedTuple):
     ids=lambda case: case.name,
 )  # fmt: skip
 def test_law_2_which_evacuations_died_with_a_destination_that_is_back(case: Lost) -> None:
-    pacemaker, known = Pacemaker(**case.history), memory(**case.known)
+    pacemaker, known = Pacemaker(**case.history), facts(**case.known)
     of(Nova(), pacemaker).find_lost(case.rows, HOSTS, known)
-    assert known.lost == case.lost
+    assert known.dead_migrations == case.lost
     assert pacemaker.asked == case.asked
     # The same by what was read already.
-    silent, known = Pacemaker(), memory(**case.known)
+    silent, known = Pacemaker(), facts(**case.known)
     read = Fencings(pacemaker.history, pacemaker.levels)
     of(Nova(), silent).find_lost(case.rows, HOSTS, known, read)
-    assert (known.lost, silent.asked) == (case.lost, 0)
+    assert (known.dead_migrations, silent.asked) == (case.lost, 0)

@@ -1,4 +1,4 @@
-"""What becomes of a dead host's instances, directly: lists and memory in, one view out."""
+"""What becomes of a dead host's instances, directly: lists and the ledger in, one view out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from novaha.core.model import EvacuationLog, Instance, Migration
+from novaha.core.faults import UNNAMED
+from novaha.core.model import Action, EvacuationLog, Instance, Migration
 from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome
 from novaha.core.view import HostView
 from novaha.evacuator.following import Following
+from novaha.evacuator.ledger import HostLedger
 from novaha.evacuator.lists import Listed
-from novaha.evacuator.memory import HostMemory
 from tests.unit.core.situations import ALIVE, DEAD, OTHER, instance, row, view
+from tests.unit.evacuator.ledgers import know, page
 
 SERVICES: Mapping[str, Any] = {DEAD: None, ALIVE: None}
 LOST_AFTER = 30.0
@@ -74,10 +76,11 @@ class Case:
 
     def __init__(self, **known: Any) -> None:
         self.nova, self.destinations = Nova(), Destinations()
-        self.memory = HostMemory(first_seen=0.0, **known)
+        self.page = page(**known)
+        self.facts = self.page.evacuations
         self.now = 0.0
         self.online: float | None = None
-        self.noted: list[tuple[str, HostMemory, float]] = []
+        self.noted: list[tuple[str, HostLedger, float]] = []
 
     def turn(self, *here: Instance, rows: list[Migration] | None = None, **lists: Any) -> HostView:
         following = Following(
@@ -88,7 +91,7 @@ class Case:
             LOST_AFTER,
         )
         listed = Listed(here, rows or [], elsewhere=ELSEWHERE, **lists)
-        return following.follow(view(), listed, SERVICES, self.memory, FENCINGS)
+        return following.follow(view(), listed, SERVICES, self.page, FENCINGS)
 
     def stand_still(self, *here: Instance, rows: list[Migration], until: float) -> HostView:
         """The same lists every ten seconds."""
@@ -101,21 +104,21 @@ class Case:
     def logs_asked(self) -> list[tuple[Any, ...]]:
         return [asked for asked in self.nova.asked if asked[0] == "log"]
 
-    def _note_online(self, node: str, memory: HostMemory, now: float) -> None:
-        self.noted.append((node, memory, now))
-        memory.online_since = self.online
+    def _note_online(self, node: str, host: HostLedger, now: float) -> None:
+        self.noted.append((node, host, now))
+        know(host, online_since=self.online)
 
 
-def test_the_view_tells_what_the_lists_and_the_memory_tell() -> None:
+def test_the_view_tells_what_the_lists_and_the_ledger_tell() -> None:
     attempt = Attempt(5.0, Outcome.ACCEPTED)
     request = OtherRequest(6.0, Outcome.ACCEPTED)
     case = Case(
         attempts={"a": attempt},
-        nudges={"a": request},
+        others={"a": request},
         unanswered_resets={"a": 4.0},
         failures={"b": Failure(2, 1.0)},
         faults={9: "x"},
-        lost={7},
+        dead_migrations={7},
     )
     case.now = 3.0
     here, rows = (instance("a"), instance("b")), [row(1, "accepted"), row(2, "done", instance="b")]
@@ -142,18 +145,21 @@ def test_the_view_tells_what_the_lists_and_the_memory_tell() -> None:
     assert case.turn(*here, rows=rows, aged=True).inventory.is_stale
 
 
-def test_what_the_view_tells_does_not_change_with_the_memory() -> None:
+def test_what_the_view_tells_does_not_change_with_the_ledger() -> None:
     case = Case()
     found = case.turn(instance("a"), rows=[row(1, "error")])
-    for known in (case.memory.attempts, case.memory.nudges, case.memory.unanswered_resets):
-        known["a"] = None  # type: ignore[assignment]
-    case.memory.faults[1] = case.memory.failures["a"] = None  # type: ignore[assignment]
-    case.memory.done_since["a"], case.memory.lost = 1.0, {1}
-    evacuations, requests = found.evacuations, found.requests
-    parts = (requests.attempts, requests.others, requests.unanswered_resets)
-    parts += (evacuations.faults, evacuations.failures, evacuations.done_since)
+    requests, facts = case.page.requests, case.facts
+    requests.evacuation("a", Attempt(Outcome.UNKNOWN, 1.0))
+    requests.other("a", OtherRequest(Action.STOP, 1.0))
+    requests.unanswered(1.0, reset_of="a")
+    facts.note_fault(1, UNNAMED)
+    facts.note_dead(1)
+    facts.saw_migrations([row(1, "error"), row(2, "error"), row(3, "done")], 1.0)
+    told, asked = found.evacuations, found.requests
+    parts = (asked.attempts, asked.others, asked.unanswered_resets)
+    parts += (told.faults, told.failures, told.done_since)
     assert [dict(part) for part in parts] == [{}] * 6
-    assert evacuations.dead_migrations == frozenset()
+    assert told.dead_migrations == frozenset()
 
 
 def test_failures_and_destinations_are_looked_for_in_this_order() -> None:
@@ -162,11 +168,11 @@ def test_failures_and_destinations_are_looked_for_in_this_order() -> None:
     case.turn(*here, rows=rows)
     found = case.destinations
     assert found.calls == ["receivers", "faults", "ended", "lost"]
-    one = (view(), here, rows, case.memory)
+    one = (view(), here, rows, case.facts)
     hosts = frozenset(SERVICES)
-    assert found.handed == [one, one, (*one, ELSEWHERE), (rows, hosts, case.memory, FENCINGS)]
+    assert found.handed == [one, one, (*one, ELSEWHERE), (rows, hosts, case.facts, FENCINGS)]
     case.turn(*here, rows=[row(1, "error")])
-    assert case.memory.failures["a"].count == 1
+    assert case.facts.failures["a"].count == 1
 
 
 def live(number: int, to: str | None = ALIVE) -> Migration:
@@ -187,7 +193,7 @@ def test_law_2_where_it_was_being_migrated_to(
     receiver: Migration | None, told: dict[str, str]
 ) -> None:
     """Not what was lost with its destination."""
-    case = Case(receivers={"a": receiver}, lost={7})
+    case = Case(receivers={"a": receiver}, dead_migrations={7})
     assert case.turn(instance("a")).evacuations.receivers == told
 
 
@@ -196,7 +202,7 @@ def test_how_long_pacemaker_has_had_it_back(online: float | None, told: float | 
     case = Case()
     case.now, case.online = 12.0, online
     assert case.turn(instance("a")).presence.online_for == told
-    assert case.noted == [(view().node, case.memory, 12.0)]
+    assert case.noted == [(view().node, case.page, 12.0)]
 
 
 def test_law_5_what_left_the_host_is_looked_up() -> None:
@@ -212,7 +218,7 @@ def test_law_5_what_left_the_host_is_looked_up() -> None:
         "b": None,
         "settled": None,
     }
-    assert set(case.memory.moved) == {"a", "b", "settled"}
+    assert set(case.facts.moved) == {"a", "b", "settled"}
 
 
 def test_destinations_that_only_the_log_tells() -> None:
@@ -235,7 +241,7 @@ def test_law_2_the_log_is_asked_of_what_stands_still(status: str) -> None:
     assert case.logs_asked() == [("log", "a", moving[0].created)]
     assert found.evacuations.unchanged_for == {"a": 30.0}
     assert found.evacuations.logs == {"a": case.nova.logs["a"]}
-    assert case.memory.destinations == {1: OTHER}
+    assert case.facts._destinations == {1: OTHER}
     # Something moves: the log of then tells nothing any more.
     found = case.turn(instance("a"), rows=[row(2, status)])
     assert found.evacuations.logs == {}
@@ -260,10 +266,10 @@ def test_an_evacuation_whose_log_tells_no_destination() -> None:
     case.nova.logs = {"a": EvacuationLog(destination=OTHER)}
     case.now = 40.0
     case.turn(instance("a", task_state="rebuilding"), rows=[])
-    assert case.memory.destinations == {}, "there is no row that it could be of"
+    assert case.facts._destinations == {}, "there is no row that it could be of"
     case = Case()
     case.stand_still(instance("a"), rows=[row(1, "accepted")], until=30.0)
-    assert case.memory.destinations == {}
+    assert case.facts._destinations == {}
 
 
 def test_the_settled_are_not_asked_for_and_their_logs_are_kept() -> None:

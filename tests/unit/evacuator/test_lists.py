@@ -187,7 +187,7 @@ def test_law_5_what_is_deleted_elsewhere_is_asked_for_and_nothing_else_twice(
     moved = replace(here[f"on-{HOSTS[1]}"], host="compute-9")
     lists = Listed((), [], aged=True, changed={i.id: i for i in (deleted, moved)})
     nova.calls.clear()
-    look_up(nova, here, lists, gone)
+    gone |= dict(look_up(nova, here, lists, gone))
     assert nova.calls == ["instance"]
     assert gone == here | {moved.id: moved, deleted.id: None}
 
@@ -326,8 +326,7 @@ def test_law_5_how_it_is_found_out_what_became_of_those_that_left(
     name: str, gone: str, lists: Listed, changed: str, asked: list[object]
 ) -> None:
     nova = Asked(*(elsewhere(n) for n in changed))
-    moved: dict[str, Instance | None] = {}
-    look_up(nova, list(gone), lists, moved)
+    moved = dict(look_up(nova, list(gone), lists, {}))
     assert sorted(nova.asked, key=str) == sorted(asked, key=str)
     assert moved == {n: elsewhere(n) for n in gone}
 
@@ -337,8 +336,7 @@ def test_law_5_what_the_list_of_changes_does_not_tell_for_sure_is_asked_for(
     changes: dict[str, str],
 ) -> None:
     nova = Asked(elsewhere("a", **changes), elsewhere("b"), elsewhere("c"))
-    moved: dict[str, Instance | None] = {}
-    look_up(nova, "abc", Listed((), arrived("a", "b", "c")), moved)
+    moved = dict(look_up(nova, "abc", Listed((), arrived("a", "b", "c")), {}))
     assert nova.asked == [EPOCH + timedelta(seconds=10), "a"]
     assert moved["a"] == elsewhere("a")
 

@@ -17,11 +17,11 @@ from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.evacuator.act import Actor
 from novaha.evacuator.journal import Journal
-from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.missing import MissingFencings, problems
 from tests.fakes.cluster import Site
 from tests.fakes.pacemaker import FakeFencing
 from tests.unit.core.situations import DEAD, record, view
+from tests.unit.evacuator.ledgers import know, ledger_of
 from tests.unit.evacuator.sites import assert_moved, recovered, site_with
 
 
@@ -132,7 +132,8 @@ class Ask:
         self.fencing = Failing()
         self.pool = Later()
         self.now = 1000.0
-        self.memory = HostMemory(first_seen=self.now)
+        self.ledger = ledger_of(DEAD, first_seen=self.now)
+        self.page = self.ledger.of(DEAD)
         self.missing = MissingFencings(
             self.fencing, Journal(journal), self.pool, wait, lambda: self.now
         )
@@ -141,7 +142,7 @@ class Ask:
         """Whether a fencing is asked for."""
         before = len(self.pool.waiting)
         of_host = view(**{"record": PENDING, "mine": False, "fence_confirmed": False, **known})
-        self.missing.ask([of_host], {DEAD: self.memory})
+        self.missing.ask([of_host], self.ledger)
         return len(self.pool.waiting) > before
 
 
@@ -166,12 +167,11 @@ def test_law_1_when_a_fencing_is_missing(
     known: dict[str, Any], later: float, requested: bool, asks: bool
 ) -> None:
     site = Ask()
-    site.memory.fencing_requested = requested
-    site.memory.fencing_problem = "x"
+    know(site.page, requested=requested, problem="x")
     site.now += later
     assert site.ask(**known) is asks
-    assert site.memory.fencing_requested is (requested or asks)
-    assert site.memory.fencing_problem == ("" if asks else "x")
+    assert site.page.fencing.requested is (requested or asks)
+    assert site.page.fencing.problem == ("" if asks else "x")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_law_3_how_long_a_fencing_that_failed_is_not_asked_for() -> None:
         while not site.ask():
             site.now += 0.5
         site.pool.waiting.clear()
-        site.memory.fencing_requested = False
+        site.page.fencing.ask_again()
         pauses.append(site.now - failed)
     assert pauses == [60, 120, 240, 480, 600, 600]
     site.fencing.errors.clear()
@@ -212,7 +212,7 @@ def test_law_3_how_long_a_fencing_that_failed_is_not_asked_for() -> None:
     site.pool.work()
     site.now += 9999
     assert not site.ask(), "one that succeeds is not asked for again"
-    assert site.memory.fencings_failed == 0, "and the next begins anew"
+    assert site.page.fencing.failed[0] == 0, "and the next begins anew"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_law_3_how_long_a_fencing_that_failed_is_not_asked_for() -> None:
 def test_the_pause_is_doubled_ten_times_at_most(failed: int, seconds: float) -> None:
     for later, asks in ((seconds - 0.1, False), (seconds, True)):
         site = Ask(wait=0.125)
-        site.memory.fencings_failed, site.memory.fencing_failed_at = failed, site.now
+        know(site.page, failed=failed, failed_at=site.now)
         site.now += later
         assert site.ask() is asks
 
@@ -241,8 +241,8 @@ def test_what_is_kept_and_told_of_a_fencing_that_fails(
     site.fencing.errors = [error]
     assert site.ask()
     site.pool.work()
-    assert f"compute-1 waits for a fencing that fails: {said}" in site.memory.fencing_problem
-    assert "; it is asked for again 60 s after that" in site.memory.fencing_problem
+    assert f"compute-1 waits for a fencing that fails: {said}" in site.page.fencing.problem
+    assert "; it is asked for again 60 s after that" in site.page.fencing.problem
     asked, failed = map(json.loads, (tmp_path / "journal").read_text().splitlines())
     assert {**asked, "time": ""} == {"time": "", "event": "fencing requested", "node": DEAD}
     assert (failed["event"], failed["node"]) == ("fencing failed", DEAD)
@@ -263,8 +263,9 @@ def test_of_whom_it_is_told_that_a_fencing_fails(
     problem: str, known: dict[str, Any], told: tuple[str, ...]
 ) -> None:
     of_host = view(**{"record": PENDING, "fence_confirmed": False, **known})
-    memory = HostMemory(first_seen=0.0, fencing_problem=problem)
-    assert problems([of_host], {DEAD: memory}) == told
+    ledger = ledger_of(DEAD)
+    know(ledger.of(DEAD), problem=problem)
+    assert problems([of_host], ledger) == told
 
 
 def test_what_a_step_meets_is_shown_in_the_turn_that_takes_it(

@@ -12,9 +12,9 @@ from novaha.core.model import Action, Instance, Migration
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import OtherRequest
 from novaha.core.view import HostView
-from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.returning import Returning
 from tests.unit.core.situations import DEAD, NOW, SERVICE, instance, record, row, view
+from tests.unit.evacuator.ledgers import know, page
 
 SEEN = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 OVER = record(state=RecoveryState.RECOVERED)
@@ -35,7 +35,7 @@ class Site:
     forced_down: bool = True
 
     def __post_init__(self) -> None:
-        self.memory = HostMemory(first_seen=1.0, owned_fence_id=OVER.fence_id)
+        self.page = page(first_seen=1.0, owned_fence_id=OVER.fence_id)
         compute: Any = self
         self.returning = Returning(compute, lambda: self.now)
 
@@ -53,7 +53,7 @@ class Site:
         self.read.clear()
         service = replace(SERVICE, last_seen=self.seen, up=self.up, forced_down=self.forced_down)
         seen = view(record=OVER, service=service, instances=(), migrations=())
-        return self.returning.look(seen, self.memory, off=self.off)
+        return self.returning.look(seen, self.page, off=self.off)
 
     def beat(self) -> HostView:
         """nova-compute tells Nova that it lives, and that is looked at."""
@@ -141,7 +141,7 @@ def test_for_how_long_it_has_been_up() -> None:
 def test_which_instances_have_stayed(owner: str, shown: list[str]) -> None:
     """Another process knows only those whose evacuation failed."""
     site = Site(here=[instance("a"), instance("b")], rows=[row(1, "error", instance="b")])
-    site.memory.owned_fence_id = owner
+    know(site.page, owned_fence_id=owner)
     found = site.look()
     assert [i.id for i in found.inventory.instances] == shown
     assert found.inventory.migrations == (site.rows[0],)
@@ -162,7 +162,7 @@ def test_what_has_come_since_has_not_stayed() -> None:
 def test_a_restart_has_a_minute(ago: float | None, restarted: bool) -> None:
     site = Site()
     if ago is not None:
-        site.memory.restarted_at = NOW - ago
+        know(site.page, restarted_at=NOW - ago)
     assert site.look().requests.restarted is restarted
 
 
@@ -180,14 +180,14 @@ def test_what_another_process_asked_for_may_come_yet(
     owner: str, unanswered_at: float, told: float
 ) -> None:
     site = Site()
-    site.memory.owned_fence_id = owner
-    site.memory.unanswered_at = unanswered_at
+    know(site.page, owned_fence_id=owner)
+    know(site.page, unanswered_at=unanswered_at)
     assert site.look().requests.unanswered_at == told
 
 
 def test_what_was_asked_for_is_shown_as_it_was_then() -> None:
     site = Site()
-    site.memory.nudges["a"] = OtherRequest(Action.HARD_REBOOT, NOW)
+    site.page.requests.other("a", OtherRequest(Action.HARD_REBOOT, NOW))
     found = site.look()
-    site.memory.nudges["a"] = OtherRequest(Action.STOP, NOW)
+    site.page.requests.other("a", OtherRequest(Action.STOP, NOW))
     assert found.requests.others == {"a": OtherRequest(Action.HARD_REBOOT, NOW)}

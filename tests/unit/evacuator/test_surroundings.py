@@ -10,9 +10,9 @@ import pytest
 from novaha.core.errors import ClusterToolError, NotSentError
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Failure
-from novaha.evacuator.memory import HostMemory
 from novaha.evacuator.surroundings import Surroundings
 from tests.unit.core.situations import ALIVE, DEAD, NOW, OTHER, SERVICE, record
+from tests.unit.evacuator.ledgers import know, ledger_of
 
 NEVER = float("-inf")
 OPEN = replace(SERVICE, host=ALIVE, up=True, forced_down=False, enabled=True)
@@ -34,7 +34,8 @@ class Site:
     def __post_init__(self) -> None:
         answers: Any = self
         self.around = Surroundings(answers, answers, lambda: self.now)
-        self.memory = HostMemory(first_seen=0.0)
+        self.ledger = ledger_of(DEAD, OTHER)
+        self.page = self.ledger.of(DEAD)
 
     def _answer(self, question: str, answer: Any) -> Any:
         self.asked.append(question)
@@ -54,10 +55,11 @@ class Site:
     def look(self, *records: Any) -> None:
         known = records or (record(),)
         self.asked.clear()
-        self.around.look_who_is_back(
-            {r.node: r for r in known}, {r.node: self.memory for r in known}
-        )
-        self.around.note_online(DEAD, self.memory, self.now)
+        self.around.look_who_is_back({r.node: r for r in known}, self.ledger)
+        self.around.note_online(DEAD, self.page, self.now)
+
+    def failed(self, failures: Any) -> None:
+        know(self.page, failures=failures)
 
 
 @pytest.mark.parametrize(
@@ -80,23 +82,23 @@ def test_room_may_appear_where_a_host_opens(closed: dict[str, bool]) -> None:
 
 def test_room_may_appear_where_an_instance_is_deleted() -> None:
     around = (site := Site()).around
-    around.look_for_room({DEAD: site.memory})
+    around.look_for_room(site.ledger)
     assert site.asked == [], "nothing waits for room"
-    site.memory.failures = FAILED
-    several = {OTHER: HostMemory(first_seen=0.0), DEAD: site.memory}
+    site.failed(FAILED)
     for deleted, room_since in (("x", NEVER), ("x", NEVER), ("y", NOW), ("y", NOW)):
         site.deleted = deleted
-        around.look_for_room(several)
+        around.look_for_room(site.ledger)
         assert around.room_since == room_since
     site.error = NotSentError("servers", "away")
-    around.look_for_room(several)
+    around.look_for_room(site.ledger)
     site.error, site.now = None, NOW + 5
-    around.look_for_room(several)
+    around.look_for_room(site.ledger)
     assert around.room_since == NOW, "the same as before"
-    site.memory.failures = {}
-    around.look_for_room(several)
-    site.memory.failures, site.deleted = FAILED, "z"
-    around.look_for_room(several)
+    site.failed({})
+    around.look_for_room(site.ledger)
+    site.failed(FAILED)
+    site.deleted = "z"
+    around.look_for_room(site.ledger)
     assert around.room_since == NOW, "what was deleted when nothing waited is no news"
 
 
@@ -114,7 +116,7 @@ def test_pacemaker_is_asked_only_where_it_matters(
     records: tuple[Any, ...], failures: Any, alive: bool, asked: list[str]
 ) -> None:
     site = Site()
-    site.memory.failures, site.memory._alive = failures, alive
+    know(site.page, failures=failures, alive=alive)
     site.look(*records)
     assert site.asked == asked
 
@@ -122,19 +124,19 @@ def test_pacemaker_is_asked_only_where_it_matters(
 def test_for_how_long_a_host_is_back() -> None:
     site = Site(back=frozenset({DEAD}))
     site.look()
-    assert site.memory.online_since is None, "nobody was asked"
-    site.memory.failures = FAILED
+    assert site.page.presence.online_for(site.now) is None, "nobody was asked"
+    site.failed(FAILED)
     site.look()
-    assert site.memory.online_since == NOW
+    assert site.page.presence.online_for(site.now) == 0
     site.now += 9
     site.look()
-    assert site.memory.online_since == NOW
+    assert site.page.presence.online_for(site.now) == 9
     site.error = ClusterToolError(["crm_mon"], 1, "")
     site.look()
-    assert site.memory.online_since == NOW, "Pacemaker does not say"
+    assert site.page.presence.online_for(site.now) == 9, "Pacemaker does not say"
     site.error, site.back = None, frozenset({OTHER})
     site.look()
-    assert site.memory.online_since is None
+    assert site.page.presence.online_for(site.now) is None
 
 
 def test_which_hosts_are_off() -> None:
@@ -152,6 +154,6 @@ def test_which_hosts_are_off() -> None:
 
 def test_the_first_answer_is_no_news() -> None:
     site = Site()
-    site.memory.failures = FAILED
-    site.around.look_for_room({DEAD: site.memory})
+    site.failed(FAILED)
+    site.around.look_for_room(site.ledger)
     assert site.around.room_since == NEVER

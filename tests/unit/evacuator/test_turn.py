@@ -17,6 +17,7 @@ from novaha.core.ports import Configuration
 from novaha.core.record import STATE, Record, to_attributes
 from novaha.core.recovery import RecoveryState
 from novaha.core.steering import Pause
+from novaha.core.steps import Scope
 from novaha.core.view import HostView
 from novaha.evacuator.act import Taken
 from novaha.evacuator.destinations import Fencings
@@ -37,6 +38,7 @@ from tests.unit.core.situations import (
     row,
     view,
 )
+from tests.unit.evacuator.ledgers import know
 
 IDLE, BUSY = 5.0, 0.5
 PENDING = record(state=RecoveryState.PENDING, owner="", before=None, marks=frozenset())
@@ -122,9 +124,9 @@ class World:
         return lambda: "history"
 
     def views(
-        self, records: object, memory: object, decided: object, fencings: Fencings | None
+        self, records: object, ledger: object, scope: Scope, fencings: Fencings | None
     ) -> list[HostView]:
-        self.before.append(decided)
+        self.before.append(scope)
         self.fencings.append(fencings)
         self.turning.append(self.loop.turning)
         self.now += self.reading
@@ -265,7 +267,7 @@ def test_law_2_which_recoveries_are_owned(found: Record, owned: bool) -> None:
 def test_law_2_one_that_is_superseded_ends(found: Record, fence_id: str, ends: bool) -> None:
     world = World([view(instances=())])
     world.loop.turn()
-    world.loop._memory[DEAD].owned_fence_id = fence_id
+    know(world.loop._ledger.of(DEAD), owned_fence_id=fence_id)
     world.note(found)
     if ends:
         with pytest.raises(SupersededError, match="compute-1 was taken over by another"):
@@ -277,19 +279,28 @@ def test_law_2_one_that_is_superseded_ends(found: Record, fence_id: str, ends: b
 def test_what_is_remembered_of_a_host() -> None:
     world = World([of(DEAD, instances=())])
     world.loop.turn()
-    memory = world.loop._memory[DEAD]
-    memory.ended, world.now = True, NOW + 5
+    page = world.loop._ledger.of(DEAD)
+    world.now = NOW + 5
     world.loop.turn()
-    assert world.loop._memory[DEAD] is memory
-    assert memory.first_seen == NOW
+    assert world.loop._ledger.of(DEAD) is page
+    assert page.first_seen == NOW
+    assert world.before[-1].ended == {DEAD}
     world.note(record(fence_id="fence-2"))
     world.loop.turn()
-    assert world.loop._memory[DEAD] is memory
-    assert memory.first_seen == NOW + 5, "it was fenced again"
+    assert world.loop._ledger.of(DEAD) is page
+    assert page.first_seen == NOW + 5, "it was fenced again"
+    assert world.before[-1] == Scope(), "and did not end"
+    world.loop.turn()
+    assert world.before[-1].ended == {DEAD}
     world.records.attributes.clear()
     world.shown = []
     world.loop.turn()
-    assert world.loop._memory == {}
+    with pytest.raises(KeyError):
+        world.loop._ledger.of(DEAD)
+    world.note(record(fence_id="fence-2"))
+    world.shown = [of(DEAD, instances=())]
+    world.loop.turn()
+    assert world.before[-1] == Scope(), "what was decided of another record counts no more"
 
 
 def test_a_record_that_cannot_be_read_is_told_and_left_out() -> None:
@@ -477,13 +488,17 @@ def test_a_claim_is_read_ahead() -> None:
     assert [report.record.node for report in world.loop.reports] == [DEAD, OTHER]
 
 
-def test_what_has_ended_is_noted() -> None:
+def test_the_next_turn_reads_what_the_plan_wants() -> None:
     world = World([of(DEAD, instances=())])
     world.loop.turn()
-    assert world.loop._memory[DEAD].ended
     world.shown = [of(DEAD)]
     world.loop.turn()
-    assert not world.loop._memory[DEAD].ended
+    world.loop.turn()
+    assert world.before == [
+        Scope(),
+        Scope(ended=frozenset({DEAD})),
+        Scope(resting=frozenset({DEAD})),
+    ]
 
 
 def test_one_that_failed_and_went_does_not_come_last_when_it_is_back() -> None:
@@ -558,15 +573,6 @@ def test_who_is_woken_looks_at_the_records_first(
     assert (world.confirmations.asked, world.at_once) == (asked, at_once)
 
 
-def test_the_plan_of_the_turn_before_tells_what_has_to_be_read() -> None:
-    world = World([of(DEAD, quiet_until=NOW + 99)])
-    world.loop.turn()
-    world.loop.turn()
-    first, second = world.before
-    assert first is None
-    assert second.reports[0].record.node == DEAD
-
-
 def test_a_pause_is_for_what_begins() -> None:
     held = Held()
     world = World([of(OTHER, quiet_until=NOW + 99)], held=held)
@@ -605,8 +611,8 @@ def test_each_instance_that_has_come_up_elsewhere_is_noted_once(tmp_path: Path) 
     )
     world.loop.turn()
     assert not (tmp_path / "journal").exists(), "this process has not moved them"
-    memory = world.loop._memory[DEAD]
-    memory.moved = {**moving, **gone}
+    page = world.loop._ledger.of(DEAD)
+    know(page, moved={**moving, **gone})
     for _ in range(2):
         world.loop.turn()
         lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
@@ -621,4 +627,4 @@ def test_each_instance_that_has_come_up_elsewhere_is_noted_once(tmp_path: Path) 
             }
             for n in ("b", "c")
         ]
-        assert memory.settled == {"b", "c"}
+        assert page.evacuations.settled == {"b", "c"}
