@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from novaha.core.faults import Fault
+from novaha.core.policy.traits import Traits
 
 EVACUABLE = frozenset({"active", "stopped", "error"})
 """The vm_states in which Nova takes an evacuate request (measured: 409 in every other)."""
@@ -78,6 +79,7 @@ class Instance:
     host: where Nova says that it is. fault: why its newest evacuation failed, if Nova shows that.
     problem: why what Nova shows of it cannot be used, "" when it can: nothing is known then but
         the id, and it is neither gone nor settled (laws 2 and 5).
+    traits: what else a policy goes by.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Instance:
     power_state: int = 0
     fault: Fault | None = None
     problem: str = ""
+    traits: Traits = field(default=Traits(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

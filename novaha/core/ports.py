@@ -9,7 +9,9 @@ from typing import Protocol
 
 from novaha.core.errors import RecordError
 from novaha.core.faults import Fault
+from novaha.core.groups import Place
 from novaha.core.model import Action, ComputeService, EvacuationLog, Instance, Migration
+from novaha.core.policy.traits import ImageTraits
 from novaha.core.record import Record
 from novaha.core.steering import Pause
 
@@ -105,6 +107,15 @@ class OlderFlags(Protocol):
         """By node: yes, no, or host@time; see docs/adr/0006."""
 
     def drop(self, node: str) -> None: ...
+
+
+class Catalogue(Protocol):
+    """What a policy goes by besides the instances. Errors: ComputeApiError."""
+
+    def places(self) -> Mapping[str, Place]:
+        """Zone and aggregates of each host, by Nova's names."""
+
+    def image(self, image: str) -> ImageTraits: ...
 
 
 class Compute(Protocol):

@@ -134,6 +134,12 @@ class Nova:
         with self._ready(what):
             return reader.instances(what, self._servers(what, {"host": host}), host)
 
+    def all_instances(self) -> list[Instance]:
+        """The instances of all projects, wherever they are."""
+        what = "list all instances"
+        with self._ready(what):
+            return reader.instances(what, self._servers(what, {}))
+
     def instances_changed(self, since: datetime) -> list[Instance]:
         """The instances of all projects that changed at `since` or later, deleted ones too."""
         text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

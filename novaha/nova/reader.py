@@ -15,6 +15,7 @@ from novaha.core.groups import Aggregate, Place
 from novaha.core.model import ComputeService, Instance, Migration
 from novaha.core.text import line
 from novaha.nova.causes import fault
+from novaha.nova.traits import traits
 
 CELL_SILENT = "its cell does not answer"
 """Nova shows only what its API database has of it (docs: "Handling Down Cells", 2.69)."""
@@ -174,6 +175,7 @@ def instance(what: str, row: Row, host: str = "") -> Instance:
             task_state=_optional(row, _TASK_STATE),
             power_state=power or 0,
             fault=_fault(row.get("fault")),
+            traits=traits(row),
         )
     except _LackingError as error:
         problem = str(error) if str(error) == CELL_SILENT else f"Nova's row of it lacks: {error}"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from novaha.core.model import Instance
+from novaha.core.policy.traits import Traits
 from novaha.nova import causes
 
 UNKNOWN_POWER, RUNNING, PAUSED, SHUTDOWN = 0, 1, 3, 4
+
+_FROM_VOLUME = Traits("p1", "small", {}, "", (), {}, local_disk=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Server:
     fault: str = ""
     locked: bool = False
     launched: bool = True
+    traits: Traits = _FROM_VOLUME
 
     @property
     def name(self) -> str:
@@ -38,6 +42,7 @@ class Server:
             task_state=self.task_state,
             power_state=self.power_state,
             fault=causes.fault(self.fault) if self.fault else None,
+            traits=self.traits,
         )
 
 
