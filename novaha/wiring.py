@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from novaha.core.policy.rules import Rules
     from novaha.core.situation import Policy
     from novaha.nova.compute import Nova
     from novaha.nova.examine import Cloud
+    from novaha.nova.images import Catalogue
 
 
 def conf(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
@@ -38,6 +40,22 @@ def policy(configuration: cfg.ConfigOpts) -> Policy:
         return_after=options.return_after,
         return_disabled=options["return"] == "disabled",
     )
+
+
+def rules(path: str) -> Rules:
+    """The site's policy in this file; see novaha.conf.policy.load."""
+    from novaha.conf.policy import load
+
+    return load(path)
+
+
+def catalogue(configuration: cfg.ConfigOpts, nova: Nova) -> Catalogue:
+    """What a policy goes by besides the instances. Raises ConfigError."""
+    from novaha.nova.images import Catalogue
+    from novaha.nova.session import from_conf
+
+    session, interface, region_name = from_conf(configuration)
+    return Catalogue(nova, session, interface=interface, region_name=region_name)
 
 
 def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from novaha.conf import clouds
 from novaha.conf.file import Parsed, Sections, Verbatim, parse
-from novaha.conf.options import DEFAULT_FILE, GROUPS, KEYSTONE, NOVA, register_opts
+from novaha.conf.options import DEFAULT_FILE, EVACUATOR, GROUPS, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
 from novaha.core.text import word
@@ -72,6 +72,8 @@ def files(parameters: Mapping[str, str] | None = None) -> list[str]:
     except ConfigError:
         return found
     group = conf[KEYSTONE]
+    if os.path.exists(conf[EVACUATOR].policy):
+        found.append(conf[EVACUATOR].policy)
     if group.cloud:
         secure = os.path.join(os.path.dirname(group.clouds_file), "secure.yaml")
         found += [group.clouds_file, secure]

@@ -8,6 +8,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg, types
 
 from novaha.core import truth
+from novaha.core.policy import DEFAULT_FILE as DEFAULT_FILE_OF_POLICY
 
 # It logs the value of an auth_type that it does not find; ours is an error without it (law 9).
 logging.getLogger("stevedore").setLevel(logging.CRITICAL)
@@ -67,6 +68,12 @@ _NOVA = [
 ]
 
 _EVACUATOR = [
+    cfg.StrOpt(
+        "policy",
+        default=DEFAULT_FILE_OF_POLICY,
+        help="The policy file: which instances are recovered, and how. Without that file, all are; "
+        "another one than the default has to exist.",
+    ),
     cfg.FloatOpt("poll_interval", default=5.0, min=0.1, help="Seconds between idle turns."),
     cfg.FloatOpt(
         "busy_interval", default=1.5, min=0.1, help="Seconds between turns while hosts recover."

@@ -87,6 +87,16 @@ class Code(StrEnum):
     """Nova has the instance no more."""
     MOVED = "moved"
     """[host] The instance is on another host by now."""
+    # The instance, by the site's policy.
+    POLICY_UNREAD = "policy-unread"
+    """[rule, text] The site's policy goes by what was not read yet. text: what that is."""
+    POLICY_LEAVES = "policy-leaves"
+    """[rule] The site's policy says so. rule: which of it, "" for the default; so for the next
+    two."""
+    POLICY_NOTIFIES = "policy-notifies"
+    """[rule] The same, and an operator is to see to it."""
+    LOCAL_DISKS = "local-disks"
+    """[rule] Nova would build its disks anew from its image."""
 
 
 Data = Mapping[str, str]

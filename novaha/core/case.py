@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from novaha.core import model
 from novaha.core.answers import Never, Wait
 from novaha.core.model import EvacuationLog, Instance, Migration
+from novaha.core.policy.rules import Decision, Undecided
 from novaha.core.record import Record
 from novaha.core.situation import Failure, Overview, Policy
 from novaha.core.view import HostView
@@ -29,6 +30,10 @@ class Facts:
     """The evacuations away from the host, by instance."""
     held: Wait | Never | None
     """Why no instance of the host may be evacuated, None where one may; see `gate.of_host`."""
+    decisions: dict[str, Decision | Undecided] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """What the site's policy says, by instance, as far as that was asked; see `treatment`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ The conditions are asked in the order in which they stand here, and the first th
 the answer:
 
 1. the host: its record, its fencing, Nova's view of it (`of_host`; law 1);
-2. the instance: `_OF_INSTANCE` (laws 2 and 5), then the pause after a failure;
+2. the instance: `_OF_INSTANCE` (laws 2 and 5; the site's policy), then the pause after a failure;
 3. the turn: other dead hosts, capacity, the age of the list (laws 1 and 2);
 4. the sending: whether this evacuator owns the recovery still, and where the instance is (law 2).
 
@@ -24,9 +24,11 @@ from novaha.core.case import Case, Facts, Sending, Turn, belongs, state_before
 from novaha.core.faults import UNNAMED, Kind
 from novaha.core.guests import has_died, only_host
 from novaha.core.model import Migration
+from novaha.core.policy.rules import Rules
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Outcome, Overview, Policy
+from novaha.core.treatment import by_policy, to_be_stopped
 from novaha.core.view import HostView
 
 RECORD_FRESH = 15.0
@@ -46,7 +48,7 @@ def facts(view: HostView, overview: Overview, policy: Policy, now: float) -> Fac
     for row in view.inventory.migrations:
         rows.setdefault(row.instance, []).append(row)
     by_instance = {instance: tuple(its) for instance, its in rows.items()}
-    return Facts(view, overview, policy, now, by_instance, of_host(view))
+    return Facts(view, overview, policy, now, by_instance, of_host(view, policy.rules))
 
 
 def may_evacuate(
@@ -72,11 +74,16 @@ def may_evacuate(
     return go
 
 
-def of_host(view: HostView) -> Wait | Never | None:
-    """Why no instance of the host may be evacuated, None where one may (law 1)."""
+def of_host(view: HostView, rules: Rules | None = None) -> Wait | Never | None:
+    """Why no instance of the host may be evacuated, None where one may (law 1).
+
+    rules: the site's policy.
+    """
     if view.standing.doubt:
         return Wait(Code.RECORD_IN_DOUBT, {"text": view.standing.doubt})
-    return _OF_HOST[view.record.state](view)
+    if (held := _OF_HOST[view.record.state](view)) is not None:
+        return held
+    return Wait(Code.STATES_NOT_NOTED) if not_noted(view, rules) else None
 
 
 def _of_pending(view: HostView) -> Wait:
@@ -105,7 +112,7 @@ def _of_running(view: HostView) -> Wait | None:
         return Wait(Code.NOT_PREPARED)
     if not view.presence.service.forced_down:
         return Wait(Code.NOT_FORCED_DOWN)
-    return Wait(Code.STATES_NOT_NOTED) if not_noted(view) else None
+    return None
 
 
 def _of_recovered(_: HostView) -> Never:
@@ -119,7 +126,7 @@ _OF_HOST: Mapping[RecoveryState, Callable[[HostView], Wait | Never | None]] = {
 }
 
 
-def not_noted(view: HostView) -> dict[str, str]:
+def not_noted(view: HostView, rules: Rules | None = None) -> dict[str, str]:
     """The states that have to be noted before anything is asked for.
 
     A list may have been short for a moment, when the others were noted.
@@ -127,7 +134,8 @@ def not_noted(view: HostView) -> dict[str, str]:
     asked = {m.instance for m in view.inventory.migrations if belongs(m, view.record)}
     asked |= view.requests.attempts.keys()
     known = asked | set(view.record.before or {})
-    return state_before(i for i in view.inventory.instances if i.id not in known)
+    states = state_before(i for i in view.inventory.instances if i.id not in known)
+    return {**states, **to_be_stopped(view, rules)}
 
 
 def unread(case: Case) -> Wait | None:
@@ -218,6 +226,7 @@ _OF_INSTANCE: tuple[Callable[[Case], Wait | Never | None], ...] = (
     _under_way,
     _last_request,
     _predecessor,
+    by_policy,
     _state,
 )
 """In this order; the first that has something to say is the answer."""

@@ -32,6 +32,7 @@ from novaha.core.steps import (
     Unforce,
 )
 from novaha.core.text import word
+from novaha.core.treatment import to_be_stopped
 from novaha.core.view import HostView
 
 
@@ -68,7 +69,7 @@ def _dead(view: HostView, judge: Judge, policy: Policy) -> Decision:
     if held.code is Code.NOT_PREPARED:
         return _prepared(view, judge, policy)
     named = view if _is_named(view, held) else replace(view, host=None)
-    steps = [_OPENS[held.code](view)] if held.code in _OPENS else []
+    steps = [_OPENS[held.code](view, policy)] if held.code in _OPENS else []
     return _of(named, sentence(held), *steps)
 
 
@@ -78,16 +79,16 @@ def _is_named(view: HostView, held: Wait | Never) -> bool:
     return ours or held.code is Code.RECORD_IN_DOUBT
 
 
-_OPENS: Mapping[Code, Callable[[HostView], Step]] = {
+_OPENS: Mapping[Code, Callable[[HostView, Policy], Step]] = {
     # A record that came back says nothing about the host: the host may be in service.
-    Code.RECORD_IN_DOUBT: lambda view: Doubt(view.node, view.standing.doubt),
-    Code.NOT_CLAIMED: lambda view: Claim(view.node),
+    Code.RECORD_IN_DOUBT: lambda view, _: Doubt(view.node, view.standing.doubt),
+    Code.NOT_CLAIMED: lambda view, _: Claim(view.node),
     # Left by an owner that is gone; `running` proves that the fencing was confirmed.
-    Code.OWNED_BY_ANOTHER: lambda view: Claim(view.node),
-    Code.NOT_FORCED_DOWN: lambda view: ForceDown(view.node),
+    Code.OWNED_BY_ANOTHER: lambda view, _: Claim(view.node),
+    Code.NOT_FORCED_DOWN: lambda view, _: ForceDown(view.node),
     # A list may have been short for a moment: nothing is asked for before it is noted.
-    Code.STATES_NOT_NOTED: lambda view: Prepare(
-        view.node, frozenset(), {**(view.record.before or {}), **gate.not_noted(view)}
+    Code.STATES_NOT_NOTED: lambda view, policy: Prepare(
+        view.node, frozenset(), {**(view.record.before or {}), **gate.not_noted(view, policy.rules)}
     ),
 }
 """The step that ends what the gate waits for. Where there is none, it does not depend on us."""
@@ -100,6 +101,7 @@ def _prepared(view: HostView, judge: Judge, policy: Policy) -> Decision:
     force = not view.presence.service.forced_down
     marks = frozenset({FORCED}) if force else frozenset()
     before = state_before(view.inventory.instances)
+    before |= to_be_stopped(view, policy.rules)
     claimed = view.record.after(Event.CLAIM) if claim else view.record
     prepared = replace(
         view,

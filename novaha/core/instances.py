@@ -22,6 +22,11 @@ _TRIES = 5
 _MOVING = frozenset({Code.SENDING, Code.UNDER_WAY, Code.ANSWER_AWAITED})
 """What the gate answers while an evacuation may be under way."""
 
+_EXCLUDES = frozenset(
+    {Code.BEING_DELETED, Code.POLICY_LEAVES, Code.POLICY_NOTIFIES, Code.LOCAL_DISKS}
+)
+"""What the gate answers of an instance that nobody wants to be moved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -192,7 +197,7 @@ class Judge:
 
 def _progress(answer: Go | Wait | Never) -> Progress:
     if isinstance(answer, Never):
-        return Progress.EXCLUDED if answer.code is Code.BEING_DELETED else Progress.REFUSED
+        return Progress.EXCLUDED if answer.code in _EXCLUDES else Progress.REFUSED
     moving = isinstance(answer, Wait) and answer.code in _MOVING
     return Progress.MOVING if moving else Progress.WAITING
 

@@ -37,6 +37,11 @@ _SENTENCES: Mapping[Code, str] = {
     Code.PREDECESSOR: "the evacuator before may have asked already",
     Code.STATE_TO_CHANGE: "Nova does not evacuate an instance that is {state} as it is",
     Code.STATE: "Nova evacuates no instance that is {state}",
+    Code.POLICY_UNREAD: "the policy goes by what is not read yet: {text}",
+    Code.POLICY_LEAVES: "stays with its host, by {rule}",
+    Code.POLICY_NOTIFIES: "stays with its host for you to see to, by {rule}",
+    Code.LOCAL_DISKS: "stays with its host: its disk there would be lost; see local_disks in the "
+    "policy",
     Code.FAILED: "try {count} failed: {text}",
     Code.GUEST_MAY_RUN: "may be running on {host}, which alone is asked: {text}",
     Code.GUEST_EXISTS: "{host} has a guest of it that Nova has lost; end that one there: {text}",
@@ -134,6 +139,9 @@ def _words(code: Code, data: Data) -> dict[str, str]:
     said = {}
     if "text" in data:
         said["text"] = data["text"] or _WITHOUT_WORDS.get(code, "")
+    if "rule" in data:
+        rule = data["rule"]
+        said["rule"] = f"rule '{rule}' of the policy" if rule else "the policy's default"
     if "state" in data:
         said["state"] = data["state"].upper()
     if data.get("kind") in _WHY:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from novaha.core.model import Action
+from novaha.core.policy.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Policy:
     return_after: seconds for which the nova-compute of a host that is back has to be up before
         Nova may send instances to it.
     return_disabled: every host is kept out when it is back.
+    rules: what the site has declared of its instances; None: all are moved.
     """
 
     max_in_flight: int = 64
@@ -44,6 +46,7 @@ class Policy:
     flap_window: float = 3600.0
     return_after: float = 0.0
     return_disabled: bool = False
+    rules: Rules | None = None
 
 
 class Outcome(StrEnum):

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from novaha.core.faults import Fault
+from novaha.core.groups import Place
 from novaha.core.model import ComputeService, EvacuationLog, Instance, Migration
+from novaha.core.policy.traits import ImageTraits
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Attempt, Failure, OtherRequest
@@ -70,12 +72,16 @@ class Inventory:
     moved: those with an evacuation under way or done from this host that it no longer lists;
         None for one that Nova no longer has.
     migrations: the evacuations away from this host.
+    place: its zone and aggregates; None when the policy does not go by them, or they were not
+        read. images: what was read of the instances' images, by id, for a policy that goes by it.
     """
 
     instances: tuple[Instance, ...] = ()
     is_stale: bool = False
     moved: Mapping[str, Instance | None] = field(default_factory=dict)
     migrations: tuple[Migration, ...] = ()
+    place: Place | None = None
+    images: Mapping[str, ImageTraits] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Code(StrEnum):
     BAD_VOLUME = "bad-volume"
     SERVICE_AWAY = "service-away"
     NO_PLACE = "no-place"
+    LEFT_TO_OPERATOR = "left-to-operator"
 
 
 _CODES = {

@@ -20,6 +20,7 @@ from novaha.evacuator.journal import Journal
 from novaha.evacuator.ledger import Ledger
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.site_policy import of_site
 from novaha.pacemaker.cib import RecordStore
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import Digests
@@ -87,6 +88,8 @@ def _from_nova(
     names = Names(conf.nova.host_names, conf.nova.domain, nodes)
     reports: list[HostReport] = []
     with ThreadPoolExecutor(conf.evacuator.max_requests) as pool:
+        site_policy = of_site(conf, wiring.nova(conf), pool)
+        policy = site_policy.applied(policy)
         for owner in {record.owner for record in records.values()}:
             theirs = {node: r for node, r in records.items() if r.owner == owner}
             observer = Observer(
@@ -103,6 +106,7 @@ def _from_nova(
             ledger = Ledger()
             ledger.follow(theirs, 0.0)
             views = observer.views(theirs, ledger)
+            views = site_policy.complete(views, policy)
             decided, _ = planned(views, policy, time.monotonic(), float("-inf"))
             reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

@@ -41,6 +41,7 @@ from novaha.evacuator.isolation import planned
 from novaha.evacuator.ledger import Ledger
 from novaha.evacuator.missing import MissingFencings, problems
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.site_policy import SitePolicy
 
 LOG = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Loop:
     configuration: reads it whole, for a turn that an alert wakes.
     pool: for what is written about different hosts, which a turn waits for.
     held: looks after hosts whose power-off is held, in a thread of its own; tells of pauses.
+    site_policy: the rules that the site has declared for its instances.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Loop:
         pool: Executor,
         clock: Callable[[], float],
         held: HeldHosts | None = None,
+        site_policy: SitePolicy | None = None,
     ) -> None:
         self._records = records
         self._configuration = configuration
@@ -99,6 +102,7 @@ class Loop:
         self._confirmations = confirmations
         self._adoption = adoption
         self.held = held
+        self._site_policy = site_policy
         self._policy = policy
         self._pace = pace
         self._me = me
@@ -172,6 +176,8 @@ class Loop:
         now = self._clock()
         for node in fenced:
             self._observer.read_ahead(node)
+        if self._site_policy is not None:
+            self._policy = self._site_policy.applied(self._policy)
         records, fencings, pause = {}, None, None
         # Where there is something to do at once, nothing else is asked for before that.
         if fenced or self._rung:
@@ -188,21 +194,28 @@ class Loop:
         self._hurry = False
         if not records:
             self.reports, self._scope = (), Scope()
-            self.attention = (*self.notices, *self._unreadable)
+            self.attention = (*self.notices, *self._unreadable, *self._policy_problems())
             self._follow(())
             self._observer.keep_warm()
+            if self._site_policy is not None:
+                self._site_policy.keep_warm()
             while self._observer.left_disabled:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
             return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
         views = self._observer.views(records, self._ledger, self._scope, fencings)
         views = self._paused(views, pause)
+        if self._site_policy is not None:
+            views = self._site_policy.complete(views, self._policy)
         cost = self._clock() - now
         troubles = (*self._late, *self._ledger.take_troubles(), *problems(views, self._ledger))
         self._missing.ask(views, self._ledger)
         room_since = self._observer.room_since
         decided, views = planned(views, self._policy, self._clock(), room_since)
         hosts = needs(views, self.nova_problem or "")
+        if self._site_policy is not None:
+            hosts += self._site_policy.needs(decided.reports)
+            troubles += self._policy_problems()
         texts = (need.text for need in hosts)
         self.attention = (*self.notices, *self._unreadable, *troubles, *texts)
         self._follow(hosts)
@@ -344,6 +357,9 @@ class Loop:
             replace(v, standing=replace(v.standing, paused=held[v.node])) if v.node in held else v
             for v in views
         ]
+
+    def _policy_problems(self) -> tuple[str, ...]:
+        return self._site_policy.problems() if self._site_policy is not None else ()
 
     def _follow(self, hosts: tuple[Need, ...]) -> None:
         for event in self._needs.follow(hosts, self.nova_problem or ""):

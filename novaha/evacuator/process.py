@@ -42,6 +42,7 @@ from novaha.evacuator.observe import Observer
 from novaha.evacuator.places import EvacuatorError
 from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
+from novaha.evacuator.site_policy import of_site
 from novaha.evacuator.stream import Everybody, Stream
 from novaha.pacemaker import configuration
 from novaha.pacemaker.changes import Changes
@@ -59,6 +60,9 @@ _WRITERS = 4
 
 _FENCINGS = 8
 """Fencings of ours that are waited for at once."""
+
+_LOOKUPS = 4
+"""What a policy goes by that is read at once."""
 
 _REGION = 3.0
 """Seconds in which Keystone may say that it is not clear which region's Nova is meant."""
@@ -204,6 +208,7 @@ def build(conf: cfg.ConfigOpts, me: str, journal: Sink) -> tuple[Loop, EarlyRead
         me=me,
         pool=ThreadPoolExecutor(_WRITERS, "write"),
         clock=time.monotonic,
+        site_policy=of_site(conf, compute, ThreadPoolExecutor(_LOOKUPS, "policy")),
     )
     early = EarlyReading(
         Changes().any,

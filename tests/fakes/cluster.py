@@ -26,6 +26,7 @@ from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import Names
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.site_policy import SitePolicy
 from tests.fakes.fate import Fate, Fated, KilledError, die
 from tests.fakes.nova import EPOCH, FakeNova
 from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords, QuietStorm
@@ -64,6 +65,7 @@ class Site:
     pause: what an operator has set. brake: the parameters of the brake's device. failed: what the
         brake knows of hosts.
     broken: laws that were seen broken inside a call, where the evacuator would catch an error.
+    site_policy: the rules that the site has declared; of evacuators that start after it was set.
     """
 
     restart_after = 3.0
@@ -75,6 +77,7 @@ class Site:
     pause: Pause | None = None
     brake: Mapping[str, str] = MappingProxyType({})
     failed: Mapping[str, Host] = MappingProxyType({})
+    site_policy: SitePolicy | None = None
 
     def __init__(
         self,
@@ -183,6 +186,7 @@ class Site:
                 clock,
                 lambda: self.time,
             ),
+            site_policy=self.site_policy,
         )
         if not beside:
             self.processes = [p for p in self.processes if p.frozen]

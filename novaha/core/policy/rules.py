@@ -97,6 +97,8 @@ class Rules:
     shared: hosts and instances whose local disks are on storage that is proven to be shared.
     lose_local_disks: for rules that do not say.
     path: of its file, for people.
+    unusable: why there is none that could be used, though there has to be one; "" when there is.
+        Nothing is decided then.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -104,15 +106,22 @@ class Rules:
     lose_local_disks: bool = False
     shared: tuple[Match, ...] = ()
     path: str = ""
+    unusable: str = ""
     keys: frozenset[Key] = field(init=False)
     """What it goes by: nothing else has to be read."""
+    treatments: frozenset[Treatment] = field(init=False)
+    """What may be done about any instance."""
 
     def __post_init__(self) -> None:
         matches = [*self.shared, *(m for r in self.rules for m in (r.match, *r.unless))]
         object.__setattr__(self, "keys", frozenset(c.key for m in matches for c in m))
+        treatments = frozenset({self.default, *(rule.treatment for rule in self.rules)})
+        object.__setattr__(self, "treatments", treatments)
 
     def decide(self, subject: Subject) -> Decision | Undecided:
         """What is to be done about this instance."""
+        if self.unusable:
+            return Undecided((self.unusable,))
         possible: list[Decision | Undecided] = []
         missing: list[str] = []
         first = ""

@@ -12,6 +12,8 @@ from novaha.core.case import Case, Sending, Turn
 from novaha.core.faults import Kind
 from novaha.core.gate import facts, has_failed, is_first_request, may_evacuate, pause_after
 from novaha.core.model import EvacuationLog
+from novaha.core.policy.rules import Rules, Treatment
+from novaha.core.policy.traits import Traits
 from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
 from novaha.core.situation import Attempt, Failure, Outcome
@@ -40,6 +42,7 @@ class Answer:
     turn: Turn | None = None
     sending: Sending | None = None
     never: bool = False
+    rules: Rules | None = None
 
 
 def flagged(*marks: str, **known: Any) -> dict[str, Any]:
@@ -52,8 +55,11 @@ def asked(outcome: Outcome, ago: float, message: str = "") -> dict[str, Any]:
     return {"attempts": {"a": Attempt(outcome, NOW - ago, message=message)}}
 
 
-def case(known: dict[str, Any], server: dict[str, Any] | None = None) -> Case:
-    return Case(facts(view(**known), overview(), POLICY, NOW), instance(**(server or {})))
+def case(
+    known: dict[str, Any], server: dict[str, Any] | None = None, rules: Rules | None = None
+) -> Case:
+    policy = replace(POLICY, rules=rules)
+    return Case(facts(view(**known), overview(), policy, NOW), instance(**(server or {})))
 
 
 FAILED_ONCE = {"failures": {"a": Failure(1, NOW - 1)}}
@@ -92,6 +98,10 @@ ANSWERS = [
     Answer(Code.REFUSED, asked(Outcome.REFUSED, 500, "never"), never=True),
     Answer(Code.NOT_SENT, asked(Outcome.NOT_SENT, 9.9)),
     Answer(Code.PREDECESSOR, {"quiet_until": NOW + 0.1}),
+    Answer(Code.POLICY_UNREAD, {}, rules=Rules(unusable="it has a mistake")),
+    Answer(Code.POLICY_LEAVES, {}, never=True, rules=Rules(default=Treatment.LEAVE)),
+    Answer(Code.POLICY_NOTIFIES, {}, never=True, rules=Rules(default=Treatment.NOTIFY)),
+    Answer(Code.LOCAL_DISKS, {}, {"traits": Traits(local_disk=True)}, never=True, rules=Rules()),
     Answer(Code.STATE_TO_CHANGE, NOTED, {"vm_state": "paused"}),
     Answer(Code.STATE, {}, {"vm_state": "paused"}, never=True),
     Answer(Code.STATE, NOTED, {"vm_state": "building"}, never=True),
@@ -114,7 +124,8 @@ OF_THE_ACTOR = {Code.NOT_READ_AGAIN: {"text": "timed out"}, Code.GONE: {}}
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: f"{a.code}")
 def test_what_has_to_be_waited_for(answer: Answer) -> None:
-    found = may_evacuate(case(answer.known, answer.server), answer.turn, answer.sending)
+    asked_of = case(answer.known, answer.server, answer.rules)
+    found = may_evacuate(asked_of, answer.turn, answer.sending)
     assert isinstance(found, Never if answer.never else Wait)
     assert found.code is answer.code
     assert sentence(found).strip() or answer.code is Code.UNDER_WAY
