@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -15,6 +15,7 @@ from novaha.conf.marked import FileError, Item, Problem, parse
 from novaha.conf.schema import check
 from novaha.core.errors import ConfigError
 from novaha.core.policy.match import Condition, Key, Match, Pattern, covers
+from novaha.core.policy.order import PRIORITY, Group, cycle
 from novaha.core.policy.presets import PRESETS
 from novaha.core.policy.rules import Rule, Rules, Treatment
 from novaha.core.text import word
@@ -84,10 +85,12 @@ class _Reader:
         self.problems: list[Problem] = []
         self._trusts = bool(self._plain("tenant_metadata", False))
         self._named: dict[str, int] = {}
+        self._known_groups: frozenset[str] = frozenset()
 
     def read(self, path: str) -> Rules:
         shared = self._document.get("shared_storage")
         rules = self._document.get("rules")
+        groups = self._groups(self._document.get("groups"))
         return Rules(
             rules=tuple(
                 rule
@@ -98,6 +101,7 @@ class _Reader:
             lose_local_disks=self._plain("local_disks", "leave") == "evacuate",
             shared=self._shared(shared),
             path=path,
+            groups=groups,
         )
 
     def _plain(self, key: str, default: Any) -> Any:
@@ -137,11 +141,12 @@ class _Reader:
             unless=self._excepted(unless),
             treatment=Treatment(action.value),
             lose_local_disks=None if disks is None else disks.value == "evacuate",
+            **self._order(item, action.value),
         )
 
     def _preset(self, item: Item, preset: Item) -> Iterator[Rule]:
         for key in item.keys:
-            if key.value not in ("preset", "name", "local_disks"):
+            if key.value not in ("preset", "name", "local_disks", "priority", "group"):
                 said = f"{key.value} means nothing beside preset, which brings its own rules"
                 self.problems.append(key.wrong(said))
         name, disks = item.get("name"), item.get("local_disks")
@@ -151,7 +156,56 @@ class _Reader:
             called = f"{name.value if name else preset.value}: {part}"
             self._note(called, name or preset)
             lose = None if disks is None else disks.value == "evacuate"
-            yield Rule(called, item.line, match, unless, Treatment.EVACUATE, lose)
+            order = self._order(item, Treatment.EVACUATE)
+            yield Rule(called, item.line, match, unless, Treatment.EVACUATE, lose, **order)
+
+    def _order(self, item: Item, action: str) -> dict[str, Any]:
+        """Priority and group of a rule."""
+        priority, group = item.get("priority"), item.get("group")
+        for given in ("priority", "group"):
+            if item.get(given) is not None and action in (Treatment.LEAVE, Treatment.NOTIFY):
+                said = f"{given} means nothing here: {action} moves no instance"
+                self.problems.append(item.key(given).wrong(said))
+        if priority is not None and group is not None:
+            said = "a rule with a group has the group's priority: give it there"
+            self.problems.append(item.key("priority").wrong(said))
+        if group is not None and group.value not in self._known_groups:
+            self.problems.append(group.wrong("groups has no group of this name"))
+        return {
+            "priority": priority.value if priority else PRIORITY,
+            "group": group.value if group else "",
+        }
+
+    def _groups(self, item: Item | None) -> dict[str, Group]:
+        groups: dict[str, Group] = {}
+        for key in item.keys if item else ():
+            given = item.value[key.value] if item else key
+            after = given.get("after")
+            plain = {k: v for k, v in given.plain().items() if k != "after"}
+            before = tuple(entry.value for entry in after.value) if after else ()
+            groups[key.value] = Group(key.value, after=before, **plain)
+        self._known_groups = frozenset(groups)
+        for key in item.keys if item else ():
+            self._check_group(groups[key.value], key, groups)
+        if names := cycle(groups):
+            key = item.key(names[0]) if item else Item("", 1, 1)
+            said = f"these groups wait for each other: {' after '.join(names)}"
+            self.problems.append(key.wrong(said))
+        return groups
+
+    def _check_group(self, group: Group, key: Item, groups: Mapping[str, Group]) -> None:
+        for name in group.after:
+            if name not in groups:
+                said = (
+                    f"group '{group.name}' comes after '{name}', and groups has none of this name"
+                )
+                self.problems.append(key.wrong(said))
+            elif groups[name].priority < group.priority:
+                said = (
+                    f"group '{group.name}' has priority {group.priority} and comes after '{name}' "
+                    f"with {groups[name].priority}: a higher priority cannot wait for a lower one"
+                )
+                self.problems.append(key.wrong(said))
 
     def _note(self, name: str, item: Item) -> None:
         if name in self._named:

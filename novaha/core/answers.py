@@ -97,6 +97,8 @@ class Code(StrEnum):
     """[rule] The same, and an operator is to see to it."""
     LOCAL_DISKS = "local-disks"
     """[rule] Nova would build its disks anew from its image."""
+    AFTER_GROUPS = "after-groups"
+    """[text] Groups that come before its own are not ready. text: these groups."""
 
 
 Data = Mapping[str, str]

@@ -23,6 +23,7 @@ from novaha.core.steps import (
     Prepare,
     Progress,
 )
+from novaha.core.treatment import priority
 from novaha.core.view import HostView
 
 GATHER = 3.0
@@ -120,8 +121,8 @@ def close(views: Sequence[HostView], decisions: Sequence[Decision], now: float) 
 def request(
     views: Sequence[HostView], decisions: Sequence[Decision], policy: Policy, now: float
 ) -> Batch:
-    """The evacuations that may be asked for in this turn: first fenced, first served, but what
-    did not run comes last."""
+    """The evacuations that may be asked for in this turn: by the policy's priority over all hosts;
+    then first fenced, first served, but what did not run comes last."""
     preparing = {s.node for d in decisions for s in d.steps if isinstance(s, Prepare)}
     just_begun = {view.node for view in views if has_just_begun(view, now)}
     gathering = just_begun if _untold(views) - preparing else set()
@@ -129,7 +130,7 @@ def request(
     wanted = [evacuate for decision in decisions for evacuate in decision.wanted]
     queue: list[Evacuate] = []
     asked: list[Evacuate] = []
-    for evacuate in sorted(wanted, key=_did_not_run):  # stable
+    for evacuate in sorted(wanted, key=_rank):  # stable
         turn = Turn(evacuate.node in gathering, len(queue), room)
         answer = may_evacuate(evacuate.case, turn)
         if not turn.gathering:
@@ -194,6 +195,10 @@ def _under_way(views: Iterable[HostView], decisions: Iterable[Decision], policy:
         # A stalled one takes none: what waits in the queue may be what it waits for.
         and view.evacuations.unchanged_for.get(i.id, 0.0) < policy.lost_after
     )
+
+
+def _rank(evacuate: Evacuate) -> tuple[int, bool]:
+    return -priority(evacuate.case), _did_not_run(evacuate)
 
 
 def _did_not_run(evacuate: Evacuate) -> bool:

@@ -42,6 +42,7 @@ _SENTENCES: Mapping[Code, str] = {
     Code.POLICY_NOTIFIES: "stays with its host for you to see to, by {rule}",
     Code.LOCAL_DISKS: "stays with its host: its disk there would be lost; see local_disks in the "
     "policy",
+    Code.AFTER_GROUPS: "comes after what is not ready yet: {text}",
     Code.FAILED: "try {count} failed: {text}",
     Code.GUEST_MAY_RUN: "may be running on {host}, which alone is asked: {text}",
     Code.GUEST_EXISTS: "{host} has a guest of it that Nova has lost; end that one there: {text}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from novaha.core.model import Action
@@ -32,6 +33,7 @@ class Policy:
         Nova may send instances to it.
     return_disabled: every host is kept out when it is back.
     rules: what the site has declared of its instances; None: all are moved.
+    waiting: by group of these rules, the groups that it waits for now.
     """
 
     max_in_flight: int = 64
@@ -47,6 +49,7 @@ class Policy:
     return_after: float = 0.0
     return_disabled: bool = False
     rules: Rules | None = None
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Outcome(StrEnum):

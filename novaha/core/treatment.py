@@ -7,6 +7,7 @@ from novaha.core.case import Case, belongs
 from novaha.core.guests import only_host
 from novaha.core.model import STOPPED, Instance
 from novaha.core.policy.match import Subject
+from novaha.core.policy.order import PRIORITY
 from novaha.core.policy.rules import Decision, Rules, Treatment, Undecided
 from novaha.core.view import HostView
 
@@ -43,7 +44,16 @@ def by_policy(case: Case) -> Wait | Never | None:
     found = decision(case)
     if found is None or only_host(case) is not None:
         return None
+    if isinstance(found, Decision) and found.moves:
+        groups = case.facts.policy.waiting.get(found.group)
+        return Wait(Code.AFTER_GROUPS, {"text": ", ".join(groups)}) if groups else None
     return answer(found)
+
+
+def priority(case: Case) -> int:
+    """Of the instance, among all that are to be moved."""
+    found = decision(case)
+    return found.priority if isinstance(found, Decision) else PRIORITY
 
 
 def answer(found: Decision | Undecided) -> Wait | Never | None:

@@ -106,7 +106,7 @@ def _from_nova(
             ledger = Ledger()
             ledger.follow(theirs, 0.0)
             views = observer.views(theirs, ledger)
-            views = site_policy.complete(views, policy)
+            views, policy = site_policy.complete(views, policy)
             decided, _ = planned(views, policy, time.monotonic(), float("-inf"))
             reports += decided.reports
     return sorted(reports, key=lambda report: report.record.node)

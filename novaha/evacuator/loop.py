@@ -206,7 +206,7 @@ class Loop:
         views = self._observer.views(records, self._ledger, self._scope, fencings)
         views = self._paused(views, pause)
         if self._site_policy is not None:
-            views = self._site_policy.complete(views, self._policy)
+            views, self._policy = self._site_policy.complete(views, self._policy)
         cost = self._clock() - now
         troubles = (*self._late, *self._ledger.take_troubles(), *problems(views, self._ledger))
         self._missing.ask(views, self._ledger)

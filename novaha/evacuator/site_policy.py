@@ -27,6 +27,7 @@ from novaha.core.steps import HostReport
 from novaha.core.text import line
 from novaha.core.view import HostView
 from novaha.evacuator.attention import Code, Need
+from novaha.evacuator.group_watch import GroupWatch
 from novaha.evacuator.lookups import Lookups
 
 if TYPE_CHECKING:
@@ -95,9 +96,12 @@ def of_site(conf: cfg.ConfigOpts, compute: Nova, pool: Executor) -> SitePolicy:
 class SitePolicy:
     """What the loop asks of the policy."""
 
-    def __init__(self, file: PolicyFile, lookups: Lookups) -> None:
+    def __init__(
+        self, file: PolicyFile, lookups: Lookups, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._file = file
         self._lookups = lookups
+        self._groups = GroupWatch(clock)
         self._told: dict[str, Need] = {}
 
     def applied(self, policy: Policy) -> Policy:
@@ -106,9 +110,13 @@ class SitePolicy:
         rules = self._file.rules
         return policy if policy.rules is rules else replace(policy, rules=rules)
 
-    def complete(self, views: Sequence[HostView], policy: Policy) -> list[HostView]:
-        """The views with what the rules go by."""
-        return list(views) if policy.rules is None else self._lookups.complete(views, policy.rules)
+    def complete(self, views: Sequence[HostView], policy: Policy) -> tuple[list[HostView], Policy]:
+        """The views with what the rules go by, and the policy with who waits for whom now."""
+        if policy.rules is None:
+            return list(views), policy
+        completed = self._lookups.complete(views, policy.rules)
+        waits = self._groups.waiting(completed, policy.rules)
+        return completed, replace(policy, waiting=waits)
 
     def keep_warm(self) -> None:
         """Have at hand what the rules go by, as far as that can be known before."""
@@ -135,6 +143,7 @@ class SitePolicy:
         """The hosts with instances that the policy leaves for an operator to see to, as long as
         each has a record."""
         reports = list(reports)
+        self._groups.note(reports)
         nodes = {report.record.node for report in reports}
         self._told = {node: need for node, need in self._told.items() if node in nodes}
         for report in reports:

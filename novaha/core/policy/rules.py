@@ -7,11 +7,12 @@ look-up that fails makes neither "all" nor "none" of "some".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
 
 from novaha.core.policy.match import Key, Match, Subject, any_holds, holds, unread
+from novaha.core.policy.order import PRIORITY, Group
 
 
 @unique
@@ -38,6 +39,7 @@ class Rule:
     name: for people. line: where it stands in the file, from 1.
     lose_local_disks: whether disks that are lost by an evacuation are no reason against it; None
         for what the policy has for all.
+    priority: 100 comes first, 0 last. group: its name, which has the priority then.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Rule:
     unless: tuple[Match, ...] = ()
     treatment: Treatment = Treatment.EVACUATE
     lose_local_disks: bool | None = None
+    priority: int = PRIORITY
+    group: str = ""
 
     def means(self, subject: Subject) -> bool | None:
         """None when it depends on what was not read."""
@@ -67,11 +71,15 @@ class Decision:
     """treatment: what is to be done. rule: by which rule, "" for the default.
 
     keeps_disks: it would be moved, but that would lose its local disks: so it stays.
+    priority: among all instances of all hosts that have died. group: that it belongs to, "" for
+        none.
     """
 
     treatment: Treatment
     rule: str = ""
     keeps_disks: bool = False
+    priority: int = PRIORITY
+    group: str = ""
 
     @property
     def moves(self) -> bool:
@@ -97,6 +105,7 @@ class Rules:
     shared: hosts and instances whose local disks are on storage that is proven to be shared.
     lose_local_disks: for rules that do not say.
     path: of its file, for people.
+    groups: by name; those that others come after, or that come after others.
     unusable: why there is none that could be used, though there has to be one; "" when there is.
         Nothing is decided then.
     """
@@ -106,6 +115,7 @@ class Rules:
     lose_local_disks: bool = False
     shared: tuple[Match, ...] = ()
     path: str = ""
+    groups: Mapping[str, Group] = field(default_factory=dict)
     unusable: str = ""
     keys: frozenset[Key] = field(init=False)
     """What it goes by: nothing else has to be read."""
@@ -144,19 +154,25 @@ class Rules:
     def _with_disks(
         self, treatment: Treatment, rule: Rule | None, subject: Subject
     ) -> Decision | Undecided:
-        name = rule.name if rule else ""
         given = rule.lose_local_disks if rule else None
         lose = self.lose_local_disks if given is None else given
-        if treatment not in MOVES or lose or subject.traits.local_disk is False:
-            return Decision(treatment, name)
+        decided = Decision(treatment, rule.name if rule else "")
+        if treatment not in MOVES:
+            return decided
+        if rule is not None:
+            group = self.groups.get(rule.group)
+            priority = group.priority if group else rule.priority
+            decided = replace(decided, priority=priority, group=rule.group)
+        if lose or subject.traits.local_disk is False:
+            return decided
         shared = any_holds(self.shared, subject)
         if shared:
-            return Decision(treatment, name)
+            return decided
         if subject.traits.local_disk is None or shared is None:
             keys = [k for match in self.shared for k in unread(match, subject)]
             missing = [FLAVOR_DISKS] if subject.traits.local_disk is None else []
-            return Undecided(tuple(dict.fromkeys([*missing, *map(str, keys)])), name)
-        return Decision(Treatment.LEAVE, name, keeps_disks=True)
+            return Undecided(tuple(dict.fromkeys([*missing, *map(str, keys)])), decided.rule)
+        return Decision(Treatment.LEAVE, decided.rule, keeps_disks=True)
 
 
 def _are_alike(possible: Iterable[Decision | Undecided]) -> bool:

@@ -17,6 +17,7 @@ from novaha.conf.marked import FileError, Problem, parse
 from novaha.conf.schema import check
 from novaha.core.errors import ConfigError
 from novaha.core.policy.match import Condition, Key
+from novaha.core.policy.order import Group
 from novaha.core.policy.rules import Rule, Rules, Treatment
 
 WHOLE = """\
@@ -42,6 +43,11 @@ rules:
       - image_property: {os_type: [windows, hurd]}
     action: stopped
     local_disks: evacuate
+    group: front
+  - {match: {name: x}, action: evacuate, priority: 90}
+groups:
+  front: {after: [db], priority: 20, delay: 2.5}
+  db: {active_for: 10, timeout: 60}
 """
 
 
@@ -72,6 +78,7 @@ def test_a_whole_file(file: Path) -> None:
         "lab",
         *(f"evacuable: {p}" for p in ("flavor", "image property", "image tag")),
         "web",
+        "rule 4",
     ]
     assert rules.rules[0] == Rule(
         "lab",
@@ -80,13 +87,18 @@ def test_a_whole_file(file: Path) -> None:
         (),
         Treatment.NOTIFY,
     )
-    assert [rule.lose_local_disks for rule in rules.rules] == [None, True, True, True, True]
-    assert rules.rules[-1].match == (
+    assert [r.lose_local_disks for r in rules.rules] == [None, True, True, True, True, None]
+    assert [(r.priority, r.group) for r in rules.rules[-2:]] == [(50, "front"), (90, "")]
+    assert rules.groups == {
+        "front": Group("front", 20, ("db",), 0.0, 2.5, 300.0),
+        "db": Group("db", 50, (), 10, 0.0, 60),
+    }
+    assert rules.rules[-2].match == (
         Condition(Key.NAME, ("web-*",)),
         Condition(Key.FLAVOR_EXTRA_SPEC, ("*",), "hw:numa_nodes"),
         Condition(Key.SERVER_METADATA, (True,), "HA"),
     )
-    assert rules.rules[-1].unless == (
+    assert rules.rules[-2].unless == (
         (Condition(Key.HOST, ("compute-9",)),),
         (Condition(Key.IMAGE_PROPERTY, ("windows", "hurd"), "os_type"),),
     )
@@ -102,6 +114,9 @@ def test_shared_storage_everywhere_or_nowhere(file: Path, value: str, shared: An
 
 
 RULE = "version: 1\nrules:\n  - match: {name: a}\n    action: leave\n"
+
+
+GROUPS = "version: 1\ngroups:\n"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +173,33 @@ RULE = "version: 1\nrules:\n  - match: {name: a}\n    action: leave\n"
             12,
             "in line 3 has this",
         ),
+        (RULE + "    priority: 7\n", 5, 5, "priority means nothing here"),
+        (RULE.replace("leave", "evacuate") + "    priority: 101\n", 5, 15, "the most is 100"),
+        (RULE.replace("leave", "evacuate") + "    priority: -1\n", 5, 15, "the least is 0"),
+        (RULE.replace("leave", "evacuate") + "    priority: 1.5\n", 5, 15, "no whole number"),
+        (RULE.replace("leave", "evacuate") + "    group: x\n", 5, 12, "no group of this name"),
+        (
+            RULE.replace("leave", "stopped") + "    group: x\n    priority: 1\ngroups: {x: {}}\n",
+            6,
+            5,
+            "has the group's priority",
+        ),
+        (GROUPS + "  a: {after: [b]}\n", 3, 3, "'a' comes after 'b', and groups has none"),
+        (GROUPS + "  a: {after: [a]}\n", 3, 3, "each other: a after a"),
+        (
+            GROUPS + "  x: {}\n  a: {after: [b, x]}\n  b: {after: [c]}\n  c: {after: [a]}\n",
+            4,
+            3,
+            "these groups wait for each other: a after b after c after a",
+        ),
+        (
+            GROUPS + "  a: {after: [b], priority: 80}\n  b: {priority: 79}\n",
+            3,
+            3,
+            "'a' has priority 80 and comes after 'b' with 79: a higher priority cannot wait",
+        ),
+        (GROUPS + "  a: {delay: -1}\n", 3, 14, "the least is 0"),
+        (GROUPS + "  a: {after: b}\n", 3, 14, "this is no list"),
         ("version: 1\nversion: 1\n", 2, 1, "this key stands here twice"),
         ("version: 1\nrules: [\n", 3, 1, "this is no YAML"),
         ("version: 1\n\tdefault: leave\n", 2, 1, "this is no YAML"),

@@ -12,7 +12,8 @@ from novaha.core.case import Case, Sending, Turn
 from novaha.core.faults import Kind
 from novaha.core.gate import facts, has_failed, is_first_request, may_evacuate, pause_after
 from novaha.core.model import EvacuationLog
-from novaha.core.policy.rules import Rules, Treatment
+from novaha.core.policy.order import Group
+from novaha.core.policy.rules import Rule, Rules, Treatment
 from novaha.core.policy.traits import Traits
 from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
@@ -58,7 +59,7 @@ def asked(outcome: Outcome, ago: float, message: str = "") -> dict[str, Any]:
 def case(
     known: dict[str, Any], server: dict[str, Any] | None = None, rules: Rules | None = None
 ) -> Case:
-    policy = replace(POLICY, rules=rules)
+    policy = replace(POLICY, rules=rules, waiting={"web": ("db",)})
     return Case(facts(view(**known), overview(), policy, NOW), instance(**(server or {})))
 
 
@@ -66,6 +67,8 @@ FAILED_ONCE = {"failures": {"a": Failure(1, NOW - 1)}}
 MAY_RUN = {**FAILED_ONCE, "migrations": (row(1, "error"),)}
 EXISTS = {"fault": "instance already exists"}
 NOTED = {"record": record(before={"a": "paused"})}
+
+WEB = Rules((Rule("web", 1, (), group="web"),), groups={"web": Group("web", after=("db",))})
 
 ANSWERS = [
     Answer(Code.RECORD_IN_DOUBT, {"doubt": "it lives"}),
@@ -102,6 +105,7 @@ ANSWERS = [
     Answer(Code.POLICY_LEAVES, {}, never=True, rules=Rules(default=Treatment.LEAVE)),
     Answer(Code.POLICY_NOTIFIES, {}, never=True, rules=Rules(default=Treatment.NOTIFY)),
     Answer(Code.LOCAL_DISKS, {}, {"traits": Traits(local_disk=True)}, never=True, rules=Rules()),
+    Answer(Code.AFTER_GROUPS, {}, {"traits": Traits(local_disk=False)}, rules=WEB),
     Answer(Code.STATE_TO_CHANGE, NOTED, {"vm_state": "paused"}),
     Answer(Code.STATE, {}, {"vm_state": "paused"}, never=True),
     Answer(Code.STATE, NOTED, {"vm_state": "building"}, never=True),

@@ -16,7 +16,7 @@ fencing-before-service not-claimed owned-by-another host-not-read not-prepared n
 states-not-noted recovered unreadable evacuations-unreadable being-deleted sending under-way
 answer-awaited refused not-sent predecessor state-to-change state failed guest-may-run guest-exists
 others-not-forced-down no-capacity list-too-old record-not-fresh not-read-again gone moved
-policy-unread policy-leaves policy-notifies local-disks
+policy-unread policy-leaves policy-notifies local-disks after-groups
 """
 
 OTHERS = {

@@ -23,7 +23,7 @@ LOCAL = {"local_disk": True}
 
 
 def test_all_examples_are_found() -> None:
-    assert set(EXAMPLES) == {"first", "pets-and-cattle", "per-zone", "opt-in", "opt-out"}
+    assert set(EXAMPLES) == {"first", "pets-and-cattle", "per-zone", "opt-in", "opt-out", "order"}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,16 @@ def test_each_example(
     found = rules.decide(subject(**changes))
     assert isinstance(found, Decision)
     assert found.treatment is wanted
+
+
+def test_the_example_of_an_order(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(EXAMPLES["order"])
+    rules = policy.load(str(file))
+    found = rules.decide(subject(tags=("db",)))
+    assert isinstance(found, Decision)
+    assert (found.group, found.priority) == ("database", 90)
+    assert rules.groups["web"].after == ("database",)
 
 
 def test_the_page_has_every_key_action_and_preset() -> None:

@@ -83,7 +83,7 @@ def declared(tmp_path: Path) -> Declared:
     site, catalogue, path = site_with(running=3), Catalogue(), tmp_path / "policy.yaml"
     file = PolicyFile(str(path), wiring.rules, required=False)
     clock = lambda: site.nova.now  # noqa: E731
-    site.site_policy = SitePolicy(file, Lookups(catalogue, Inline(), clock))
+    site.site_policy = SitePolicy(file, Lookups(catalogue, Inline(), clock), clock)
     site.start_evacuator()
     return Declared(site, path, catalogue)
 
@@ -331,3 +331,84 @@ def test_another_evacuator_decides_the_same(declared: Declared) -> None:
     site.run_until(lambda: recovered(site))
     assert site.where()["run-1"][1] == "stopped"
     assert site.where()["run-0"][1] == "active"
+
+
+def order(site: Site) -> list[str]:
+    """The instances in the order in which they were asked for."""
+    return [instance for _, instance in site.nova.requests]
+
+
+def test_priority_is_over_all_hosts_that_have_died(declared: Declared) -> None:
+    site = declared.site
+    for name in ("late", "soon"):
+        site.nova.add_instance(name, "compute-2")
+    site.nova.add_instance("off", "compute-1", "stopped")
+    declared.write(
+        "rules:\n- {match: {name: name-soon}, action: evacuate, priority: 90}\n"
+        "- {match: {name: name-off}, action: evacuate, priority: 60}\n"
+        "- {match: {name: name-run-0}, action: evacuate, priority: 10}"
+    )
+    site.fence("compute-1")
+    site.fence("compute-2")
+    site.run_until(lambda: recovered(site) and recovered(site, "compute-2"))
+    asked = order(site)
+    assert asked[:2] == ["soon", "off"]
+    assert asked[-1] == "run-0"
+
+
+GROUPS = (
+    "rules:\n- {match: {name: name-run-0}, action: evacuate, group: db}\n"
+    "- {match: {name: name-run-1}, action: evacuate, group: app}\n"
+    "groups:\n  db: {active_for: 20, timeout: 200}\n  app: {after: [db]}\n"
+)
+
+
+def test_a_group_waits_until_the_one_before_it_is_ready(declared: Declared) -> None:
+    declared.write(GROUPS)
+    site = declared.site
+    site.fence("compute-1")
+    site.run_until(lambda: declared.host("run-0") != "compute-1")
+    up = site.nova.now
+    site.pass_time(15)
+    assert sorted(order(site)) == ["run-0", "run-2"], "what is in no group does not wait"
+    assert declared.report("run-1").detail == "comes after what is not ready yet: db"
+    site.run_until(lambda: recovered(site))
+    asked = {instance: when for when, instance in site.nova.requests}
+    assert up + 20 <= asked["run-1"] <= up + 30
+    assert len(order(site)) == 3
+
+
+def test_a_group_waits_for_one_on_another_host(declared: Declared) -> None:
+    """Its own host is over long before."""
+    declared.write(GROUPS)
+    site = declared.site
+    site.nova.add_instance("other", "compute-2")
+    site.nova.instances["run-0"] = replace(site.nova.instances["run-0"], host="compute-2")
+    site.nova.guests["run-0"] = {"compute-2"}
+    site.fence("compute-1")
+    site.fence("compute-2")
+    site.run_until(lambda: recovered(site, "compute-2"))
+    over = site.nova.now
+    site.run_until(lambda: recovered(site))
+    asked = {instance: when for when, instance in site.nova.requests}
+    assert asked["run-1"] > asked["run-0"] + 20
+    assert asked["run-1"] > over
+
+
+def test_after_the_time_out_the_next_goes_on(declared: Declared) -> None:
+    declared.write(GROUPS)
+    site = declared.site
+    site.nova.spawn_delay = 400
+    site.fence("compute-1")
+    began = site.nova.now
+    site.run_until(lambda: "run-1" in order(site))
+    assert began + 200 <= site.nova.now <= began + 215
+
+
+def test_nobody_waits_for_what_does_not_come(declared: Declared) -> None:
+    declared.write(GROUPS)
+    site = declared.site
+    site.nova.instances["run-0"] = replace(site.nova.instances["run-0"], vm_state="building")
+    site.fence("compute-1")
+    site.run_until(lambda: recovered(site), 60)
+    assert declared.host("run-1") != "compute-1"
