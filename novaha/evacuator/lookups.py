@@ -48,6 +48,7 @@ class Lookups:
         self._clock = clock
         self._places: Mapping[str, Place] | None = None
         self._images: dict[str, ImageTraits] = {}
+        self._given: dict[str, ImageTraits] = {}
         self._read_at: dict[str, float] = {}
         self._asked: dict[str, Future[Any]] = {}
         self._problems: dict[str, str] = {}
@@ -72,13 +73,16 @@ class Lookups:
             wait(missing, _PATIENCE)
             self._collect()
         places = self._places or {}
+        read = {i: t for i in images if (t := self._images.get(i)) is not None}
+        if read != self._given:
+            self._given = read  # else the same object: it need not be compared with itself
         return [
             replace(
                 view,
                 inventory=replace(
                     view.inventory,
                     place=places.get(view.host or ""),
-                    images={i: t for i in images if (t := self._images.get(i)) is not None},
+                    images=self._given,
                 ),
             )
             for view in views

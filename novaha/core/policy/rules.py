@@ -29,6 +29,9 @@ class Treatment(StrEnum):
     """As `leave`, and an operator is told."""
 
 
+_REMEMBERED = 20_000
+"""Instances whose decisions are remembered."""
+
 MOVES = frozenset({Treatment.EVACUATE, Treatment.STOPPED})
 
 
@@ -121,6 +124,9 @@ class Rules:
     """What it goes by: nothing else has to be read."""
     treatments: frozenset[Treatment] = field(init=False)
     """What may be done about any instance."""
+    _decided: dict[str, tuple[Subject, Decision | Undecided]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         matches = [*self.shared, *(m for r in self.rules for m in (r.match, *r.unless))]
@@ -129,7 +135,20 @@ class Rules:
         object.__setattr__(self, "treatments", treatments)
 
     def decide(self, subject: Subject) -> Decision | Undecided:
-        """What is to be done about this instance."""
+        """What is to be done about this instance.
+
+        It is asked for each instance in every turn, and nearly always by the same facts.
+        """
+        known = self._decided.get(subject.id)
+        if known is not None and known[0] == subject:
+            return known[1]
+        if len(self._decided) >= _REMEMBERED:
+            self._decided.clear()
+        found = self._decide(subject)
+        self._decided[subject.id] = (subject, found)
+        return found
+
+    def _decide(self, subject: Subject) -> Decision | Undecided:
         if self.unusable:
             return Undecided((self.unusable,))
         possible: list[Decision | Undecided] = []

@@ -117,6 +117,16 @@ class TestLocalDisks:
         assert Rules(default=LEAVE).decide(subject(local_disk=None)) == Decision(LEAVE)
 
 
+def test_a_decision_is_made_anew_when_anything_has_changed() -> None:
+    rules = Rules((rule("a", LEAVE, name("web-*")), rule("b", LEAVE, image(True))))
+    assert rules.decide(subject()).rule == "a"
+    assert rules.decide(subject(name="db-1")) == Decision(EVACUATE)
+    tagged = {"i1": ImageTraits({"evacuable": "yes"})}
+    assert rules.decide(subject(name="db-1", images=tagged)).rule == "b"
+    assert rules.decide(subject(name="db-1", images={})) == Undecided(("image_property",), "b")
+    assert rules.decide(subject(name="db-1")) == Decision(EVACUATE)
+
+
 def test_what_a_policy_goes_by_is_known() -> None:
     rules = Rules(
         (rule("a", LEAVE, name("x"), unless=((image(True),),)),),
