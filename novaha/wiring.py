@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from novaha.nova.compute import Nova
     from novaha.nova.examine import Cloud
     from novaha.nova.images import Catalogue
+    from novaha.nova.placement import Placement
 
 
 def conf(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
@@ -56,6 +57,15 @@ def catalogue(configuration: cfg.ConfigOpts, nova: Nova) -> Catalogue:
 
     session, interface, region_name = from_conf(configuration)
     return Catalogue(nova, session, interface=interface, region_name=region_name)
+
+
+def placement(configuration: cfg.ConfigOpts) -> Placement:
+    """What is left on each host; nothing is sent yet. Raises ConfigError."""
+    from novaha.nova.placement import Placement
+    from novaha.nova.session import from_conf
+
+    session, interface, region_name = from_conf(configuration)
+    return Placement(session, interface=interface, region_name=region_name)
 
 
 def secrets(configuration: cfg.ConfigOpts) -> tuple[str, ...]:

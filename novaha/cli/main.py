@@ -23,6 +23,7 @@ from novaha.cli import (
     notify,
     operator,
     policy,
+    room,
     serve,
     setup,
     status,
@@ -68,6 +69,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evidence": brake.evidence,
     "policy": policy.run,
     "serve": serve.run,
+    "plan": room.run,
 }
 
 
@@ -102,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     history.add_parsers(commands)
     notify.add_parsers(commands)
     serve.add_parser(commands)
+    room.add_parser(commands)
     for one in (top, *commands.choices.values()):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(

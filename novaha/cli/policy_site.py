@@ -10,6 +10,7 @@ from novaha.core.errors import ConfigError, NovahaError
 from novaha.core.groups import Place
 from novaha.core.model import Instance
 from novaha.core.policy.match import OF_IMAGE, OF_PLACE, Condition, Key, Subject
+from novaha.core.policy.order import PRIORITY
 from novaha.core.policy.rules import Rule, Rules, Undecided
 from novaha.core.policy.traits import ImageTraits
 from novaha.core.sentences import sentence
@@ -39,6 +40,7 @@ class Judged:
     moves: bool
     rule: str
     why: str
+    priority: int = PRIORITY
 
 
 @dataclass
@@ -76,7 +78,8 @@ class Known:
         why = sentence(held) if held is not None else f"moved, by {_by(found.rule)}"
         if isinstance(found, Undecided):
             return Judged(instance, UNDECIDED, False, found.rule, why)
-        return Judged(instance, str(found.treatment), found.moves, found.rule, why)
+        treatment, moves = str(found.treatment), found.moves and held is None
+        return Judged(instance, treatment, moves, found.rule, why, found.priority)
 
     def trail(self, instance: Instance) -> list[tuple[Rule, bool | None]]:
         """The rules up to the one that decides, and whether each means the instance."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import novaclient
@@ -29,8 +30,8 @@ from novaha.core.model import (
     Migration,
     newest,
 )
-from novaha.nova import reader, regions
-from novaha.nova.api import Api, find
+from novaha.nova import placement, reader, regions
+from novaha.nova.api import MOST_PAGES, Api, find
 from novaha.nova.attempts import nothing_sent, reading
 from novaha.nova.causes import fault
 from novaha.nova.deadline import bound
@@ -127,6 +128,27 @@ class Nova:
             lister = Api(self._session, _OLDEST, self._options, self._url)
             rows = reading(lambda: lister.pages(what, path, "hypervisors", "id", {}))
         return reader.bare_metal(rows)
+
+    def hosts_of_providers(self) -> dict[str, str]:
+        """The host by the id that its hypervisor has in Placement, too."""
+        what, path = "list the hypervisors", "/os-hypervisors/detail"
+        with self._ready(what):
+            lister = Api(self._session, _OLDEST, self._options, self._url)  # see above
+            return placement.hosts(
+                reading(lambda: lister.pages(what, path, "hypervisors", "id", {}))
+            )
+
+    def server_groups(self) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+        """The members of each group that keeps them apart; those of all that keep them together."""
+        what, found = "list the server groups", list[reader.Row]()
+        with self._ready(what):
+            for _ in range(MOST_PAGES):  # by offset; Nova does not say which page is the last
+                search = {"all_projects": "True", "offset": str(len(found))}
+                body = reading(partial(self._reader.get, what, "/os-server-groups", search))
+                if not (page := reader.rows(what, body, "server_groups")):
+                    break
+                found += page
+        return placement.apart(found), placement.together(found)
 
     def instances_on(self, host: str) -> list[Instance]:
         """The instances of all projects that Nova has on `host`."""

@@ -35,6 +35,8 @@ def traits(row: Mapping[str, Any]) -> Traits:
         tags=_list(row.get("tags")),
         metadata=_texts(row.get("metadata")),
         local_disk=_local_disk(image, flavor.get("ephemeral")),
+        needs=_needs(image, flavor),
+        pinned_zone=_text(row.get("pinned_availability_zone")) or "",
     )
 
 
@@ -61,6 +63,17 @@ def _local_disk(image: str | None, ephemeral: object) -> bool | None:
     if not isinstance(ephemeral, int):
         return None
     return True if ephemeral else (None if image is None else False)
+
+
+def _needs(image: str | None, flavor: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """As Nova asks Placement for it: gigabytes of disk, swap rounded up, the root disk where it is
+    no volume (nova.scheduler.utils, resources_from_flavor)."""
+    sizes = [flavor.get(name) for name in ("vcpus", "ram", "disk", "ephemeral", "swap")]
+    if image is None or not all(isinstance(size, int) for size in sizes):
+        return None
+    vcpus, ram, root, ephemeral, swap = (int(size or 0) for size in sizes)
+    disk = (root if image else 0) + ephemeral + -(-swap // 1024)
+    return {"VCPU": vcpus, "MEMORY_MB": ram, **({"DISK_GB": disk} if disk else {})}
 
 
 def _text(value: object) -> str | None:

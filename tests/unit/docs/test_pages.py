@@ -65,6 +65,7 @@ NO_REASONS = {
     "tenacity neither returned nor raised",
     "interface …, region …",
     "list all instances",
+    "list what is left on each host",
     "list the compute services",
     "list the host aggregates",
     "list the evacuations from …",
