@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from novaha.core.faults import Fault, Kind
+from novaha.core.groups import Place
 from novaha.core.model import (
     CLOSED,
     DONE,
@@ -30,6 +31,10 @@ from novaha.core.model import (
     Migration,
 )
 from novaha.core.planner import plan
+from novaha.core.policy.match import Condition, Key
+from novaha.core.policy.order import Group
+from novaha.core.policy.rules import Rule, Rules, Treatment
+from novaha.core.policy.traits import ImageTraits, Traits
 from novaha.core.record import ADMITTED, ADOPTED, DOUBTED, FORCED, KEPT, UNPROVEN, Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome, Policy
@@ -38,6 +43,8 @@ from novaha.core.view import HostView
 from tests.views import FIELDS, changed, value, view_of
 
 COUNT = 4000
+DECLARED = 700
+"""Sites beside these that have a policy."""
 HOSTS = ("compute-1", "compute-2", "compute-3")
 NOW = 1000.0
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +88,7 @@ class _Chance(Random):
 @cache
 def sites() -> tuple[Site, ...]:
     """The same ones each time."""
-    return tuple(site(seed) for seed in range(COUNT))
+    return tuple(site(seed) for seed in range(COUNT + DECLARED))
 
 
 @cache
@@ -107,9 +114,67 @@ def site(seed: int) -> Site:
         flap_window=chance.choice((600.0, 3600.0)),
         return_after=chance.choice((0.0, 0.0, 60.0)),
         return_disabled=chance.rarely(False, True),
+        **(_declared(_Chance(f"policy {seed}")) if seed >= COUNT else {}),
     )
     room_since = chance.choice((NEVER, NOW - 50, NOW))
-    return Site(seed, tuple(_view(chance, node) for node in nodes), policy, room_since)
+    views = tuple(
+        _looked_up(_Chance(f"look-ups {seed} {node}"), _view(chance, node)) for node in nodes
+    )
+    return Site(seed, views, policy, room_since)
+
+
+def _declared(chance: _Chance) -> dict[str, Any]:
+    """What a site has declared; by a chance of its own, so that the rest stays as it is.
+
+    What the rules go by is known, is not, or is never read.
+    """
+    conditions = (
+        Condition(Key.INSTANCE, ("*/a", "*/c")),
+        Condition(Key.HOST, (chance.choice(HOSTS),)),
+        Condition(Key.SERVER_TAG, ("x",)),
+        Condition(Key.ZONE, ("az1",)),
+        Condition(Key.IMAGE_TAG, ("x",)),
+    )
+    rules = tuple(
+        Rule(
+            f"rule {number}",
+            number,
+            tuple(chance.some(conditions, 0.3)),
+            treatment=chance.choice(tuple(Treatment)),
+            lose_local_disks=chance.choice((None, True, False)),
+            priority=chance.choice((0, 50, 50, 100)),
+            group=chance.choice(("", "", "first", "second")),
+        )
+        for number in range(chance.randint(0, 3))
+    )
+    return {
+        "rules": Rules(
+            rules,
+            chance.choice((Treatment.EVACUATE, *Treatment)),
+            lose_local_disks=chance.flip(),
+            groups={"first": Group("first"), "second": Group("second", after=("first",))},
+            unusable=chance.rarely("", "it has a mistake"),
+        ),
+        "waiting": chance.often({}, {"second": ("first",)}),
+    }
+
+
+def _looked_up(chance: _Chance, view: HostView) -> HostView:
+    """With what a policy goes by, as far as that was read."""
+    place = chance.choice((None, Place("az1"), Place("az2")))
+    tags = chance.choice(((), ("x",)))
+    images = chance.choice(({}, {"i1": ImageTraits({}, tags)}))
+    return changed(view, place=place, images=images)
+
+
+def _traits(name: str, host: str) -> Traits:
+    """The same for the same instance; that of one in three is not known."""
+    chance = _Chance(f"{name} on {host}")
+    if chance.random() < 0.3:
+        return Traits()
+    image = chance.choice(("", "i1"))
+    tags = tuple(chance.some(("x",), 0.5))
+    return Traits("p", "small", {}, image, tags, {}, local_disk=chance.choice((True, False, None)))
 
 
 def smaller(failing: Site, fails: Callable[[Site], bool]) -> Site:
@@ -257,6 +322,7 @@ def _instance(chance: _Chance, name: str, host: str) -> Instance:
         power_state=chance.choice((0, 1, 4)),
         fault=_fault(chance) if chance.flip() else None,
         problem=chance.rarely("", "it has no flavor"),
+        traits=_traits(name, host),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import pytest
 
+from novaha.core import treatment
 from novaha.core.faults import Fault, Kind
 from novaha.core.model import (
     CLOSED,
@@ -31,6 +32,7 @@ from novaha.core.model import (
     kept_out,
 )
 from novaha.core.planner import GATHER
+from novaha.core.policy.rules import Decision
 from novaha.core.record import ADMITTED, ADOPTED, FORCED, Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Outcome
@@ -634,3 +636,33 @@ def _finds(law: Law, site: Site, blindness: Blindness) -> bool:
 
 def test_each_law_is_tried_on_a_blind_planner() -> None:
     assert {law for law, _ in BLIND} == set(LAWS.values())
+
+
+def test_nothing_is_moved_that_the_policy_leaves() -> None:
+    """But what may be running elsewhere already goes there, whatever it says (law 2)."""
+    seen: dict[str, int] = {}
+    for site, decided in sites.planned():
+        rules = site.policy.rules
+        if rules is None:
+            continue
+        for step, view in _requests(site, decided):
+            found = treatment.decision(step.case)
+            if step.target is not None:
+                seen["elsewhere"] = seen.get("elsewhere", 0) + 1
+                continue
+            assert isinstance(found, Decision)
+            assert found.moves, view.node
+            assert not found.keeps_disks
+            assert found.group not in site.policy.waiting
+            seen[str(found.treatment)] = seen.get(str(found.treatment), 0) + 1
+    assert seen.keys() == {"elsewhere", "evacuate", "stopped"}
+
+
+def test_the_higher_priority_is_asked_for_first() -> None:
+    differ = 0
+    for _, decided in sites.planned():
+        requests = [s for s in decided.steps if isinstance(s, Evacuate)]
+        ranks = [treatment.priority(step.case) for step in requests]
+        assert ranks == sorted(ranks, reverse=True)
+        differ += len(set(ranks)) > 1
+    assert differ
