@@ -105,7 +105,8 @@ def parser() -> argparse.ArgumentParser:
     notify.add_parsers(commands)
     serve.add_parser(commands)
     room.add_parser(commands)
-    for one in (top, *commands.choices.values()):
+    verbs = [verb for command in commands.choices.values() for verb in _verbs(command)]
+    for one in (top, *commands.choices.values(), *verbs):
         one.add_argument("--version", action="version", version=f"novaha {__version__}")
         one.add_argument(
             "--debug",
@@ -114,6 +115,12 @@ def parser() -> argparse.ArgumentParser:
             help="show where in the program an error came from",
         )
     return top
+
+
+def _verbs(command: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """The parsers of a command's own commands. argparse has no public way to ask for them."""
+    subs = (a for a in command._actions if isinstance(a, argparse._SubParsersAction))
+    return [verb for sub in subs for verb in sub.choices.values()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,8 +14,6 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oslo_config import cfg
-
 from novaha import wiring
 from novaha.core.answers import Code as Answer
 from novaha.core.errors import NovahaError
@@ -31,6 +29,8 @@ from novaha.evacuator.group_watch import GroupWatch
 from novaha.evacuator.lookups import Lookups
 
 if TYPE_CHECKING:
+    from oslo_config import cfg
+
     from novaha.nova.compute import Nova
 
 LOG = logging.getLogger(__name__)

@@ -656,13 +656,3 @@ def test_nothing_is_moved_that_the_policy_leaves() -> None:
             assert found.group not in site.policy.waiting
             seen[str(found.treatment)] = seen.get(str(found.treatment), 0) + 1
     assert seen.keys() == {"elsewhere", "evacuate", "stopped"}
-
-
-def test_the_higher_priority_is_asked_for_first() -> None:
-    differ = 0
-    for _, decided in sites.planned():
-        requests = [s for s in decided.steps if isinstance(s, Evacuate)]
-        ranks = [treatment.priority(step.case) for step in requests]
-        assert ranks == sorted(ranks, reverse=True)
-        differ += len(set(ranks)) > 1
-    assert differ

@@ -116,6 +116,8 @@ def test_law_9_a_mistyped_command_line_is_not_repeated(argv: list[str], capsys) 
 NEEDS = {
     "policy": ["check"],
     "plan": ["--any", "1"],
+    "report": ["ID"],
+    "notify": ["test"],
     **{name: ["HOST"] for name in ("release", "retry", "recover", "proceed", "evidence")},
     "pause": ["--reason", "work"],
 }
