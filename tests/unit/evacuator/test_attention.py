@@ -92,6 +92,7 @@ CODES = """
 fencing-proves-nothing lived-since-fencing cannot-be-worked-on kept-out instances-unreadable
 guests-may-run
 key-refused no-rights no-image bad-volume service-away no-place
+left-to-operator
 """
 
 
