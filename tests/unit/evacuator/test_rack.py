@@ -166,7 +166,7 @@ def test_who_was_told_first_does_not_wait_longer_than_who_was_told_last() -> Non
 
 def test_different_hosts_are_written_about_side_by_side() -> None:
     """Each of two writes waits for the other."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(4) as pool:
         site = Site(hosts=4, pools=(pool, pool))
         swap, together = site.records.swap, threading.Barrier(2, timeout=20)
 
