@@ -33,7 +33,7 @@ SETTINGS = {
     "return_after": 61.0,
 }
 POLICY = Policy(**SETTINGS, return_disabled=True)
-OTHERS = {"restore_wait", "return_disabled", "rules"}
+OTHERS = {"restore_wait", "return_disabled", "rules", "waiting"}
 """What is no option of that name: the rules stand in a file of their own."""
 
 
