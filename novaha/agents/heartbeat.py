@@ -51,8 +51,8 @@ def main() -> int:
 def _seen(parameters: Mapping[str, str], node: str) -> str:
     """As `ask`; raises NovahaError when Nova cannot be asked."""
     from novaha import wiring
-    from novaha.evacuator.ahead import by_host
     from novaha.evacuator.names import Names
+    from novaha.evacuator.prefetch import by_host
 
     conf = wiring.conf(parameters)
     services = by_host(wiring.nova(conf))

@@ -268,8 +268,8 @@ def _of_power(node: str, run: Runner) -> Iterator[tuple[str, str]]:
 
 def _of_nova(node: str) -> Iterator[tuple[str, str]]:
     from novaha import wiring
-    from novaha.evacuator.ahead import by_host
     from novaha.evacuator.names import Names
+    from novaha.evacuator.prefetch import by_host
 
     try:
         conf = wiring.conf({})

@@ -17,7 +17,7 @@ from novaha.core.record import Record
 from novaha.core.recovery import Event, RecoveryState
 from novaha.core.steps import Progress
 from novaha.core.text import word as q
-from novaha.evacuator import client, confirmations, inspect
+from novaha.evacuator import client, confirmed_by_hand, inspect
 from novaha.pacemaker.cib import RecordStore, known_nodes
 from novaha.pacemaker.fencing import FenceHistory
 
@@ -208,11 +208,13 @@ def recover(
     store, history = store or RecordStore(), history or FenceHistory()
     moments = history.history().confirmed_by_hand()
     moment = naming.newest_of(args.host, moments)
-    used = moment is not None and store.seen_confirmation(args.host) == confirmations.text(moment)
+    used = moment is not None and store.seen_confirmation(args.host) == confirmed_by_hand.text(
+        moment
+    )
     if moment is None or used or history.is_online(args.host):
         raise NotConfirmedError(args.host)
     store.flag_fenced(args.host, fenced=moment)
-    store.note_confirmation(args.host, confirmations.text(moment))
+    store.note_confirmation(args.host, confirmed_by_hand.text(moment))
     _ring()
     say(f"{args.host}: its instances will be recovered; see `novaha status`")
     return 0

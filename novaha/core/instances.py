@@ -105,10 +105,12 @@ class Judge:
         if self._now < reset_at + self._policy.answer_wait:
             why = Reason(Stand.RESET_UNANSWERED)
             return _say(instance, Progress.RESTORING, why, instance.host)
-        nudge = self._view.requests.others.get(instance.id)
-        since = nudge.action if nudge else None
+        last = self._view.requests.others.get(instance.id)
+        since = last.action if last else None
         if instance.vm_state == model.ERROR and since in (Action.RESET, Action.HARD_REBOOT):
-            return self._nudged(instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.SETTLED)
+            return self._request_with_retries(
+                instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.SETTLED
+            )
         return None
 
     def _restored(self, instance: Instance) -> Judgement:
@@ -122,7 +124,7 @@ class Judge:
         arrived = self._view.evacuations.done_since.get(instance.id, self._now)
         if self._now < arrived + self._policy.restore_wait:
             return _say(instance, Progress.RESTORING, Reason(Stand.TO_BE_AS_BEFORE), instance.host)
-        return self._nudged(instance, wanted, Progress.RESTORING, Progress.SETTLED)
+        return self._request_with_retries(instance, wanted, Progress.RESTORING, Progress.SETTLED)
 
     def left_behind(self, instance: Instance) -> Judgement:
         """An instance on a recovered host whose nova-compute is back: it comes up there.
@@ -138,18 +140,22 @@ class Judge:
         ours = ran or before in model.RESTORED_BY
         if ours and instance.task_state in model.REBUILDING:
             # Left so by an evacuation that Nova gave up on; nothing else is allowed before.
-            return self._nudged(instance, Action.RESET, Progress.RESTORING, Progress.REFUSED)
+            return self._request_with_retries(
+                instance, Action.RESET, Progress.RESTORING, Progress.REFUSED
+            )
         if ran:
-            nudge = self._view.requests.others.get(instance.id)
-            asked = nudge is not None and nudge.action is Action.HARD_REBOOT and not nudge.message
+            last = self._view.requests.others.get(instance.id)
+            asked = last is not None and last.action is Action.HARD_REBOOT and not last.message
             if asked and instance.vm_state == model.ACTIVE and instance.task_state is None:
                 return _say(instance, Progress.SETTLED, Reason(Stand.RUNS_AGAIN), instance.host)
             if instance.vm_state in (model.ACTIVE, model.STOPPED, model.ERROR):
-                return self._nudged(
+                return self._request_with_retries(
                     instance, Action.HARD_REBOOT, Progress.RESTORING, Progress.REFUSED
                 )
         elif before in model.RESTORED_BY and instance.vm_state == model.ERROR:
-            return self._nudged(instance, Action.STOP, Progress.RESTORING, Progress.REFUSED)
+            return self._request_with_retries(
+                instance, Action.STOP, Progress.RESTORING, Progress.REFUSED
+            )
         return _say(instance, Progress.SETTLED, _state(Stand.STAYS, instance), instance.host)
 
     def _evacuate(self, case: Case, go: Go) -> Evacuate:
@@ -161,28 +167,30 @@ class Judge:
         if instance.vm_state == model.RESIZED:
             # Its source lives: confirmed there, it is an ordinary instance. Reset, it would keep
             # a second copy.
-            nudge = self._view.requests.others.get(instance.id)
-            asked = nudge is not None and nudge.action in (Action.CONFIRM_RESIZE, Action.RESET)
-            if nudge is None or not asked:
+            last = self._view.requests.others.get(instance.id)
+            asked = last is not None and last.action in (Action.CONFIRM_RESIZE, Action.RESET)
+            if last is None or not asked:
                 return self._act(instance, Action.CONFIRM_RESIZE)
-            if nudge.action is Action.CONFIRM_RESIZE and (
-                not nudge.message and self._now < nudge.at + _CONFIRMATION
+            if last.action is Action.CONFIRM_RESIZE and (
+                not last.message and self._now < last.at + _CONFIRMATION
             ):
                 return _say(instance, Progress.PREPARING, Reason(Stand.RESIZE_BEING_CONFIRMED))
-        return self._nudged(instance, Action.RESET, Progress.PREPARING, Progress.REFUSED)
+        return self._request_with_retries(
+            instance, Action.RESET, Progress.PREPARING, Progress.REFUSED
+        )
 
-    def _nudged(
+    def _request_with_retries(
         self, instance: Instance, action: Action, meanwhile: Progress, given_up: Progress
     ) -> Judgement:
         """Ask for `action`, again if need be, a few times."""
-        nudge = self._view.requests.others.get(instance.id)
-        if nudge is None or nudge.action is not action:
+        last = self._view.requests.others.get(instance.id)
+        if last is None or last.action is not action:
             return self._act(instance, action, meanwhile)
-        if self._now < nudge.at + gate.pause_after(nudge.count, self._policy):
-            return _say(instance, meanwhile, _asked(action, nudge.message), instance.host)
-        if nudge.count >= _TRIES:
-            data = {"action": str(action), "count": str(nudge.count)}
-            data |= {"text": nudge.message, "state": instance.vm_state}
+        if self._now < last.at + gate.pause_after(last.count, self._policy):
+            return _say(instance, meanwhile, _asked(action, last.message), instance.host)
+        if last.count >= _TRIES:
+            data = {"action": str(action), "count": str(last.count)}
+            data |= {"text": last.message, "state": instance.vm_state}
             in_vain = Reason(Stand.ACTION_GIVEN_UP, data)
             return _say(instance, given_up, in_vain, instance.host)
         return self._act(instance, action, meanwhile)

@@ -1,4 +1,4 @@
-"""Taking the planner's steps."""
+"""Executing the planner's steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from novaha.evacuator.throttle import Throttle
 LOG = logging.getLogger(__name__)
 
 
-class Taken(Enum):
+class StepResult(Enum):
     """What came of a step."""
 
     DONE = auto()
@@ -46,7 +46,7 @@ class Taken(Enum):
 
 
 class Actor:
-    """Takes steps. What goes wrong is logged; the next turn sees what came of it."""
+    """Executes steps. What goes wrong is logged; the next turn sees what came of it."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Actor:
         self._owned = owned
         self._owned_at = at
 
-    def take(self, step: steps.Step, view: HostView, page: HostLedger) -> Taken:
-        """Take one step. Requests about instances are only begun; their failures show later."""
+    def execute(self, step: steps.Step, view: HostView, page: HostLedger) -> StepResult:
+        """Execute one step. Requests about instances are only begun; their failures show later."""
         try:
             match step:
                 case steps.Claim():
@@ -116,22 +116,22 @@ class Actor:
                     self._tell_nova(step, view)
         except RecordConflictError as error:
             LOG.info("%s; looking again", error)
-            return Taken.OUTDATED
+            return StepResult.OUTDATED
         except RefusedError as error:
             LOG.info("%s: not yet: %s", step.node, error)
-            return Taken.FAILED
+            return StepResult.FAILED
         except UnknownOutcomeError as error:
             page.requests.unanswered(self._clock())
             LOG.warning("%s: %s may or may not be done: %s", step.node, type(step).__name__, error)
-            return Taken.FAILED
+            return StepResult.FAILED
         except NovahaError as error:
             LOG.warning("%s: %s failed: %s", step.node, type(step).__name__, error)
-            return Taken.FAILED
+            return StepResult.FAILED
         except Exception:
             page.requests.unanswered(self._clock())
             page.note_trouble(internal(step.node))
-            return Taken.FAILED
-        return Taken.DONE
+            return StepResult.FAILED
+        return StepResult.DONE
 
     def enable(self, service: ComputeService) -> None:
         """Undo a disable of ours that nobody will undo any more.

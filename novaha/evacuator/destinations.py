@@ -22,8 +22,8 @@ from novaha.core.model import (
 )
 from novaha.core.ports import Compute, Fencing, History, Levels
 from novaha.core.view import HostView
+from novaha.evacuator.inventory import Elsewhere
 from novaha.evacuator.ledger.evacuations import EvacuationFacts
-from novaha.evacuator.lists import Elsewhere
 
 _ASK = 4
 """How often Nova is asked why an evacuation failed."""

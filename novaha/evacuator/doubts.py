@@ -17,7 +17,7 @@ from novaha.core.ports import Fencing, History
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.view import HostView
-from novaha.evacuator.ahead import moment
+from novaha.evacuator.prefetch import moment
 
 _AFTERGLOW = timedelta(seconds=60)
 """A heartbeat that was on its way when the host died may be written so long after the fencing."""

@@ -17,9 +17,9 @@ from novaha.core.model import (
 from novaha.core.ports import Compute
 from novaha.core.view import HostView, Inventory
 from novaha.evacuator.destinations import Destinations, Fencings
+from novaha.evacuator.inventory import HostInventory, look_up
 from novaha.evacuator.ledger import HostLedger
 from novaha.evacuator.ledger.evacuations import EvacuationFacts
-from novaha.evacuator.lists import Listed, look_up
 
 
 class Following:
@@ -46,7 +46,7 @@ class Following:
     def follow(
         self,
         view: HostView,
-        lists: Listed,
+        lists: HostInventory,
         services: Mapping[str, ComputeService],
         page: HostLedger,
         fencings: Fencings | None = None,
@@ -75,7 +75,7 @@ class Following:
         return replace(
             view,
             presence=replace(view.presence, online_for=page.presence.online_for(now)),
-            inventory=Inventory(instances, lists.aged, moved, migrations),
+            inventory=Inventory(instances, lists.is_stale, moved, migrations),
             evacuations=facts.view(),
             requests=page.requests.view(now),
         )

@@ -13,7 +13,7 @@ from novaha import wiring
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.record import Record
 from novaha.core.steps import HostReport
-from novaha.evacuator import client, confirmations, digest, status
+from novaha.evacuator import client, confirmed_by_hand, digest, status
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.journal import Journal
@@ -57,7 +57,7 @@ def look(
             problem = NOT_ASKED
         else:
             if wiring.conf(parameters).evacuator.confirmed_by_hand == "tell":
-                notices = confirmations.to_be_told(store, FenceHistory())
+                notices = confirmed_by_hand.to_be_told(store, FenceHistory())
             reports = _from_nova(sane, parameters)
     except NovahaError as error:
         problem = str(error)

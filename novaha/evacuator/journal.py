@@ -24,9 +24,9 @@ class Journal:
 
     def emit(self, event: Event) -> None:
         """Append an event of this moment, before this returns."""
-        self.take(datetime.now(UTC), event)
+        self.write(datetime.now(UTC), event)
 
-    def take(self, moment: datetime, event: Event) -> None:
+    def write(self, moment: datetime, event: Event) -> None:
         """Append an event of this moment (told in UTC, to the millisecond)."""
         if self._path is None:
             return

@@ -30,18 +30,18 @@ from novaha.core.steps import (
 )
 from novaha.core.text import word
 from novaha.core.view import HostView
-from novaha.evacuator.act import Actor, Taken
-from novaha.evacuator.adopt import Adoption
+from novaha.evacuator.act import Actor, StepResult
 from novaha.evacuator.attention import Need, Needs, Since, needs
-from novaha.evacuator.bell import Bell
-from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.confirmed_by_hand import Confirmations
 from novaha.evacuator.destinations import Fencings
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.isolation import planned
 from novaha.evacuator.ledger import Ledger
 from novaha.evacuator.missing import MissingFencings, problems
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.older_flags import Adoption
 from novaha.evacuator.site_policy import SitePolicy
+from novaha.evacuator.wakeup import Wakeup
 
 LOG = logging.getLogger(__name__)
 
@@ -112,12 +112,12 @@ class Loop:
         self._behind: set[str] = set()
         self._scope = Scope()
         self._hurry = False
-        self._rung = False
+        self._woken = False
         self._late: tuple[str, ...] = ()
         """Troubles that the steps of the turn before met: shown in that turn and the next."""
         self._unreadable: list[str] = []
         # A turn that is under way is not waited for.
-        self.bell = Bell(observer.read_ahead)
+        self.wakeup = Wakeup(observer.read_ahead)
         self.stopping = threading.Event()
         self.turned_at = clock()
         self.turning = False
@@ -145,7 +145,7 @@ class Loop:
         Raises SupersededError when another evacuator has taken over.
         """
         while not self.stopping.is_set():
-            fenced = self.bell.take()
+            fenced = self.wakeup.drain()
             pause = self._pace.busy
             self.turning = True
             try:
@@ -164,7 +164,7 @@ class Loop:
             self.failing.note(bool(self.problem), self.turned_at)
             self.nova_silent.note(bool(self.nova_problem), self.turned_at)
             self.turning = False
-            self._rung = bool(pause) and self.bell.wait(pause)
+            self._woken = bool(pause) and self.wakeup.wait(pause)
 
     def turn(self, fenced: Collection[str] = ()) -> float:
         """One turn. Returns the seconds to wait before the next.
@@ -180,7 +180,7 @@ class Loop:
             self._policy = self._site_policy.applied(self._policy)
         records, fencings, pause = {}, None, None
         # Where there is something to do at once, nothing else is asked for before that.
-        if fenced or self._rung:
+        if fenced or self._woken:
             # All that decides about a host that was just fenced, in two questions side by side.
             history = self._observer.begin_history()
             found = self._configuration()
@@ -189,7 +189,7 @@ class Loop:
         elif self._hurry:
             records = self._read(now)
         if not records:
-            self._notices = self._confirmations.take() + self._adoption.notices
+            self._notices = self._confirmations.poll() + self._adoption.notices
             records, fencings, pause = self._read(now), None, None
         self._hurry = False
         if not records:
@@ -202,7 +202,7 @@ class Loop:
             while self._observer.left_disabled:
                 self._actor.enable(self._observer.left_disabled.pop())
             # A fencing that nobody recorded may be the older agents, whose flag is soon gone.
-            return 0.0 if self._adoption.take(at_once=self._rung) else self._pace.idle
+            return 0.0 if self._adoption.poll(at_once=self._woken) else self._pace.idle
         views = self._observer.views(records, self._ledger, self._scope, fencings)
         views = self._paused(views, pause)
         if self._site_policy is not None:
@@ -223,14 +223,14 @@ class Loop:
         self.reports = decided.reports
         self._scope = decided.scope
         by_node = {view.node: view for view in views}
-        again = self._take(decided, by_node)
+        again = self._execute(decided, by_node)
         self._late = self._ledger.take_troubles()
         self.attention += self._late
         if again:
             self._hurry = True
             return 0.0
         sent = any(isinstance(step, Evacuate | Act | Claim | Prepare) for step in decided.steps)
-        if not sent and self._adoption.take():
+        if not sent and self._adoption.poll():
             return 0.0
         if not sent and not order.is_busy(views):
             return self._pace.idle
@@ -240,13 +240,14 @@ class Loop:
         rest = self._pace.idle if order.only_moves(decided) and not failed else cost * _REST
         return max(self._pace.busy, min(self._pace.idle, rest))
 
-    def _take(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
-        """Take the steps; whether to look again at once.
+    def _execute(self, decided: Plan, views: Mapping[str, HostView]) -> bool:
+        """Execute the steps; whether the next turn begins at once.
 
-        Requests first, they only go to the pool. What waits for an answer, a write to the CIB for
-        one, waits here: when a rack dies, the first hosts' instances are not to wait for the last
-        host's record, and what was read is not to get old before requests are made of it. What is
-        left over is planned anew; a host with which nothing succeeds keeps nobody waiting.
+        Requests come first, because they only go to the pool. The other steps wait for an answer,
+        such as a write to the CIB, and get two seconds in all: when a rack dies, the first hosts'
+        instances do not wait for the last host's record, and requests are made by a fresh reading.
+        The next turn plans the steps that are left over. A host with which every step fails
+        delays no other host.
         """
         if self.stopping.is_set():
             return False
@@ -255,26 +256,26 @@ class Loop:
         turn = order.in_order(decided, self._behind)
         end = self._clock() + _AT_ONCE
         for request in turn.requests:
-            self._actor.take(request, views[request.node], self._ledger.of(request.node))
-        taken = self._take_until(end, turn.until_prepared, views)
-        complete = all(how is Taken.DONE for step, how in taken if isinstance(step, Prepare))
+            self._actor.execute(request, views[request.node], self._ledger.of(request.node))
+        done = self._execute_until(end, turn.until_prepared, views)
+        complete = all(how is StepResult.DONE for step, how in done if isinstance(step, Prepare))
         follows = complete and self._clock() < end
         if follows:
             for request in decided.after_prepare:
-                self._actor.take(request, views[request.node], self._ledger.of(request.node))
-        taken += self._take_until(end, turn.after, views)
+                self._actor.execute(request, views[request.node], self._ledger.of(request.node))
+        done += self._execute_until(end, turn.after, views)
         asked = follows and bool(decided.after_prepare) and not any(v.held for v in views.values())
-        # The next step depends on what comes of these requests, which Nova shows later.
+        # The next step depends on the result of these requests, which takes time to appear in Nova.
         passive: tuple[type[Step], ...] = (Disable, Prepare) if asked else (Disable,)
         return not self.stopping.is_set() and any(
-            how is None or (how is not Taken.FAILED and not isinstance(step, passive))
-            for step, how in taken
+            how is None or (how is not StepResult.FAILED and not isinstance(step, passive))
+            for step, how in done
         )
 
-    def _take_until(
+    def _execute_until(
         self, end: float, steps: Sequence[Step], views: Mapping[str, HostView]
-    ) -> list[tuple[Step, Taken | None]]:
-        """Take steps until then, side by side for different hosts, in order for each.
+    ) -> list[tuple[Step, StepResult | None]]:
+        """Execute steps until then, side by side for different hosts, in order for each.
 
         None where there was no time left.
         """
@@ -282,22 +283,23 @@ class Loop:
         for step in steps:
             by_node.setdefault(step.node, []).append(step)
 
-        def take(of_host: Sequence[Step]) -> list[tuple[Step, Taken | None]]:
-            return [(step, self._take_one(end, step, views[step.node])) for step in of_host]
+        def execute(of_host: Sequence[Step]) -> list[tuple[Step, StepResult | None]]:
+            return [(step, self._execute_one(end, step, views[step.node])) for step in of_host]
 
-        taken = list(itertools.chain.from_iterable(self._pool.map(take, by_node.values())))
-        self._behind |= {step.node for step, how in taken if how is Taken.FAILED}
-        self._behind -= {s.node for s, how in taken if how in (Taken.DONE, Taken.OUTDATED)}
-        return taken
+        done = list(itertools.chain.from_iterable(self._pool.map(execute, by_node.values())))
+        self._behind |= {step.node for step, how in done if how is StepResult.FAILED}
+        answered = (StepResult.DONE, StepResult.OUTDATED)
+        self._behind -= {step.node for step, how in done if how in answered}
+        return done
 
-    def _take_one(self, end: float, step: Step, view: HostView) -> Taken | None:
+    def _execute_one(self, end: float, step: Step, view: HostView) -> StepResult | None:
         if self.stopping.is_set() or self._clock() >= end:
             return None
         if isinstance(step, Claim):
             self._observer.read_ahead(step.node)
-        taken = self._actor.take(step, view, self._ledger.of(step.node))
+        result = self._actor.execute(step, view, self._ledger.of(step.node))
         self.turned_at = self._clock()
-        return taken
+        return result
 
     def _read(self, now: float) -> dict[str, Record]:
         """The records that make sense; the ledger follows them."""

@@ -159,9 +159,9 @@ class Metrics:
     def take(self, moment: datetime, event: Event) -> None:
         """Count an event of this moment."""
         with self._lock:
-            self._take(moment, event)
+            self._execute(moment, event)
 
-    def _take(self, moment: datetime, event: Event) -> None:
+    def _execute(self, moment: datetime, event: Event) -> None:
         match event:
             case events.Claimed():
                 self._count(CLAIMED)

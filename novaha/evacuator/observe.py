@@ -20,16 +20,16 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.sentences import sentence
 from novaha.core.steps import Scope
 from novaha.core.view import HostView, Presence, Standing
-from novaha.evacuator.ahead import Ahead, ReadAhead, by_host, moment
 from novaha.evacuator.destinations import Destinations, Fencings
 from novaha.evacuator.doubts import Doubts, utc_now
 from novaha.evacuator.following import Following
+from novaha.evacuator.inventory import JUST_NOW, HostInventory, InventoryReader
 from novaha.evacuator.isolation import seen
 from novaha.evacuator.ledger import HostLedger, Ledger
-from novaha.evacuator.lists import JUST_NOW, Listed, Lists
 from novaha.evacuator.names import Names
+from novaha.evacuator.prefetch import Prefetch, Prefetched, by_host, moment
 from novaha.evacuator.returning import Returning
-from novaha.evacuator.surroundings import Surroundings
+from novaha.evacuator.site import SiteWatch
 
 LOG = logging.getLogger(__name__)
 
@@ -67,9 +67,9 @@ class Observer:
         self._pool = pool
         self._clock = clock
         self.doubts = Doubts(fencing, wall)
-        self._ahead = ReadAhead(compute, names.host, ahead, clock)
-        self._lists = Lists(compute, pool, clock)
-        self._around = Surroundings(compute, fencing, clock)
+        self._ahead = Prefetch(compute, names.host, ahead, clock)
+        self._lists = InventoryReader(compute, pool, clock)
+        self._around = SiteWatch(compute, fencing, clock)
         self._following = Following(
             compute,
             Destinations(compute, fencing, names.host, lost_after),
@@ -136,7 +136,7 @@ class Observer:
         view: HostView,
         page: HostLedger,
         services: Mapping[str, ComputeService],
-        lists: Callable[[], Listed] | None,
+        lists: Callable[[], HostInventory] | None,
         fencings: Fencings | None,
     ) -> HostView:
         """One host, as its recovery state needs it. lists: of its host, None where they do not
@@ -152,11 +152,11 @@ class Observer:
     def _begin_lists(
         self,
         views: Mapping[str, HostView],
-        given: Mapping[str, Listed],
+        given: Mapping[str, HostInventory],
         records: Mapping[str, Record],
         services: Mapping[str, ComputeService],
         scope: Scope,
-    ) -> dict[str, Callable[[], Listed]]:
+    ) -> dict[str, Callable[[], HostInventory]]:
         """What gives the lists of each node where they matter, or raises ComputeApiError."""
         wanted = {n: v.host for n, v in views.items() if v.host and reading.matters(v)}
         unread = {node: host for node, host in wanted.items() if node not in given}
@@ -169,23 +169,23 @@ class Observer:
 
     def _ask_nova(
         self, nodes: Sequence[str]
-    ) -> tuple[Mapping[str, ComputeService], str, dict[str, Ahead]]:
+    ) -> tuple[Mapping[str, ComputeService], str, dict[str, Prefetched]]:
         """Nova's services, why there are none, and what was read ahead of these nodes."""
-        only = self._ahead.take(nodes[0]) if len(nodes) == 1 else None
+        only = self._ahead.pop(nodes[0]) if len(nodes) == 1 else None
         services, problem = self._services(only) if nodes else ({}, "")
-        ahead = {node: found for node in nodes if (found := only or self._ahead.take(node))}
+        ahead = {node: found for node in nodes if (found := only or self._ahead.pop(node))}
         return services, problem, ahead
 
     def _given(
-        self, records: Mapping[str, Record], ahead: Mapping[str, Ahead]
-    ) -> dict[str, Listed]:
+        self, records: Mapping[str, Record], ahead: Mapping[str, Prefetched]
+    ) -> dict[str, HostInventory]:
         """The lists that were read ahead, by node."""
         self._lists.keep(records)
         for node, found in ahead.items():
             self._lists.note(records[node], found.lists, found.at, moment(found.services))
         return {node: found.lists for node, found in ahead.items()}
 
-    def _hold(self, views: dict[str, HostView], given: dict[str, Listed]) -> None:
+    def _hold(self, views: dict[str, HostView], given: dict[str, HostInventory]) -> None:
         """Read nothing of hosts that wait for others, unless that was read a moment ago."""
         for node, view in views.items():
             if node in given or not reading.may_wait(view):
@@ -277,7 +277,7 @@ class Observer:
             LOG.exception("ask Nova")
             self.nova_problem = "internal error, see the log"
 
-    def _services(self, ahead: Ahead | None) -> tuple[Mapping[str, ComputeService], str]:
+    def _services(self, ahead: Prefetched | None) -> tuple[Mapping[str, ComputeService], str]:
         try:
             services = ahead.services if ahead else by_host(self._compute)
         except NovahaError as error:
@@ -340,7 +340,7 @@ class Observer:
 
     def _confirmed(self, view: HostView, page: HostLedger, fencings: Fencings) -> HostView:
         self.read_ahead(view.node)  # unless the alert was quicker
-        ahead = self._ahead.take(view.node)
+        ahead = self._ahead.pop(view.node)
         if ahead is None:
             return view  # it is claimed all the same
         self._around.note_open(ahead.services.values())  # requests may follow in this turn
@@ -359,7 +359,7 @@ class Observer:
         view: HostView,
         services: Mapping[str, ComputeService],
         page: HostLedger,
-        lists: Callable[[], Listed],
+        lists: Callable[[], HostInventory],
         fencings: Fencings | None = None,
     ) -> HostView:
         try:

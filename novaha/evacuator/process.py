@@ -25,11 +25,8 @@ from novaha.core.events import Sink
 from novaha.evacuator import identity, pidfile, status
 from novaha.evacuator.act import Actor
 from novaha.evacuator.address import BELL, TURNS
-from novaha.evacuator.adopt import Adoption
-from novaha.evacuator.ahead import AT_ONCE
-from novaha.evacuator.bell import listen, open_pipe
 from novaha.evacuator.client import HUNG_AFTER, JOURNAL, SOCKET
-from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.confirmed_by_hand import Confirmations
 from novaha.evacuator.early import EarlyReading
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal, log
@@ -39,11 +36,14 @@ from novaha.evacuator.metrics import Metrics
 from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import KnownNodes, Names
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.older_flags import Adoption
 from novaha.evacuator.places import EvacuatorError
+from novaha.evacuator.prefetch import AT_ONCE
 from novaha.evacuator.publish import Publisher
 from novaha.evacuator.server import Server
 from novaha.evacuator.site_policy import of_site
 from novaha.evacuator.stream import Everybody, Stream
+from novaha.evacuator.wakeup import listen, open_pipe
 from novaha.pacemaker import configuration
 from novaha.pacemaker.changes import Changes
 from novaha.pacemaker.cib import RecordStore, local_node
@@ -116,7 +116,7 @@ def main(settings: Mapping[str, Any] | None = None) -> int:
         conf = wiring.conf(parameters)
         lines.secrets += wiring.secrets(conf)
         measured = Metrics(lambda name: _fenced(loop, name))
-        events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).take, measured.take))
+        events = Stream((log, Journal(Path(settings["log_dir"]) / JOURNAL).write, measured.take))
         kept = Keeping(wiring.operate(conf), settings, node)
         loop, early = build(conf, me, Everybody((kept, events)))
         note = str(settings.get("note", ""))
@@ -238,7 +238,7 @@ def _serve(
     events, kept = told
 
     def ring() -> dict[str, Any]:
-        loop.bell.ring()
+        loop.wakeup.wake()
         return {"ok": True}
 
     def health() -> status.Health:
@@ -271,7 +271,7 @@ def _serve(
     server = Server(run_dir / SOCKET, answers, secrets)
     pipe = open_pipe(run_dir / BELL)
     server.start()
-    listen(pipe, loop.bell)
+    listen(pipe, loop.wakeup)
     return Publisher(Digests(), node, answer, secrets)
 
 
@@ -283,7 +283,7 @@ def _fenced(loop: Loop, node: str) -> datetime | None:
 
 def _stop(loop: Loop) -> None:
     loop.stopping.set()
-    loop.bell.ring()
+    loop.wakeup.wake()
 
 
 def _leave(

@@ -67,11 +67,11 @@ class Publisher:
         """Tell until `stopping` is set."""
         while not stopping.wait(EVERY):
             try:
-                self.take()
+                self.publish()
             except Exception:
                 LOG.exception("the other controllers cannot be told")
 
-    def take(self) -> None:
+    def publish(self) -> None:
         """Tell what there is, if it has changed or is about to count as old."""
         snapshot = self._snapshot()
         unchanged = _steady(snapshot) == self._said

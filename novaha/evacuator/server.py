@@ -35,7 +35,7 @@ _WITHIN = 5.0
 """Seconds from the connection to its question, and from there until the answer is read."""
 
 
-def share(path: Path) -> None:
+def grant_haclient_access(path: Path) -> None:
     """Let Pacemaker's own programs, and nobody else, use what root has made here (law 9)."""
     if places.give_group(path):
         path.chmod(0o660)
@@ -79,7 +79,7 @@ class Server:
             self._listener.bind(str(path))
         finally:
             os.umask(before)
-        share(path)
+        grant_haclient_access(path)
         self._listener.listen(_QUEUE)
         self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()

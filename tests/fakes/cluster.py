@@ -18,14 +18,14 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Policy
 from novaha.core.steering import Pause
 from novaha.evacuator.act import Actor
-from novaha.evacuator.adopt import Adoption
-from novaha.evacuator.confirmations import Confirmations
+from novaha.evacuator.confirmed_by_hand import Confirmations
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.loop import Loop, Pace, SupersededError
 from novaha.evacuator.missing import MissingFencings
 from novaha.evacuator.names import Names
 from novaha.evacuator.observe import Observer
+from novaha.evacuator.older_flags import Adoption
 from novaha.evacuator.site_policy import SitePolicy
 from tests.fakes.fate import Fate, Fated, KilledError, die
 from tests.fakes.nova import EPOCH, FakeNova
@@ -242,7 +242,7 @@ class Site:
         for process in list(self.processes):
             if not process.frozen:
                 try:
-                    process.loop.bell.ring(host)
+                    process.loop.wakeup.wake(host)
                 except KilledError:
                     self._ended(process)
 

@@ -25,32 +25,35 @@ CORE, EVACUATOR = "tests/unit/core", "tests/unit/evacuator"
 
 DIRECT = {
     "novaha/evacuator/ledger/evacuations.py": [f"{EVACUATOR}/test_ledger.py"],
-    "novaha/evacuator/lists.py": [f"{EVACUATOR}/test_lists.py"],
+    "novaha/evacuator/inventory.py": [f"{EVACUATOR}/test_inventory.py"],
     "novaha/evacuator/destinations.py": [f"{EVACUATOR}/test_destinations.py"],
     "novaha/evacuator/isolation.py": [f"{EVACUATOR}/test_isolation.py"],
     "novaha/evacuator/names.py": [f"{EVACUATOR}/test_names.py"],
     "novaha/evacuator/following.py": [f"{EVACUATOR}/test_following.py"],
     "novaha/evacuator/doubts.py": [f"{EVACUATOR}/test_doubts.py"],
     "novaha/evacuator/throttle.py": [f"{EVACUATOR}/test_throttle.py"],
-    "novaha/evacuator/ahead.py": [f"{EVACUATOR}/test_ahead.py", f"{EVACUATOR}/test_bell.py"],
-    "novaha/evacuator/bell.py": [f"{EVACUATOR}/test_bell.py"],
+    "novaha/evacuator/prefetch.py": [
+        f"{EVACUATOR}/test_prefetch.py",
+        f"{EVACUATOR}/test_wakeup.py",
+    ],
+    "novaha/evacuator/wakeup.py": [f"{EVACUATOR}/test_wakeup.py"],
     "novaha/evacuator/act.py": [f"{EVACUATOR}/test_actor.py"],
     "novaha/evacuator/attention.py": [
         f"{EVACUATOR}/test_needs.py",
         f"{EVACUATOR}/test_attention.py",
     ],
-    "novaha/evacuator/adopt.py": [
+    "novaha/evacuator/older_flags.py": [
         f"{EVACUATOR}/test_adoption.py",
         f"{EVACUATOR}/test_older_flags.py",
     ],
-    "novaha/evacuator/confirmations.py": [
-        f"{EVACUATOR}/test_confirmations.py",
+    "novaha/evacuator/confirmed_by_hand.py": [
+        f"{EVACUATOR}/test_confirmed_by_hand.py",
         f"{EVACUATOR}/test_by_hand.py",
     ],
     "novaha/evacuator/loop.py": [f"{EVACUATOR}/test_turn.py"],
     "novaha/evacuator/missing.py": [f"{EVACUATOR}/test_missing.py"],
     "novaha/evacuator/returning.py": [f"{EVACUATOR}/test_returning.py"],
-    "novaha/evacuator/surroundings.py": [f"{EVACUATOR}/test_surroundings.py"],
+    "novaha/evacuator/site.py": [f"{EVACUATOR}/test_site.py"],
     "novaha/evacuator/held.py": [f"{EVACUATOR}/test_held.py"],
 }
 """Modules with tests of their own: these judge them. All others, those of their package."""

@@ -73,7 +73,7 @@ def attempt(outcome: Outcome, ago: float, *seen: int, message: str = "") -> dict
     return {"attempts": {"a": Attempt(outcome, NOW - ago, frozenset(seen), message)}}
 
 
-def nudge(action: Action, ago: float, count: int = 1, message: str = "") -> dict[str, Any]:
+def requested(action: Action, ago: float, count: int = 1, message: str = "") -> dict[str, Any]:
     return {"others": {"a": OtherRequest(action, NOW - ago, count, message)}}
 
 
@@ -286,19 +286,19 @@ RESIZED = {"record": record(before={"a": "resized"})}
         for s in sorted(RESETTABLE)
     ),
     *(Case(f"{s}, not noted", R, {"vm_state": s}, says=s.upper()) for s in sorted(RESETTABLE)),
-    Case("reset a moment ago", P, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 9.9), says="asked for: reset"),
-    Case("a reset that failed", P, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 1, message="away"), says="away"),
-    Case("reset, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 10)),
-    Case("reset twice, in vain", P, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 19.9, 2)),
-    Case("reset four times, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 999, 4)),
-    Case("reset five times, in vain", R, {"vm_state": "paused"}, NOTED | nudge(Action.RESET, 999, 5), says="is PAUSED", where=DEAD),
+    Case("reset a moment ago", P, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 9.9), says="asked for: reset"),
+    Case("a reset that failed", P, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 1, message="away"), says="away"),
+    Case("reset, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 10)),
+    Case("reset twice, in vain", P, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 19.9, 2)),
+    Case("reset four times, in vain", Action.RESET, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 999, 4)),
+    Case("reset five times, in vain", R, {"vm_state": "paused"}, NOTED | requested(Action.RESET, 999, 5), says="is PAUSED", where=DEAD),
     Case("resized, not noted", R, {"vm_state": "resized"}, says="RESIZED"),
     Case("resized", Action.CONFIRM_RESIZE, {"vm_state": "resized"}, RESIZED),
-    Case("resized, another request before", Action.CONFIRM_RESIZE, {"vm_state": "resized"}, RESIZED | nudge(Action.STOP, 1)),
-    Case("being confirmed", P, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 59.9), says="being confirmed", where=""),
-    Case("not confirmed", Action.RESET, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 60)),
-    Case("confirmation refused", Action.RESET, {"vm_state": "resized"}, RESIZED | nudge(Action.CONFIRM_RESIZE, 1, message="no")),
-    Case("not confirmed, reset", P, {"vm_state": "resized"}, RESIZED | nudge(Action.RESET, 1)),
+    Case("resized, another request before", Action.CONFIRM_RESIZE, {"vm_state": "resized"}, RESIZED | requested(Action.STOP, 1)),
+    Case("being confirmed", P, {"vm_state": "resized"}, RESIZED | requested(Action.CONFIRM_RESIZE, 59.9), says="being confirmed", where=""),
+    Case("not confirmed", Action.RESET, {"vm_state": "resized"}, RESIZED | requested(Action.CONFIRM_RESIZE, 60)),
+    Case("confirmation refused", Action.RESET, {"vm_state": "resized"}, RESIZED | requested(Action.CONFIRM_RESIZE, 1, message="no")),
+    Case("not confirmed, reset", P, {"vm_state": "resized"}, RESIZED | requested(Action.RESET, 1)),
 )  # fmt: skip
 def test_what_nova_does_not_evacuate_as_it_is(case: Case) -> None:
     check(case)
@@ -335,18 +335,18 @@ UP = {"host": ALIVE}
     Case("was rescued", Action.STOP, UP, before("rescued") | arrived(3)),
     Case("was shelved", Action.STOP, UP, before("shelved") | arrived(3)),
     Case("was resized", S, UP, before("resized") | arrived(3)),
-    Case("stop asked for", B, UP, before("stopped") | arrived(99) | nudge(Action.STOP, 9.9)),
-    Case("stop asked for, in vain", Action.STOP, UP, before("stopped") | arrived(99) | nudge(Action.STOP, 10)),
-    Case("stop asked for five times", S, UP, before("stopped") | arrived(99) | nudge(Action.STOP, 999, 5), says="5 times"),
+    Case("stop asked for", B, UP, before("stopped") | arrived(99) | requested(Action.STOP, 9.9)),
+    Case("stop asked for, in vain", Action.STOP, UP, before("stopped") | arrived(99) | requested(Action.STOP, 10)),
+    Case("stop asked for five times", S, UP, before("stopped") | arrived(99) | requested(Action.STOP, 999, 5), says="5 times"),
     Case("a reset may come yet", B, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 89.9}}, says="may yet reset"),
     Case("it cannot be read", W, {**UP, "problem": "no flavor"}, says="cannot be read: no flavor"),
     Case("its evacuations cannot be read", W, UP, {"migrations": (row(1, "", problem="x"),)}, says="cannot be read: x"),
     Case("an error that came by itself", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}}),
-    Case("a reset came late, rebooted five times", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.HARD_REBOOT, 999, 5), says="5 times"),
-    Case("a reset came late", Action.HARD_REBOOT, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.RESET, 90)),
-    Case("a reset came late, rebooting", B, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.HARD_REBOOT, 1)),
-    Case("an error that is not from our reset", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.STOP, 1)),
-    Case("a reset never came", S, UP, {"unanswered_resets": {"a": NOW - 90}} | nudge(Action.RESET, 90)),
+    Case("a reset came late, rebooted five times", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | requested(Action.HARD_REBOOT, 999, 5), says="5 times"),
+    Case("a reset came late", Action.HARD_REBOOT, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | requested(Action.RESET, 90)),
+    Case("a reset came late, rebooting", B, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | requested(Action.HARD_REBOOT, 1)),
+    Case("an error that is not from our reset", S, {**UP, "vm_state": "error"}, {"unanswered_resets": {"a": NOW - 90}} | requested(Action.STOP, 1)),
+    Case("a reset never came", S, UP, {"unanswered_resets": {"a": NOW - 90}} | requested(Action.RESET, 90)),
 )  # fmt: skip
 def test_an_instance_that_has_left_the_dead_host(case: Case) -> None:
     agree(
@@ -365,17 +365,17 @@ def test_an_instance_that_nova_has_no_more_needs_nothing() -> None:
     Case("ran, in error now", Action.HARD_REBOOT, {"vm_state": "error"}),
     Case("ran, off now", Action.HARD_REBOOT, {"vm_state": "stopped"}),
     Case("ran, paused now", S, {"vm_state": "paused"}, says="stays here, paused"),
-    Case("rebooting", B, {"task_state": "rebooting_hard"}, nudge(Action.HARD_REBOOT, 1)),
-    Case("runs again", S, {}, nudge(Action.HARD_REBOOT, 1), says="runs here again"),
-    Case("the reboot was not taken", B, {}, nudge(Action.HARD_REBOOT, 1, message="away"), says="away"),
-    Case("the reboot failed five times", R, {"vm_state": "error"}, nudge(Action.HARD_REBOOT, 999, 5), says="5 times"),
+    Case("rebooting", B, {"task_state": "rebooting_hard"}, requested(Action.HARD_REBOOT, 1)),
+    Case("runs again", S, {}, requested(Action.HARD_REBOOT, 1), says="runs here again"),
+    Case("the reboot was not taken", B, {}, requested(Action.HARD_REBOOT, 1, message="away"), says="away"),
+    Case("the reboot failed five times", R, {"vm_state": "error"}, requested(Action.HARD_REBOOT, 999, 5), says="5 times"),
     Case("was resized", Action.HARD_REBOOT, {}, before("resized")),
     Case("left rebuilding", Action.RESET, {"task_state": "rebuilding"}),
     Case("it cannot be read", W, {"problem": "no flavor"}, says="cannot be read: no flavor"),
-    Case("left rebuilding, being reset", B, {"task_state": "rebuilding"}, nudge(Action.RESET, 1)),
-    Case("left rebuilding, reset five times", R, {"task_state": "rebuilding"}, nudge(Action.RESET, 999, 5), says="5 times"),
-    Case("was off, in error now, being stopped", B, {"vm_state": "error"}, before("stopped") | nudge(Action.STOP, 1)),
-    Case("was off, in error now, stopped five times", R, {"vm_state": "error"}, before("stopped") | nudge(Action.STOP, 999, 5), says="5 times"),
+    Case("left rebuilding, being reset", B, {"task_state": "rebuilding"}, requested(Action.RESET, 1)),
+    Case("left rebuilding, reset five times", R, {"task_state": "rebuilding"}, requested(Action.RESET, 999, 5), says="5 times"),
+    Case("was off, in error now, being stopped", B, {"vm_state": "error"}, before("stopped") | requested(Action.STOP, 1)),
+    Case("was off, in error now, stopped five times", R, {"vm_state": "error"}, before("stopped") | requested(Action.STOP, 999, 5), says="5 times"),
     Case("was off, left rebuilding", Action.RESET, {"task_state": "rebuilding"}, before("stopped")),
     Case("was being built, left rebuilding", S, {"task_state": "rebuilding"}, before("building")),
     Case("was off, in error now", Action.STOP, {"vm_state": "error"}, before("stopped")),

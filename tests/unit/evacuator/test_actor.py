@@ -27,7 +27,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Attempt, OtherRequest, Outcome
 from novaha.core.steps import Evacuate
 from novaha.core.view import HostView
-from novaha.evacuator.act import Actor, Taken
+from novaha.evacuator.act import Actor, StepResult
 from novaha.evacuator.journal import Journal
 from novaha.evacuator.ledger import HostLedger
 from novaha.evacuator.throttle import Throttle
@@ -110,8 +110,8 @@ class Rig:
         lines = [json.loads(line) for line in self.journal.read_text().splitlines()]
         return [{k: v for k, v in line.items() if k != "time"} for line in lines]
 
-    def take(self, step: steps.Step, seen: HostView | None = None) -> Taken:
-        return self.actor.take(step, seen or view(), self.page)
+    def execute(self, step: steps.Step, seen: HostView | None = None) -> StepResult:
+        return self.actor.execute(step, seen or view(), self.page)
 
 
 def evacuate(seen: HostView | None = None, target: str | None = None) -> Evacuate:
@@ -122,20 +122,20 @@ def evacuate(seen: HostView | None = None, target: str | None = None) -> Evacuat
 @pytest.mark.parametrize(
     ("error", "taken", "unanswered", "trouble"),
     [
-        (None, Taken.DONE, False, False),
-        (RecordConflictError(DEAD), Taken.OUTDATED, False, False),
-        (CONFLICT, Taken.FAILED, False, False),
-        (TURNED_AWAY, Taken.FAILED, False, False),
-        (AWAY, Taken.FAILED, True, False),
-        (ClusterToolError(["cibadmin"], 1, ""), Taken.FAILED, False, False),
-        (KeyError("a mistake of ours"), Taken.FAILED, True, True),
+        (None, StepResult.DONE, False, False),
+        (RecordConflictError(DEAD), StepResult.OUTDATED, False, False),
+        (CONFLICT, StepResult.FAILED, False, False),
+        (TURNED_AWAY, StepResult.FAILED, False, False),
+        (AWAY, StepResult.FAILED, True, False),
+        (ClusterToolError(["cibadmin"], 1, ""), StepResult.FAILED, False, False),
+        (KeyError("a mistake of ours"), StepResult.FAILED, True, True),
     ],
 )
 def test_what_comes_of_a_step(
-    error: Exception | None, taken: Taken, unanswered: bool, trouble: bool
+    error: Exception | None, taken: StepResult, unanswered: bool, trouble: bool
 ) -> None:
     rig = Rig(World(errors={"set_forced_down": error} if error else {}))
-    assert rig.take(steps.ForceDown(DEAD)) is taken
+    assert rig.execute(steps.ForceDown(DEAD)) is taken
     assert rig.world.calls == [("set_forced_down", SERVICE, True)]
     assert rig.page.requests.view(NOW).unanswered_at == (NOW if unanswered else NEVER)
     told = rig.page.take_trouble()
@@ -160,7 +160,7 @@ def test_what_comes_of_a_step(
 )
 def test_what_each_step_asks_for(step: steps.Step, calls: list[tuple[Any, ...]]) -> None:
     rig = Rig()
-    assert rig.take(step) is Taken.DONE
+    assert rig.execute(step) is StepResult.DONE
     assert rig.world.calls == calls
     assert rig.page.requests.view(NOW).restarted is isinstance(step, steps.Restart)
 
@@ -168,18 +168,18 @@ def test_what_each_step_asks_for(step: steps.Step, calls: list[tuple[Any, ...]])
 def test_of_a_host_that_nova_was_not_read_for_nova_is_told_nothing() -> None:
     rig = Rig()
     for step in (steps.ForceDown(DEAD), steps.Unforce(DEAD), steps.Disable(DEAD)):
-        assert rig.take(step, view(service=None)) is Taken.DONE
+        assert rig.execute(step, view(service=None)) is StepResult.DONE
     assert rig.world.calls == []
 
 
 def test_law_1_a_host_that_has_lived_is_to_be_fenced_again() -> None:
     rig = Rig()
     rig.page.fencing.begin()
-    assert rig.take(steps.Doubt(DEAD, "it lives")) is Taken.DONE
+    assert rig.execute(steps.Doubt(DEAD, "it lives")) is StepResult.DONE
     name, old, new = rig.world.calls[0]
     assert (name, old) == ("swap", RECORD)
     assert (new.state, new.marks, new.owner) == (RecoveryState.PENDING, {"doubted"}, "")
-    rig.take(steps.Doubt(DEAD, "it lives"))
+    rig.execute(steps.Doubt(DEAD, "it lives"))
     ids = {call[2].fence_id for call in rig.world.calls}
     assert len(ids - {"", RECORD.fence_id}) == 2, "each fencing has its own"
     assert new.fenced == datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC), "records know no microseconds"
@@ -202,7 +202,7 @@ def test_a_host_is_kept_out_and_its_record_says_so(
     reason: str, service: Any, calls: list[tuple[Any, ...]], tmp_path: Path
 ) -> None:
     rig = Rig(journal=tmp_path / "journal")
-    assert rig.take(steps.KeepOut(DEAD, reason), view(service=service)) is Taken.DONE
+    assert rig.execute(steps.KeepOut(DEAD, reason), view(service=service)) is StepResult.DONE
     assert rig.world.calls == calls
     if calls:
         assert rig.written() == [{"event": "disable", "node": DEAD, "host": DEAD, "reason": reason}]
@@ -229,7 +229,7 @@ def test_law_2_whose_requests_may_be_on_their_way_is_waited_for(
 ) -> None:
     rig = Rig(owned="")
     know(rig.page, owned_fence_id=owned_before)
-    assert rig.take(steps.Claim(DEAD), view(record=found, mine=False)) is Taken.DONE
+    assert rig.execute(steps.Claim(DEAD), view(record=found, mine=False)) is StepResult.DONE
     claimed = replace(found, state=RecoveryState.RUNNING, owner="me")
     assert rig.world.calls == [("swap", found, claimed)]
     requests = rig.page.requests
@@ -242,12 +242,12 @@ def test_law_2_whose_requests_may_be_on_their_way_is_waited_for(
 
 def test_law_2_a_claim_that_fails_claims_nothing() -> None:
     rig = Rig(World(errors={"swap": RecordConflictError(DEAD)}), owned="")
-    assert rig.take(steps.Claim(DEAD), view(record=PENDING)) is Taken.OUTDATED
+    assert rig.execute(steps.Claim(DEAD), view(record=PENDING)) is StepResult.OUTDATED
     prepare = steps.Prepare(DEAD, frozenset(), {}, force_down=True, claim=True)
-    assert rig.take(prepare, view(record=PENDING)) is Taken.OUTDATED
+    assert rig.execute(prepare, view(record=PENDING)) is StepResult.OUTDATED
     assert [call[0] for call in rig.world.calls] == ["swap", "swap"], "Nova is told nothing"
     assert known(rig.page) == known(page())
-    rig.take(evacuate())
+    rig.execute(evacuate())
     assert rig.page.requests.view(NOW).attempts["a"].outcome is Outcome.NOT_SENT
 
 
@@ -257,13 +257,13 @@ def test_law_1_what_is_noted_before_nova_is_told(claim: bool, force_down: bool) 
     rig = Rig(owned="" if claim else "fence-1")
     found = PENDING if claim else record(before=None, marks=frozenset(), owner="as read")
     step = steps.Prepare(DEAD, frozenset({"forced"}), {"a": "stopped"}, force_down, claim)
-    assert rig.take(step, view(record=found)) is Taken.DONE
+    assert rig.execute(step, view(record=found)) is StepResult.DONE
     owner = "me" if claim else "as read"
     noted = record(before={"a": "stopped"}, marks=frozenset({"forced"}), owner=owner)
     told = [("set_forced_down", SERVICE, True)] * force_down
     assert rig.world.calls == [("swap", found, noted), *told]
     assert rig.page.requests.owns("fence-1") is claim
-    rig.take(evacuate())
+    rig.execute(evacuate())
     assert rig.page.requests.view(NOW).attempts["a"].outcome is Outcome.ACCEPTED, (
         "it is owned from here on"
     )
@@ -287,7 +287,7 @@ def test_law_2_what_came_of_a_request(
     error: Exception | None, outcome: Outcome, message: str
 ) -> None:
     rig = Rig(World(errors={"evacuate": error} if error else {}))
-    assert rig.take(evacuate()) is Taken.DONE
+    assert rig.execute(evacuate()) is StepResult.DONE
     assert rig.world.calls == [("evacuate", "a", None)]
     assert rig.page.requests.view(NOW).attempts == {
         "a": Attempt(outcome, NOW, frozenset(), message)
@@ -329,7 +329,7 @@ def test_law_2_what_is_looked_at_once_more_before_a_request_goes_out(
     rig = Rig(world, owned=owned, owned_at=owned_at)
     know(rig.page, untouched_fence_id=from_the_start)
     seen = view(**known)
-    assert rig.take(evacuate(seen), seen) is Taken.DONE
+    assert rig.execute(evacuate(seen), seen) is StepResult.DONE
     assert world.calls == calls
     sent = calls[-1:] and calls[-1][0] == "evacuate"
     outcome = Outcome.ACCEPTED if sent else Outcome.NOT_SENT
@@ -341,9 +341,9 @@ def test_law_2_a_request_that_has_not_gone_out_yet_is_being_sent() -> None:
     """And what is known when it goes out counts, not what was known when it was begun."""
     pool = Later()
     rig = Rig(pool=pool)
-    rig.take(evacuate())
+    rig.execute(evacuate())
     assert rig.page.requests.view(NOW).attempts == {"a": Attempt(Outcome.SENDING, NOW, frozenset())}
-    rig.take(steps.Act(DEAD, "b", Action.STOP))
+    rig.execute(steps.Act(DEAD, "b", Action.STOP))
     assert rig.page.requests.view(NOW).others == {"b": OtherRequest(Action.STOP, NOW)}
     assert rig.world.calls == []
     rig.now += 15
@@ -374,12 +374,12 @@ def test_law_2_what_came_of_another_request(
     action: Action, error: Exception | None, message: str, unanswered: bool, reset: bool
 ) -> None:
     rig = Rig(World(errors={"act": error} if error else {}))
-    assert rig.take(steps.Act(DEAD, "a", action)) is Taken.DONE
+    assert rig.execute(steps.Act(DEAD, "a", action)) is StepResult.DONE
     assert rig.world.calls == [("act", "a", action)]
-    nudge = rig.page.requests.view(NOW).others["a"]
-    assert replace(nudge, message="") == OtherRequest(action, NOW, 1)
-    assert nudge.message.startswith(message)
-    assert bool(nudge.message) is bool(message)
+    last = rig.page.requests.view(NOW).others["a"]
+    assert replace(last, message="") == OtherRequest(action, NOW, 1)
+    assert last.message.startswith(message)
+    assert bool(last.message) is bool(message)
     assert rig.page.requests.view(NOW).unanswered_at == (NOW if unanswered else NEVER)
     assert rig.page.requests.view(NOW).unanswered_resets == ({"a": NOW} if reset else {})
     assert bool(rig.page.take_trouble()) is isinstance(error, KeyError)
@@ -399,7 +399,7 @@ def test_how_often_the_same_was_asked_for() -> None:
     rig = Rig()
     counts = []
     for action in (Action.STOP, Action.STOP, Action.STOP, Action.RESET, Action.STOP):
-        rig.take(steps.Act(DEAD, "a", action))
+        rig.execute(steps.Act(DEAD, "a", action))
         counts.append(rig.page.requests.view(NOW).others["a"].count)
     assert counts == [1, 2, 3, 1, 1]
 
@@ -407,7 +407,7 @@ def test_how_often_the_same_was_asked_for() -> None:
 @pytest.mark.parametrize("owned", ["", "fence-2"])
 def test_law_2_nothing_else_is_asked_for_by_one_that_may_be_superseded(owned: str) -> None:
     rig = Rig(owned=owned)
-    rig.take(steps.Act(DEAD, "a", Action.RESET))
+    rig.execute(steps.Act(DEAD, "a", Action.RESET))
     assert rig.world.calls == []
     assert rig.page.requests.view(NOW).others["a"].message == "the record was not read lately"
 
@@ -416,7 +416,7 @@ def test_what_was_never_read_is_not_fresh() -> None:
     world: Any = World()
     actor = Actor(world, world, world, Journal(None), "me", Inline(), lambda: 0.0, 30.0)
     host = page()
-    actor.take(evacuate(), view(), host)
+    actor.execute(evacuate(), view(), host)
     assert host.requests.view(NOW).attempts["a"].outcome is Outcome.NOT_SENT
     assert world.calls == []
 
@@ -445,11 +445,11 @@ def test_what_is_kept_of_each_step(tmp_path: Path) -> None:
         (steps.Doubt(DEAD, "it lives"), view()),
     ]
     for step, seen in taken:
-        assert rig.take(step, seen) is Taken.DONE
+        assert rig.execute(step, seen) is StepResult.DONE
     rig.actor.enable(SERVICE)
     rig.world.errors = {"evacuate": AWAY, "act": CONFLICT}
-    rig.take(evacuate())
-    rig.take(steps.Act(DEAD, "a", Action.HARD_REBOOT))
+    rig.execute(evacuate())
+    rig.execute(steps.Act(DEAD, "a", Action.HARD_REBOOT))
     host, one = {"node": DEAD, "host": DEAD}, {"node": DEAD, "instance": "a"}
     assert rig.written() == [
         {"event": "fenced", "node": DEAD, "fence_id": "fence-1", "at": "2026-01-01T00:00:00Z"},

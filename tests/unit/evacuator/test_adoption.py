@@ -9,7 +9,7 @@ import pytest
 from novaha.core.errors import ClusterToolError, NotSentError
 from novaha.core.record import FORCED
 from novaha.core.recovery import RecoveryState
-from novaha.evacuator.adopt import EVERY
+from novaha.evacuator.older_flags import EVERY
 from tests.fakes.cluster import Site
 from tests.unit.evacuator.sites import assert_moved, record, recovered, site_with
 
@@ -277,7 +277,7 @@ def test_a_fencing_that_nobody_recorded_has_the_flags_looked_at_at_once() -> Non
     site.pass_time(10)
     assert site.loop is not None
     site.fence_by_older_agents(HOST)
-    site.loop._rung = True
+    site.loop._woken = True
     assert site.loop.turn() == 0.0
     assert HOST in site.records.attributes
 

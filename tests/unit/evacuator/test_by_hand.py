@@ -11,7 +11,7 @@ import pytest
 
 from novaha.core.errors import NotSentError
 from novaha.core.record import from_attributes
-from novaha.evacuator.confirmations import Confirmations, is_news, text
+from novaha.evacuator.confirmed_by_hand import Confirmations, confirmation_is_open, text
 from novaha.evacuator.journal import Journal
 from tests.fakes.pacemaker import FakeFencing, FakeRecords
 
@@ -95,10 +95,10 @@ def back(site: Site) -> None:
 def test_law_1_which_confirmation_is_news(known: Callable[[Site], None], news: bool) -> None:
     site = Site()
     known(site)
-    assert is_news("compute-1", DOWN, site.records, site.fencing) is news
+    assert confirmation_is_open("compute-1", DOWN, site.records, site.fencing) is news
     site.confirm("compute-1")
     before = site.flagged() if known is not unreadable else None
-    assert site.confirmations.take() == ()
+    assert site.confirmations.poll() == ()
     if before is not None:
         assert site.flagged() == before | ({"compute-1": DOWN} if news else {})
     assert site.records.seen_confirmation("compute-1") == "2026-01-01T12:00:05Z"
@@ -114,12 +114,12 @@ def test_law_1_a_host_that_nova_heard_a_minute_later_was_back(
     site = Site()
     site.confirm("compute-1")
     site.heard["compute-1"] = None if seconds is None else DOWN + timedelta(seconds=seconds)
-    told = site.confirmations.take()
+    told = site.confirmations.poll()
     assert site.flagged() == ({"compute-1": DOWN} if flagged else {})
     assert len(told) == (0 if flagged else 1)
-    assert site.confirmations.take() == told, "and so it is told in the next turn"
+    assert site.confirmations.poll() == told, "and so it is told in the next turn"
     site.online.add("compute-1")
-    assert site.confirmations.take() == (), "until it is back"
+    assert site.confirmations.poll() == (), "until it is back"
 
 
 def test_no_confirmation_hides_those_after_it() -> None:
@@ -127,13 +127,13 @@ def test_no_confirmation_hides_those_after_it() -> None:
     site = Site(NODES | {"COMPUTE-2"})
     site.confirm("compute-1", "Compute-2", "COMPUTE-1", "controller-7", "compute-3")
     for _ in range(2):
-        (told,) = site.confirmations.take()
+        (told,) = site.confirmations.poll()
         assert told.startswith("a confirmation by hand is not taken up: 'Compute-2' could be any")
         assert site.flagged() == {"compute-1": DOWN, "compute-3": DOWN}
     later = DOWN + timedelta(seconds=9)
     site.records.attributes.clear()
     site.confirm("compute-3", at=later)
-    site.confirmations.take()
+    site.confirmations.poll()
     assert site.flagged() == {"compute-3": later}, "those that have served have served"
 
 
@@ -141,12 +141,12 @@ def test_everything_is_told_that_there_is_to_tell() -> None:
     site = Site(NODES | {"COMPUTE-2"})
     site.silent.add("compute-3")
     site.confirm("Compute-2", "compute-1.example", "compute-3")
-    told = site.confirmations.take()
+    told = site.confirmations.poll()
     assert [words.split()[0] for words in told] == ["a", "compute-1.example", "compute-3"]
     assert "its recovery begins when Nova can be asked: " in told[2]
     assert site.flagged() == {}
     site.silent.clear()
-    assert len(site.confirmations.take()) == 2
+    assert len(site.confirmations.poll()) == 2
     assert site.flagged() == {"compute-3": DOWN}
 
 
@@ -154,7 +154,7 @@ def test_what_is_kept_of_confirmations(tmp_path: Path) -> None:
     site = Site(journal=tmp_path / "journal")
     site.heard["compute-2"] = DOWN + timedelta(minutes=5)
     site.confirm("compute-1", "compute-2")
-    site.confirmations.take()
+    site.confirmations.poll()
     first, second = map(json.loads, (tmp_path / "journal").read_text().splitlines())
     assert {**first, "time": ""} == {
         "time": "",

@@ -12,8 +12,8 @@ from novaha.core.errors import UnknownHostError
 from novaha.core.faults import UNNAMED, Fault, Kind
 from novaha.core.model import FAILED, IN_FLIGHT, EvacuationLog, Instance, Migration
 from novaha.evacuator.destinations import Destinations, Fencings
+from novaha.evacuator.inventory import Elsewhere
 from novaha.evacuator.ledger.evacuations import EvacuationFacts
-from novaha.evacuator.lists import Elsewhere
 from tests.unit.core.situations import ALIVE, DEAD, FENCED, OTHER, instance, record, row, view
 
 BOOTED = Fault(Kind.GUEST_MAY_RUN, "Conflict")

@@ -163,7 +163,7 @@ def test_a_fencer_that_does_not_answer_keeps_the_host_waiting(
             raise ClusterToolError(["stonith_admin"], 124, "timed out")
 
         patched.setattr(type(site.fencing), "history", silent)
-        patched.setattr(site.loop._confirmations, "take", lambda: ())  # type: ignore[union-attr]
+        patched.setattr(site.loop._confirmations, "poll", lambda: ())  # type: ignore[union-attr]
         site.boot("compute-1")
         site.pass_time(60)
         assert site.nova.hosts["compute-1"].forced_down

@@ -14,8 +14,8 @@ from novaha.core.model import Action, EvacuationLog, Instance, Migration
 from novaha.core.situation import Attempt, Failure, OtherRequest, Outcome
 from novaha.core.view import HostView
 from novaha.evacuator.following import Following
+from novaha.evacuator.inventory import HostInventory
 from novaha.evacuator.ledger import HostLedger
-from novaha.evacuator.lists import Listed
 from tests.unit.core.situations import ALIVE, DEAD, OTHER, instance, row, view
 from tests.unit.evacuator.ledgers import know, page
 
@@ -90,7 +90,7 @@ class Case:
             lambda: self.now,
             LOST_AFTER,
         )
-        listed = Listed(here, rows or [], elsewhere=ELSEWHERE, **lists)
+        listed = HostInventory(here, rows or [], elsewhere=ELSEWHERE, **lists)
         return following.follow(view(), listed, SERVICES, self.page, FENCINGS)
 
     def stand_still(self, *here: Instance, rows: list[Migration], until: float) -> HostView:

@@ -12,8 +12,8 @@ import pytest
 
 from novaha.core.errors import NotSentError, UnknownHostError
 from novaha.core.model import ComputeService
-from novaha.evacuator.adopt import Adoption
 from novaha.evacuator.journal import Journal
+from novaha.evacuator.older_flags import Adoption
 from tests.fakes.pacemaker import FakeFencing, FakeOlderFlags, FakeRecords
 
 DOWN = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
@@ -59,7 +59,7 @@ class Site:
         return node
 
     def take(self) -> bool:
-        return self.adoption.take(at_once=True)
+        return self.adoption.poll(at_once=True)
 
     def flagged(self) -> dict[str, datetime]:
         return {n: r.fenced for n, r in self.records.read_all().items()}  # type: ignore[union-attr]
@@ -82,12 +82,12 @@ def test_whether_a_host_was_flagged_anew() -> None:
 
 def test_the_flags_are_looked_at_once_a_minute() -> None:
     site = Site()
-    site.adoption.take()
+    site.adoption.poll()
     for seconds, reads in ((59.9, 1), (60.0, 2), (119.9, 2), (120.0, 3)):
         site.seconds = seconds
-        site.adoption.take()
+        site.adoption.poll()
         assert site.flags.reads == reads, seconds
-    site.adoption.take(at_once=True)
+    site.adoption.poll(at_once=True)
     assert site.flags.reads == 4
 
 

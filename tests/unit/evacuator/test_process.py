@@ -55,7 +55,7 @@ def goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(board: Board) -> Publisher:
     publisher = Publisher(board, "controller-1", lambda: own(report()))
-    publisher.take()
+    publisher.publish()
     return publisher
 
 
@@ -67,7 +67,7 @@ def test_its_last_events_reach_the_journal_and_what_it_told_goes(tmp_path: Path)
     def slow(*_: object) -> None:
         began.wait(0.05)
 
-    events = Stream((slow, Journal(tmp_path / "journal").take))
+    events = Stream((slow, Journal(tmp_path / "journal").write))
     for number in range(3):
         events.emit(Returned(f"compute-{number}"))
     with pytest.raises(EndedError, match="7"):

@@ -58,7 +58,7 @@ class Scene:
 
     def turn(self) -> None:
         self.seconds += EVERY
-        self.publisher.take()
+        self.publisher.publish()
 
     @property
     def told(self) -> dict[str, Any] | None:

@@ -127,7 +127,7 @@ def test_nova_is_read_for_the_next_host_while_a_turn_is_under_way() -> None:
         if old.node == RACK[0] and not seen:
             site.fence(RACK[1])
             site.nova.calls.clear()
-            loop.bell.ring(RACK[1])
+            loop.wakeup.wake(RACK[1])
             seen.extend(site.nova.calls)
         swap(old, new)
 
@@ -135,7 +135,7 @@ def test_nova_is_read_for_the_next_host_while_a_turn_is_under_way() -> None:
     site.fence(RACK[0])
     loop.turn([RACK[0]])
     assert seen == ["services", "instances_on", "evacuations_from"]
-    loop.turn(loop.bell.take())
+    loop.turn(loop.wakeup.drain())
     assert site.nova.calls.count("instances_on") == 1
     assert {instance for _, instance in site.nova.requests} >= {f"run-{RACK[1]}"}
 

@@ -137,7 +137,7 @@ def test_an_operator_is_told_of_a_disk_that_hangs(hung: Reader) -> None:
 def test_the_journal_has_a_line_for_each(tmp_path: Path) -> None:
     file = tmp_path / "journal"
     moment = datetime(2026, 1, 2, 3, 4, 5, 678900, UTC)
-    Journal(file).take(moment, Requested("n", "vm", "not sent", ""))
+    Journal(file).write(moment, Requested("n", "vm", "not sent", ""))
     Journal(file).emit(Claimed("n", "id", ""))
     first, second = file.read_text().splitlines()
     assert first == (

@@ -17,9 +17,9 @@ from novaha.core.ports import Configuration
 from novaha.core.record import STATE, Record, to_attributes
 from novaha.core.recovery import RecoveryState
 from novaha.core.steering import Pause
-from novaha.core.steps import Scope
+from novaha.core.steps import Scope, Step
 from novaha.core.view import HostView
-from novaha.evacuator.act import Taken
+from novaha.evacuator.act import StepResult
 from novaha.evacuator.destinations import Fencings
 from novaha.evacuator.held import HeldHosts
 from novaha.evacuator.journal import Journal
@@ -51,7 +51,7 @@ class World:
     """Everything that a loop asks, but the planner: what it is asked is noted."""
 
     shown: list[HostView] = field(default_factory=list)
-    comes: dict[str, Taken] = field(default_factory=dict)
+    comes: dict[str, StepResult] = field(default_factory=dict)
     lasts: dict[str, float] = field(default_factory=dict)
     reading: float = 0.0
     now: float = NOW
@@ -155,28 +155,28 @@ class World:
     def enable(self, service: ComputeService) -> None:
         self.enabled.append(service)
 
-    def take(self, *what: Any, at_once: bool = False) -> Any:
-        if not what:
-            self.at_once.append(at_once)
-            return self.adopts
-        step, seen, _ = what
+    def poll(self, *, at_once: bool = False) -> bool:
+        self.at_once.append(at_once)
+        return self.adopts
+
+    def execute(self, step: Step, seen: HostView, _: object) -> StepResult:
         assert seen.node == step.node
         said = f"{type(step).__name__.lower()} {step.node}"
         self.done.append(said)
         self.now += self.lasts.get(said, 0.0)
         self.on_step()
-        return self.comes.get(said, Taken.DONE)
+        return self.comes.get(said, StepResult.DONE)
 
 
 class Confirmed:
     asked = 0
 
-    def take(self) -> tuple[str, ...]:
+    def poll(self) -> tuple[str, ...]:
         self.asked += 1
         return ()
 
 
-class Bell:
+class Wakeup:
     """Waits for nobody; ends the loop after some waits."""
 
     def __init__(self, world: World, turns: int, *, rings: bool = False) -> None:
@@ -185,7 +185,7 @@ class Bell:
         self.rings = rings
         self.seen: list[tuple[float, str]] = []
 
-    def take(self) -> list[str]:
+    def drain(self) -> list[str]:
         return []
 
     def wait(self, seconds: float) -> bool:
@@ -343,8 +343,8 @@ def test_a_turn_is_under_way_until_it_is_rested_whatever_becomes_of_it(
     trouble: Exception | None,
 ) -> None:
     world = World([SEEN], troubles=[trouble, trouble])
-    bell: Any = Bell(world, 2)
-    world.loop.bell = bell
+    bell: Any = Wakeup(world, 2)
+    world.loop.wakeup = bell
     world.loop.run()
     assert world.turning == [True, False] * 2
 
@@ -354,7 +354,7 @@ def test_without_any_record_what_was_read_first_is_not_used() -> None:
     world = World([SEEN])
     attributes = dict(world.records.attributes)
     world.records.attributes.clear()
-    world.confirmations.take = lambda: world.records.attributes.update(attributes) or ()
+    world.confirmations.poll = lambda: world.records.attributes.update(attributes) or ()
     world.loop.turn((DEAD,))
     assert world.fencings == [None]
 
@@ -382,27 +382,27 @@ def test_a_pause_that_was_read_is_not_asked_for_once_more() -> None:
     [
         # Requests go out, and what comes of them shows later.
         ([of(DEAD)], {}, {}, ["evacuate compute-1"], IDLE),
-        ([of(DEAD, attempts={})], {"evacuate compute-1": Taken.FAILED}, {}, ["evacuate compute-1"], IDLE),
+        ([of(DEAD, attempts={})], {"evacuate compute-1": StepResult.FAILED}, {}, ["evacuate compute-1"], IDLE),
         # What was prepared is followed by its requests, and only then.
         ([SEEN], {}, {}, ["prepare compute-1", "evacuate compute-1"], IDLE),
-        ([SEEN], {"prepare compute-1": Taken.FAILED}, {}, ["prepare compute-1"], BUSY),
-        ([SEEN], {"prepare compute-1": Taken.OUTDATED}, {}, ["prepare compute-1"], 0.0),
+        ([SEEN], {"prepare compute-1": StepResult.FAILED}, {}, ["prepare compute-1"], BUSY),
+        ([SEEN], {"prepare compute-1": StepResult.OUTDATED}, {}, ["prepare compute-1"], 0.0),
         ([SEEN], {}, {"prepare compute-1": 1.9}, ["prepare compute-1", "evacuate compute-1"], IDLE),
         ([SEEN], {}, {"prepare compute-1": 2.0}, ["prepare compute-1"], 0.0),
         # After any other step it is looked again at once, unless it failed.
         ([of(DEAD, mine=False)], {}, {}, ["claim compute-1"], 0.0),
-        ([of(DEAD, mine=False)], {"claim compute-1": Taken.FAILED}, {}, ["claim compute-1"], BUSY),
-        ([of(DEAD, mine=False)], {"claim compute-1": Taken.OUTDATED}, {}, ["claim compute-1"], 0.0),
+        ([of(DEAD, mine=False)], {"claim compute-1": StepResult.FAILED}, {}, ["claim compute-1"], BUSY),
+        ([of(DEAD, mine=False)], {"claim compute-1": StepResult.OUTDATED}, {}, ["claim compute-1"], 0.0),
         # A disable alone is none.
         ([of(DEAD, instances=(), service=replace(SERVICE, enabled=True))], {}, {}, ["disable compute-1"], BUSY),
         # What there is no time for comes in the next turn.
         ([of(DEAD, mine=False), of(OTHER, mine=False)], {}, {"claim compute-1": 2.0}, ["claim compute-1"], 0.0),
-        ([of(DEAD, mine=False), of(OTHER, mine=False)], {"claim compute-1": Taken.FAILED}, {"claim compute-1": 2.0}, ["claim compute-1"], 0.0),
+        ([of(DEAD, mine=False), of(OTHER, mine=False)], {"claim compute-1": StepResult.FAILED}, {"claim compute-1": 2.0}, ["claim compute-1"], 0.0),
     ],
 )  # fmt: skip
 def test_what_is_taken_of_a_plan_and_when_is_looked_again(
     shown: list[HostView],
-    comes: dict[str, Taken],
+    comes: dict[str, StepResult],
     lasts: dict[str, float],
     done: list[str],
     pause: float,
@@ -414,13 +414,13 @@ def test_what_is_taken_of_a_plan_and_when_is_looked_again(
 
 def test_who_fails_comes_last_until_something_succeeds() -> None:
     world = World([of(DEAD, mine=False), of(OTHER, mine=False)])
-    world.comes = {f"claim {DEAD}": Taken.FAILED}
+    world.comes = {f"claim {DEAD}": StepResult.FAILED}
     for comes, order in (
-        (Taken.FAILED, [DEAD, OTHER]),
-        (Taken.OUTDATED, [OTHER, DEAD]),
-        (Taken.FAILED, [DEAD, OTHER]),
-        (Taken.DONE, [OTHER, DEAD]),
-        (Taken.DONE, [DEAD, OTHER]),
+        (StepResult.FAILED, [DEAD, OTHER]),
+        (StepResult.OUTDATED, [OTHER, DEAD]),
+        (StepResult.FAILED, [DEAD, OTHER]),
+        (StepResult.DONE, [OTHER, DEAD]),
+        (StepResult.DONE, [DEAD, OTHER]),
     ):
         world.comes[f"claim {DEAD}"] = comes
         world.done.clear()
@@ -502,7 +502,7 @@ def test_the_next_turn_reads_what_the_plan_wants() -> None:
 
 
 def test_one_that_failed_and_went_does_not_come_last_when_it_is_back() -> None:
-    world = World([of(DEAD, mine=False)], {f"claim {DEAD}": Taken.FAILED})
+    world = World([of(DEAD, mine=False)], {f"claim {DEAD}": StepResult.FAILED})
     world.loop.turn()
     world.records.attributes.clear()
     world.loop.turn()
@@ -520,7 +520,7 @@ def test_the_loop_goes_on_whatever_a_turn_meets(caplog: pytest.LogCaptureFixture
     assert world.loop.problem == ""
     world.troubles = [away, away, KeyError("ours"), None, away]
     world.nova_problem = "Nova is away"
-    bell = world.loop.bell = Bell(world, 5)  # type: ignore[assignment]
+    bell = world.loop.wakeup = Wakeup(world, 5)  # type: ignore[assignment]
     world.loop.run()
     said, internal = "cibadmin exited with 1", "internal error, see the log"
     assert bell.seen == [(BUSY, said), (BUSY, said), (BUSY, internal), (BUSY, ""), (BUSY, said)]
@@ -529,7 +529,7 @@ def test_the_loop_goes_on_whatever_a_turn_meets(caplog: pytest.LogCaptureFixture
     assert world.loop.nova_silent.seconds(NOW + 9) == 9
     world.nova_problem = ""
     world.loop.stopping.clear()
-    world.loop.bell = Bell(world, 1)  # type: ignore[assignment]
+    world.loop.wakeup = Wakeup(world, 1)  # type: ignore[assignment]
     world.loop.run()
     assert (world.loop.failing.seconds(NOW + 9), world.loop.nova_silent.seconds(NOW + 9)) == (0, 0)
     assert world.loop.turned_at == NOW + 5
@@ -538,7 +538,7 @@ def test_the_loop_goes_on_whatever_a_turn_meets(caplog: pytest.LogCaptureFixture
 def test_law_2_a_loop_that_is_superseded_ends() -> None:
     world = World([of(DEAD)])
     world.troubles = [SupersededError("another")]
-    world.loop.bell = Bell(world, 1)  # type: ignore[assignment]
+    world.loop.wakeup = Wakeup(world, 1)  # type: ignore[assignment]
     with pytest.raises(SupersededError):
         world.loop.run()
 
@@ -548,7 +548,7 @@ def test_nothing_else_is_asked_for_while_there_is_something_to_do_at_once() -> N
     for pause, asked in ((0.0, 1), (0.0, 1)):
         assert world.loop.turn() == pause
         assert world.confirmations.asked == asked
-    world.comes = {f"claim {DEAD}": Taken.FAILED}
+    world.comes = {f"claim {DEAD}": StepResult.FAILED}
     assert world.loop.turn() == BUSY
     assert world.confirmations.asked == 1
     world.loop.turn()
@@ -568,7 +568,7 @@ def test_who_is_woken_looks_at_the_records_first(
     shown: list[HostView], rings: bool, asked: int, at_once: list[bool]
 ) -> None:
     world = World(shown)
-    world.loop.bell = Bell(world, 3, rings=rings)  # type: ignore[assignment]
+    world.loop.wakeup = Wakeup(world, 3, rings=rings)  # type: ignore[assignment]
     world.loop.run()
     assert (world.confirmations.asked, world.at_once) == (asked, at_once)
 

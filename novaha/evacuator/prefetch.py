@@ -14,7 +14,7 @@ from novaha.core.errors import ComputeApiError, NovahaError
 from novaha.core.model import ComputeService
 from novaha.core.ports import Compute
 from novaha.evacuator.destinations import closed_by_return
-from novaha.evacuator.lists import JUST_NOW, Elsewhere, Listed, listed
+from novaha.evacuator.inventory import JUST_NOW, Elsewhere, HostInventory, read_inventory
 
 AT_ONCE = 8
 """Readings ahead that are under way at once: one for each node, and some of the services."""
@@ -27,11 +27,11 @@ _TOGETHER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class Prefetched:
     """What was read of Nova for one node's host. at: when that began, by the clock."""
 
     services: Mapping[str, ComputeService]
-    lists: Listed
+    lists: HostInventory
     at: float
 
 
@@ -51,11 +51,11 @@ class _Reading:
 
     host: str | None
     services: Future[dict[str, ComputeService]]
-    lists: Future[Listed]
+    lists: Future[HostInventory]
     at: float
 
 
-class ReadAhead:
+class Prefetch:
     """What is on its way, by node. No more than a few readings are, whatever Nova does.
 
     pool: of its own, so that nobody else waits where Nova does not answer.
@@ -106,10 +106,10 @@ class ReadAhead:
 
     def _lists(
         self, host: str | None, services: Future[dict[str, ComputeService]], node: str
-    ) -> Listed:
+    ) -> HostInventory:
         # It may be new to Nova since that was asked, or Nova was not asked yet.
         host = host or self._host(node, frozenset(services.result()))
-        found = listed(self._compute, host)
+        found = read_inventory(self._compute, host)
         now = moment(services.result())
         returned = [
             row.created
@@ -131,7 +131,7 @@ class ReadAhead:
                 return reading.services
         return self._pool.submit(by_host, self._compute)
 
-    def take(self, node: str) -> Ahead | None:
+    def pop(self, node: str) -> Prefetched | None:
         """What was read, once, and None if that failed, took long, or was not begun."""
         with self._lock:
             reading = self._readings.pop(node, None)
@@ -146,4 +146,4 @@ class ReadAhead:
             return None  # the turn asks again, and says what is wrong
         if reading.host not in (host, None) or self._clock() >= end:
             return None
-        return Ahead(services, lists, reading.at)
+        return Prefetched(services, lists, reading.at)

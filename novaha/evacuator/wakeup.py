@@ -9,7 +9,7 @@ from pathlib import Path
 
 from novaha.core.text import line
 from novaha.evacuator import places
-from novaha.evacuator.server import share
+from novaha.evacuator.server import grant_haclient_access
 
 _LONGEST = 4096
 
@@ -17,40 +17,40 @@ _NAME = 255
 """Characters of a node's name."""
 
 _AT_ONCE = 256
-"""Nodes of one reading. The bell only makes things faster: what is dropped is found in a turn."""
+"""Nodes of one reading. A wake-up only makes things faster: what is dropped is found in a turn."""
 
 
-class Bell:
-    """Rung when there may be work.
+class Wakeup:
+    """Wakes the loop when there may be work.
 
-    hear: called at once for each node whose fencing has ended, by whoever rings.
+    on_fencing: called at once for each node whose fencing has ended, in the thread that wakes.
     """
 
-    def __init__(self, hear: Callable[[str], None] = lambda node: None) -> None:
-        self._hear = hear
-        self._rung = threading.Event()
+    def __init__(self, on_fencing: Callable[[str], None] = lambda node: None) -> None:
+        self._on_fencing = on_fencing
+        self._woken = threading.Event()
         self._lock = threading.Lock()
         self._nodes: set[str] = set()
 
-    def ring(self, node: str = "") -> None:
+    def wake(self, node: str = "") -> None:
         """There may be work. node: whose fencing has ended, "" when it is about no single one."""
         with self._lock:
             if node:
                 self._nodes.add(node)
-            self._rung.set()
+            self._woken.set()
         if node:
-            self._hear(node)
+            self._on_fencing(node)
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long at most; whether it was rung since the nodes were taken."""
-        return self._rung.wait(seconds)
+        """Wait so long at most; whether there was a wake-up since the last `drain`."""
+        return self._woken.wait(seconds)
 
-    def take(self) -> frozenset[str]:
-        """Whose fencings have ended since this was asked last; it counts as not rung then."""
+    def drain(self) -> frozenset[str]:
+        """Whose fencings have ended since the last call. Earlier wake-ups no longer count."""
         with self._lock:
             nodes = frozenset(self._nodes)
             self._nodes.clear()
-            self._rung.clear()
+            self._woken.clear()
             return nodes
 
 
@@ -63,20 +63,20 @@ def open_pipe(path: Path) -> int:
     """
     places.make_way(path)
     os.mkfifo(path, 0o600)
-    share(path)
+    grant_haclient_access(path)
     # For writing, too: so there is never an end of the file.
     return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def listen(pipe: int, bell: Bell) -> None:
-    """Ring for every line that is written into the pipe, for ever, in a thread of its own."""
-    threading.Thread(target=_listen, args=(pipe, bell), name="bell", daemon=True).start()
+def listen(pipe: int, wakeup: Wakeup) -> None:
+    """Wake for every line that is written into the pipe, for ever, in a thread of its own."""
+    threading.Thread(target=_listen, args=(pipe, wakeup), name="wakeup", daemon=True).start()
 
 
-def _listen(pipe: int, bell: Bell) -> None:
+def _listen(pipe: int, wakeup: Wakeup) -> None:
     rest = b""
     while True:
         *lines, rest = (rest + os.read(pipe, _LONGEST)).split(b"\n")
         for name in lines[-_AT_ONCE:]:
-            bell.ring(line(name.decode("utf-8", "replace"), longest=_NAME))
+            wakeup.wake(line(name.decode("utf-8", "replace"), longest=_NAME))
         rest = rest[-_LONGEST:]

@@ -11,9 +11,9 @@ import pytest
 
 from novaha.core.errors import UnknownOutcomeError
 from novaha.core.model import Migration
-from novaha.evacuator.ahead import AT_ONCE, ReadAhead
-from novaha.evacuator.lists import Elsewhere
+from novaha.evacuator.inventory import Elsewhere
 from novaha.evacuator.names import Names
+from novaha.evacuator.prefetch import AT_ONCE, Prefetch
 from tests.fakes.cluster import Inline
 from tests.fakes.nova import EPOCH, FakeNova
 
@@ -33,13 +33,13 @@ class Silent(Executor):
 
 def test_a_rack_does_not_pile_questions_up_before_a_nova_that_does_not_answer() -> None:
     pool, now = Silent(), [0.0]
-    ahead = ReadAhead(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
+    ahead = Prefetch(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
     for node in sorted(HOSTS):
         ahead.begin(node, HOSTS)
     now[0] = 60.0  # what was asked so long ago is of no use to anybody, and goes on all the same
     for node in sorted(HOSTS):
         ahead.begin(node, HOSTS)
-        assert ahead.take(node) is None
+        assert ahead.pop(node) is None
     asked = len(pool.asked)
     assert AT_ONCE - 2 < asked <= AT_ONCE
     for future in pool.asked:
@@ -52,12 +52,12 @@ def test_one_list_of_the_services_serves_nodes_that_die_together() -> None:
     nova, now = FakeNova(), [0.0]
     for host in ("compute-1", "compute-2"):
         nova.add_host(host)
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: now[0])
     for later in (0.0, 0.5, 1.6):
         now[0] = later
         ahead.begin("compute-1" if later != 0.5 else "compute-2", HOSTS)
         if later:
-            assert ahead.take("compute-1") is not None
+            assert ahead.pop("compute-1") is not None
     assert nova.calls.count("services") == 2
 
 
@@ -66,9 +66,9 @@ def test_a_host_that_nova_was_not_asked_for_yet_is_read_ahead_too() -> None:
     nova = FakeNova()
     nova.add_host("compute-1")
     nova.add_instance("run-1", "compute-1")
-    ahead = ReadAhead(nova, Names({}).host, Inline(), lambda: 0.0)
+    ahead = Prefetch(nova, Names({}).host, Inline(), lambda: 0.0)
     ahead.begin("compute-1", frozenset())
-    found = ahead.take("compute-1")
+    found = ahead.pop("compute-1")
     assert found is not None
     assert [instance.id for instance in found.lists.instances] == ["run-1"]
     assert nova.calls == ["services", "instances_on", "evacuations_from"]
@@ -77,9 +77,9 @@ def test_a_host_that_nova_was_not_asked_for_yet_is_read_ahead_too() -> None:
 def test_a_node_that_is_no_host_of_nova_gives_nothing() -> None:
     nova = FakeNova()
     nova.add_host("compute-1")
-    ahead = ReadAhead(nova, Names({}).host, Inline(), lambda: 0.0)
+    ahead = Prefetch(nova, Names({}).host, Inline(), lambda: 0.0)
     ahead.begin("controller-1", frozenset({"compute-1"}))
-    assert ahead.take("controller-1") is None
+    assert ahead.pop("controller-1") is None
     assert nova.calls == ["services"]
 
 
@@ -89,12 +89,12 @@ def test_a_node_that_is_no_host_of_nova_gives_nothing() -> None:
 def test_what_was_begun_a_moment_ago_is_enough(later: float, within: float, readings: int) -> None:
     nova, now = FakeNova(), [0.0]
     nova.add_host("compute-1")
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: now[0])
     ahead.begin("compute-1", HOSTS, within)
     now[0] = later
     ahead.begin("compute-1", HOSTS, within)
     assert nova.calls.count("instances_on") == readings
-    found = ahead.take("compute-1")
+    found = ahead.pop("compute-1")
     assert found is not None
     assert found.at == (later if readings == 2 else 0.0)
 
@@ -129,9 +129,9 @@ def test_what_became_of_evacuations_of_a_moment_ago_is_read_ahead_too(
     nova.add_instance("run-1", "compute-1")
     nova.instances["run-1"] = replace(nova.instances["run-1"], task_state=task)
     nova.evacuations_from = lambda host: rows  # type: ignore[method-assign]
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
     ahead.begin("compute-1", HOSTS)
-    found = ahead.take("compute-1")
+    found = ahead.pop("compute-1")
     assert found is not None
     assert nova.calls.count("evacuations_since") == (since is not None)
     if since is None:
@@ -149,9 +149,9 @@ def test_where_that_cannot_be_read_the_rest_serves() -> None:
     nova.add_instance("run-1", "compute-1")
     nova.evacuations_from = lambda host: [returned(4)]  # type: ignore[method-assign]
     nova.evacuations_since = fail  # type: ignore[method-assign]
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: 0.0)
     ahead.begin("compute-1", HOSTS)
-    found = ahead.take("compute-1")
+    found = ahead.pop("compute-1")
     assert found is not None
     assert found.lists.rows == [returned(4)]
     assert found.lists.elsewhere is None
@@ -162,7 +162,7 @@ def test_how_long_one_list_of_the_services_serves(later: float, lists: int) -> N
     nova, now = FakeNova(), [0.0]
     for host in ("compute-1", "compute-2"):
         nova.add_host(host)
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: now[0])
     ahead.begin("compute-1", HOSTS)
     now[0] = later
     ahead.begin("compute-2", HOSTS)
@@ -173,29 +173,29 @@ def test_how_long_one_list_of_the_services_serves(later: float, lists: int) -> N
 def test_what_was_read_ahead_gets_old(later: float, serves: bool) -> None:
     nova, now = FakeNova(), [0.0]
     nova.add_host("compute-1")
-    ahead = ReadAhead(nova, lambda node, hosts: node, Inline(), lambda: now[0])
+    ahead = Prefetch(nova, lambda node, hosts: node, Inline(), lambda: now[0])
     ahead.begin("compute-1", HOSTS)
     now[0] = later
-    assert (ahead.take("compute-1") is not None) is serves
+    assert (ahead.pop("compute-1") is not None) is serves
 
 
 def test_law_1_what_was_read_of_another_host_serves_nobody() -> None:
     """Nova has another one of that name by now."""
     nova = FakeNova()
     nova.add_host("compute-1")
-    ahead = ReadAhead(
+    ahead = Prefetch(
         nova, lambda node, hosts: node if hosts == HOSTS else "compute-1.b", Inline(), lambda: 0.0
     )
     ahead.begin("compute-1", HOSTS)
-    assert ahead.take("compute-1") is None
+    assert ahead.pop("compute-1") is None
 
 
 @pytest.mark.parametrize("answered", [0, 1])
 def test_nobody_waits_longer_than_it_is_of_use(answered: int) -> None:
     pool, now = Silent(), [0.0]
-    ahead = ReadAhead(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
+    ahead = Prefetch(FakeNova(), lambda node, hosts: node, pool, lambda: now[0])
     ahead.begin("compute-1", HOSTS)
     for future in pool.asked[:answered]:
         future.set_result({})
     now[0] = 2.99
-    assert ahead.take("compute-1") is None
+    assert ahead.pop("compute-1") is None

@@ -13,7 +13,7 @@ from novaha.core.ports import Fencing, OlderFlags, Records
 from novaha.core.record import Record
 from novaha.core.recovery import RecoveryState
 from novaha.core.text import word
-from novaha.evacuator.ahead import moment
+from novaha.evacuator.prefetch import moment
 
 LOG = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Adoption:
         self._adopted = False
         self.notices: tuple[str, ...] = ()
 
-    def take(self, *, at_once: bool = False) -> bool:
+    def poll(self, *, at_once: bool = False) -> bool:
         """Look at the flags if it is time, or `at_once`; whether a host was flagged anew.
 
         What goes wrong is a notice for people, and tried again.

@@ -12,7 +12,7 @@ from novaha.core.recovery import RecoveryState
 from novaha.evacuator.ledger import HostLedger, Ledger
 
 
-class Surroundings:
+class SiteWatch:
     """Asks only where it matters, and once for all hosts.
 
     room_since: when room for instances may last have appeared somewhere, by the clock.

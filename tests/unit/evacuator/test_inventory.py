@@ -14,7 +14,7 @@ from novaha.core.errors import ComputeApiError
 from novaha.core.model import Instance, Migration
 from novaha.core.record import Record, first_record
 from novaha.core.situation import Policy
-from novaha.evacuator.lists import Listed, Lists, listed, look_up
+from novaha.evacuator.inventory import HostInventory, InventoryReader, look_up, read_inventory
 from tests.fakes.cluster import Inline, Site
 from tests.fakes.faults import UNAVAILABLE, Empty
 from tests.fakes.nova import EPOCH, FakeNova
@@ -46,8 +46,8 @@ def records() -> dict[str, Record]:
     return {host: first_record(host, "fence-1", EPOCH) for host in HOSTS}
 
 
-def lists_of(nova: FakeNova) -> Lists:
-    return Lists(nova, Inline(), lambda: nova.now)
+def lists_of(nova: FakeNova) -> InventoryReader:
+    return InventoryReader(nova, Inline(), lambda: nova.now)
 
 
 def test_law_2_one_list_shows_each_host_the_same_as_its_own(nova: FakeNova) -> None:
@@ -57,7 +57,7 @@ def test_law_2_one_list_shows_each_host_the_same_as_its_own(nova: FakeNova) -> N
         told = lists.read(BY_NODE, records())
         asked = Counter(nova.calls)
         for host in HOSTS:
-            found, alone = told(host), listed(nova, host)
+            found, alone = told(host), read_inventory(nova, host)
             assert found.instances == alone.instances
             assert sorted(found.rows, key=lambda m: m.id) == alone.rows
         nova.migrations[1] = replace(nova.migrations[1], status="failed")
@@ -109,15 +109,15 @@ def test_law_2_another_fencing_is_read_whole(nova: FakeNova) -> None:
 
 def test_law_2_what_need_not_be_read_now_is_called_aged(nova: FakeNova) -> None:
     lists = lists_of(nova)
-    assert not lists.read(BY_NODE, records(), (), HOSTS[1:])(HOSTS[1]).aged  # never read before
+    assert not lists.read(BY_NODE, records(), (), HOSTS[1:])(HOSTS[1]).is_stale  # never read before
     before = lists.read(BY_NODE, records())(HOSTS[1]).instances
     nova.calls.clear()
     nova.add_instance("new", HOSTS[1])
     nova.migrations.append(Migration(6, "new", HOSTS[1], None, "accepted", EPOCH))
     told = lists.read(BY_NODE, records(), (), HOSTS[1:])
     assert Counter(nova.calls) == {"instances_on": 1, "evacuations_since": 1}
-    assert not told(HOSTS[0]).aged
-    assert told(HOSTS[1]).aged
+    assert not told(HOSTS[0]).is_stale
+    assert told(HOSTS[1]).is_stale
     assert told(HOSTS[1]).instances == before
     assert [m.id for m in told(HOSTS[1]).rows] == [4, 6]
     assert "new" in {i.id for i in lists.read(BY_NODE, records())(HOSTS[1]).instances}
@@ -126,7 +126,7 @@ def test_law_2_what_need_not_be_read_now_is_called_aged(nova: FakeNova) -> None:
 def test_one_list_shows_what_has_changed_on_the_hosts_that_rest(nova: FakeNova) -> None:
     lists = lists_of(nova)
 
-    def told() -> Callable[[str], Listed]:
+    def told() -> Callable[[str], HostInventory]:
         now = EPOCH + timedelta(seconds=nova.now)
         return lists.read(BY_NODE, records(), HOSTS[1:], (), now)
 
@@ -143,7 +143,7 @@ def test_one_list_shows_what_has_changed_on_the_hosts_that_rest(nova: FakeNova) 
         asked = Counter(nova.calls)
         for host in HOSTS:
             assert set(found(host).instances) == set(nova.instances_on(host))
-            assert found(host).aged == (host != HOSTS[0])
+            assert found(host).is_stale == (host != HOSTS[0])
             nova.remove(f"deleted-{host}")
             nova.set(f"left-{host}", host="compute-9")
             nova.set(f"on-{host}", vm_state="soft-delete")
@@ -160,7 +160,7 @@ def test_law_2_a_short_list_of_changes_is_believed_for_a_minute_only(nova: FakeN
     nova.advance(59)
     assert lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
     nova.advance(1)
-    assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).aged
+    assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).is_stale
     assert not lists.read(BY_NODE, records(), HOSTS, (), later)(HOSTS[1]).instances
 
 
@@ -185,7 +185,7 @@ def test_law_5_what_is_deleted_elsewhere_is_asked_for_and_nothing_else_twice(
     nova.remove(f"on-{HOSTS[0]}")
     deleted = replace(here[f"on-{HOSTS[0]}"], vm_state="deleted")
     moved = replace(here[f"on-{HOSTS[1]}"], host="compute-9")
-    lists = Listed((), [], aged=True, changed={i.id: i for i in (deleted, moved)})
+    lists = HostInventory((), [], is_stale=True, changed={i.id: i for i in (deleted, moved)})
     nova.calls.clear()
     gone |= dict(look_up(nova, here, lists, gone))
     assert nova.calls == ["instance"]
@@ -312,18 +312,18 @@ def arrived(*names: str, status: str = "done") -> list[Migration]:
 @pytest.mark.parametrize(
     ("name", "gone", "lists", "changed", "asked"),
     [
-        ("two that came up", "ab", Listed((), arrived("a", "b")), "ab", ["a", "b"]),
-        ("three", "abc", Listed((), arrived("a", "b", "c")), "abc", [EPOCH + timedelta(seconds=10)]),
-        ("three, one is not shown", "abc", Listed((), arrived("a", "b", "c")), "ab", [EPOCH + timedelta(seconds=10), "c"]),
-        ("three that have not come up", "abc", Listed((), arrived("a", "b", "c", status="accepted")), "abc", ["a", "b", "c"]),
-        ("of three, two came up", "abx", Listed((), arrived("a", "b")), "abx", ["a", "b", "x"]),
-        ("what rests is shown by its changes", "ab", Listed((), [], True, {n: elsewhere(n) for n in "abz"}), "", []),
-        ("a change that cannot be read", "ab", Listed((), [], True, {"a": elsewhere("a", problem="x")}), "", ["a", "b"]),
-        ("one that is going away", "ab", Listed((), [], True, {"a": elsewhere("a", vm_state="soft-delete")}), "", ["a", "b"]),
+        ("two that came up", "ab", HostInventory((), arrived("a", "b")), "ab", ["a", "b"]),
+        ("three", "abc", HostInventory((), arrived("a", "b", "c")), "abc", [EPOCH + timedelta(seconds=10)]),
+        ("three, one is not shown", "abc", HostInventory((), arrived("a", "b", "c")), "ab", [EPOCH + timedelta(seconds=10), "c"]),
+        ("three that have not come up", "abc", HostInventory((), arrived("a", "b", "c", status="accepted")), "abc", ["a", "b", "c"]),
+        ("of three, two came up", "abx", HostInventory((), arrived("a", "b")), "abx", ["a", "b", "x"]),
+        ("what rests is shown by its changes", "ab", HostInventory((), [], True, {n: elsewhere(n) for n in "abz"}), "", []),
+        ("a change that cannot be read", "ab", HostInventory((), [], True, {"a": elsewhere("a", problem="x")}), "", ["a", "b"]),
+        ("one that is going away", "ab", HostInventory((), [], True, {"a": elsewhere("a", vm_state="soft-delete")}), "", ["a", "b"]),
     ],
 )  # fmt: skip
 def test_law_5_how_it_is_found_out_what_became_of_those_that_left(
-    name: str, gone: str, lists: Listed, changed: str, asked: list[object]
+    name: str, gone: str, lists: HostInventory, changed: str, asked: list[object]
 ) -> None:
     nova = Asked(*(elsewhere(n) for n in changed))
     moved = dict(look_up(nova, list(gone), lists, {}))
@@ -336,7 +336,7 @@ def test_law_5_what_the_list_of_changes_does_not_tell_for_sure_is_asked_for(
     changes: dict[str, str],
 ) -> None:
     nova = Asked(elsewhere("a", **changes), elsewhere("b"), elsewhere("c"))
-    moved = dict(look_up(nova, "abc", Listed((), arrived("a", "b", "c")), {}))
+    moved = dict(look_up(nova, "abc", HostInventory((), arrived("a", "b", "c")), {}))
     assert nova.asked == [EPOCH + timedelta(seconds=10), "a"]
     assert moved["a"] == elsewhere("a")
 

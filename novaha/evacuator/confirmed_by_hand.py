@@ -47,7 +47,7 @@ class Confirmations:
         self._done: set[tuple[str, datetime]] = set()
         self._told: set[str] = set()
 
-    def take(self) -> tuple[str, ...]:
+    def poll(self) -> tuple[str, ...]:
         """Act on confirmations that are new; what the operator has to be told.
 
         Raises ClusterToolError when Pacemaker cannot be asked.
@@ -66,7 +66,7 @@ class Confirmations:
                 notices += self._not_ours(typed, moment, nodes)
             elif (node, moment) in self._done:
                 continue
-            elif not is_news(node, moment, self._records, self._fencing):
+            elif not confirmation_is_open(node, moment, self._records, self._fencing):
                 self._note(node, moment)
             elif self._recover:
                 notices += self._flag(node, moment)
@@ -107,7 +107,9 @@ class Confirmations:
     def _not_ours(self, typed: str, moment: datetime, nodes: Iterable[str]) -> list[str]:
         """A controller's confirmation is none of ours; one under a wrong name helps nobody."""
         meant = [node for node in sorted(nodes) if naming.alike(typed, node)]
-        open_ones = [n for n in meant if is_news(n, moment, self._records, self._fencing)]
+        open_ones = [
+            n for n in meant if confirmation_is_open(n, moment, self._records, self._fencing)
+        ]
         if not open_ones:
             self._done.add((typed, moment))
         return [
@@ -132,11 +134,11 @@ def to_be_told(records: Records, fencing: Fencing) -> tuple[str, ...]:
         _notice(node, moment)
         for typed, moment in fencing.history().confirmed_by_hand().items()
         if (node := naming.find_node(typed, computes)) is not None
-        and is_news(node, moment, records, fencing)
+        and confirmation_is_open(node, moment, records, fencing)
     )
 
 
-def is_news(node: str, moment: datetime, records: Records, fencing: Fencing) -> bool:
+def confirmation_is_open(node: str, moment: datetime, records: Records, fencing: Fencing) -> bool:
     """Whether a compute node that was confirmed to be down at `moment` may still be so."""
     if records.seen_confirmation(node) == text(moment):
         return False

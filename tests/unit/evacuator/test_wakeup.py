@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from novaha.evacuator.address import BELL, RUN_DIR
-from novaha.evacuator.bell import Bell, listen, open_pipe
+from novaha.evacuator.wakeup import Wakeup, listen, open_pipe
 
 ALERT = Path(__file__).resolve().parents[3] / "alerts/novaha_alert"
 FENCED = {"CRM_alert_kind": "fencing", "CRM_alert_rc": "0", "CRM_alert_node": "compute-1"}
@@ -33,16 +33,16 @@ def run(alert: Path, event: dict[str, str]) -> None:
 
 
 def test_a_fencing_rings_and_names_its_node(alert: Path) -> None:
-    bell = Bell()
-    listen(open_pipe(alert.parent / BELL), bell)
+    wakeup = Wakeup()
+    listen(open_pipe(alert.parent / BELL), wakeup)
     run(alert, FENCED)
-    assert bell.wait(10)
+    assert wakeup.wait(10)
     run(alert, {**FENCED, "CRM_alert_node": "compute-2"})
-    nodes = set(bell.take())
+    nodes = set(wakeup.drain())
     while nodes != {"compute-1", "compute-2"}:
-        assert bell.wait(10), nodes
-        nodes |= bell.take()
-    assert not bell.wait(0)
+        assert wakeup.wait(10), nodes
+        nodes |= wakeup.drain()
+    assert not wakeup.wait(0)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_a_fencing_rings_and_names_its_node(alert: Path) -> None:
     [{**FENCED, "CRM_alert_rc": "-62"}, {**FENCED, "CRM_alert_kind": "node"}, {}],
 )
 def test_nothing_else_rings(alert: Path, event: dict[str, str]) -> None:
-    bell = Bell()
-    listen(open_pipe(alert.parent / BELL), bell)
+    wakeup = Wakeup()
+    listen(open_pipe(alert.parent / BELL), wakeup)
     run(alert, event)
-    assert not bell.wait(0.2)
+    assert not wakeup.wait(0.2)
 
 
 def test_nobody_to_wake_is_no_failure(alert: Path) -> None:
@@ -66,13 +66,13 @@ def test_an_evacuator_that_was_killed_keeps_no_alert_waiting(alert: Path) -> Non
 
 
 def test_whoever_rings_in_the_process_names_no_node() -> None:
-    bell = Bell()
-    bell.ring()
-    assert bell.wait(0)
-    assert bell.take() == frozenset()
+    wakeup = Wakeup()
+    wakeup.wake()
+    assert wakeup.wait(0)
+    assert wakeup.drain() == frozenset()
 
 
 def test_law_9_nobody_but_root_and_the_cluster_may_ring(tmp_path: Path) -> None:
-    listen(open_pipe(tmp_path / BELL), Bell())
-    listen(open_pipe(tmp_path / BELL), Bell())  # one that was left behind is no hindrance
+    listen(open_pipe(tmp_path / BELL), Wakeup())
+    listen(open_pipe(tmp_path / BELL), Wakeup())  # one that was left behind is no hindrance
     assert stat.S_IMODE((tmp_path / BELL).stat().st_mode) & 0o007 == 0

@@ -6,7 +6,7 @@ import pytest
 
 from novaha.core.errors import NotSentError
 from novaha.core.recovery import RecoveryState
-from novaha.evacuator.confirmations import to_be_told
+from novaha.evacuator.confirmed_by_hand import to_be_told
 from tests.fakes.cluster import Site
 
 

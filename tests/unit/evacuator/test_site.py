@@ -10,7 +10,7 @@ import pytest
 from novaha.core.errors import ClusterToolError, NotSentError
 from novaha.core.recovery import RecoveryState
 from novaha.core.situation import Failure
-from novaha.evacuator.surroundings import Surroundings
+from novaha.evacuator.site import SiteWatch
 from tests.unit.core.situations import ALIVE, DEAD, NOW, OTHER, SERVICE, record
 from tests.unit.evacuator.ledgers import know, ledger_of
 
@@ -33,7 +33,7 @@ class Site:
 
     def __post_init__(self) -> None:
         answers: Any = self
-        self.around = Surroundings(answers, answers, lambda: self.now)
+        self.around = SiteWatch(answers, answers, lambda: self.now)
         self.ledger = ledger_of(DEAD, OTHER)
         self.page = self.ledger.of(DEAD)
 

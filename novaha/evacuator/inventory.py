@@ -43,33 +43,33 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class HostInventory:
     """What Nova lists for one host.
 
-    aged: the instances were read in a turn before, and are as new as the list of what has changed
-    anywhere since. changed: that list, by ids; with what was deleted.
+    is_stale: the instances were read in a turn before, and are as new as the list of what has
+    changed anywhere since. changed: that list, by ids; with what was deleted.
     elsewhere: where that was read, too.
     """
 
     instances: tuple[Instance, ...]
     rows: list[Migration]
-    aged: bool = False
+    is_stale: bool = False
     changed: Mapping[str, Instance] = field(default_factory=dict)
     elsewhere: Elsewhere | None = None
 
 
-def listed(compute: Compute, host: str) -> Listed:
+def read_inventory(compute: Compute, host: str) -> HostInventory:
     """The instances on a host and the evacuations from it.
 
     In this order: an instance that leaves the host in between then shows in both, the other way
     round in neither. Raises ComputeApiError.
     """
     instances = tuple(compute.instances_on(host))
-    return Listed(instances, list(compute.evacuations_from(host)))
+    return HostInventory(instances, list(compute.evacuations_from(host)))
 
 
 @dataclass(slots=True)
-class _Whole:
+class _FullReading:
     """What a whole list of a host's evacuations told.
 
     lists: with what else was read then. ended: those that do not change any more. since: all
@@ -78,7 +78,7 @@ class _Whole:
     """
 
     fence_id: str
-    lists: Listed
+    lists: HostInventory
     ended: Mapping[int, Migration]
     since: datetime
     at: float
@@ -86,7 +86,7 @@ class _Whole:
     moment: datetime | None
 
 
-class Lists:
+class InventoryReader:
     """Asks for the lists of several hosts with few requests.
 
     Every host is read whole now and then; in between one list of the newest evacuations serves
@@ -98,13 +98,15 @@ class Lists:
         self._compute = compute
         self._pool = pool
         self._clock = clock
-        self._whole: dict[str, _Whole] = {}
+        self._whole: dict[str, _FullReading] = {}
 
     def keep(self, nodes: Iterable[str]) -> None:
         """Forget all other nodes."""
         self._whole = {node: self._whole[node] for node in nodes if node in self._whole}
 
-    def note(self, record: Record, lists: Listed, at: float, moment: datetime | None) -> None:
+    def note(
+        self, record: Record, lists: HostInventory, at: float, moment: datetime | None
+    ) -> None:
         """Take note of what was read of this record's host.
 
         at: when that began, by the clock. moment: the same by Nova's, a few seconds too early.
@@ -113,11 +115,11 @@ class Lists:
         ended = {m.id: m for m in lists.rows if m.status not in OPEN and _before(m, long_ago)}
         others = [m.created for m in lists.rows if m.id not in ended and m.created]
         since = min([long_ago, *others])
-        self._whole[record.node] = _Whole(
+        self._whole[record.node] = _FullReading(
             record.fence_id, lists, ended, since, at, lists.instances, moment
         )
 
-    def recent(self, record: Record) -> Listed | None:
+    def recent(self, record: Record) -> HostInventory | None:
         """What was read of its host a moment ago, whole; None if nothing was."""
         whole = self._read_within(JUST_NOW, record)
         return whole.lists if whole else None
@@ -129,7 +131,7 @@ class Lists:
         resting: Collection[str] = (),
         deferred: Collection[str] = (),
         moment: datetime | None = None,
-    ) -> Callable[[str], Listed]:
+    ) -> Callable[[str], HostInventory]:
         """Read the lists of these nodes; wanted: by node, what Nova calls it.
 
         resting, deferred: nodes whose instances need not be listed, because nothing is asked for
@@ -156,10 +158,10 @@ class Lists:
         for future in instances.values():
             future.exception()
         changes.exception()
-        # After all of them, see `listed`.
+        # After all of them, see `read_inventory`.
         rows = self._pool.submit(self._newest, {wanted[node]: w for node, w in whole.items()})
 
-        def tell(node: str) -> Listed:
+        def tell(node: str) -> HostInventory:
             if node in alone:
                 return alone[node].result()
             known, changed = whole[node], changes.result() if node in resting else {}
@@ -171,32 +173,34 @@ class Lists:
                 known.moment = moment
             mine = [m for m in rows.result()(wanted[node]) if m.id not in known.ended]
             every = [*known.ended.values(), *mine]
-            return Listed(known.instances, every, aged=node not in instances, changed=changed)
+            return HostInventory(
+                known.instances, every, is_stale=node not in instances, changed=changed
+            )
 
         return tell
 
-    def _changes(self, whole: Iterable[_Whole]) -> dict[str, Instance]:
+    def _changes(self, whole: Iterable[_FullReading]) -> dict[str, Instance]:
         """The instances anywhere that have changed since the first of these was read."""
         since = min((w.moment for w in whole if w.moment), default=None)
         return {i.id: i for i in self._compute.instances_changed(since - _SKEW)} if since else {}
 
-    def _still_good(self, record: Record) -> _Whole | None:
+    def _still_good(self, record: Record) -> _FullReading | None:
         whole = self._read_within(_WHOLE, record)
         return whole if whole and whole.since >= record.fenced - _HISTORY else None
 
-    def _read_within(self, seconds: float, record: Record) -> _Whole | None:
+    def _read_within(self, seconds: float, record: Record) -> _FullReading | None:
         whole = self._whole.get(record.node)
         if whole is None or whole.fence_id != record.fence_id:
             return None
         return whole if self._clock() < whole.at + seconds else None
 
-    def _read_whole(self, host: str, record: Record, moment: datetime | None) -> Listed:
+    def _read_whole(self, host: str, record: Record, moment: datetime | None) -> HostInventory:
         at = self._clock()
-        found = listed(self._compute, host)
+        found = read_inventory(self._compute, host)
         self.note(record, found, at, moment)
         return found
 
-    def _newest(self, whole: Mapping[str, _Whole]) -> Callable[[str], list[Migration]]:
+    def _newest(self, whole: Mapping[str, _FullReading]) -> Callable[[str], list[Migration]]:
         """The evacuations from each of these hosts; by host, what was read of it.
 
         One row of the list of all hosts may be of nobody. It then concerns nobody but that one,
@@ -232,7 +236,7 @@ def _changed(
 def look_up(
     compute: Compute,
     gone: Iterable[str],
-    lists: Listed,
+    lists: HostInventory,
     moved: Mapping[str, Instance | None],
 ) -> Iterator[tuple[str, Instance | None]]:
     """What became of instances that left their host: one list for those that came up together,
@@ -242,7 +246,7 @@ def look_up(
     Raises ComputeApiError.
     """
     gone, last = set(gone), newest(lists.rows)
-    if lists.aged:
+    if lists.is_stale:
         shown = {i: c for i, c in lists.changed.items() if i in gone and not c.problem}
         going = {i for i, c in shown.items() if c.vm_state in GOING_AWAY}
         yield from ((i, c) for i, c in shown.items() if i not in going)
