@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from novaha.cli import asking
+from novaha.cli import asking, site
 from novaha.cli.screen import span
 from novaha.cli.terminal import say
 from novaha.core import naming
@@ -161,7 +161,7 @@ def _found(host: str, store: RecordStore) -> tuple[RecoveryState | None, str] | 
 def release(
     args: argparse.Namespace,
     store: RecordStore | None = None,
-    look: Callable[[], dict[str, Any]] = inspect.look,
+    look: Callable[[], dict[str, Any]] = lambda: inspect.look(given=site.parameters),
 ) -> int:
     """Record → recovered, and let in.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from novaha.cli import configuration
 from novaha.cli.configuration import Configuration
+from novaha.cli.credentials import as_given
 from novaha.contract.names import EVACUATE_AGENT, FENCE_AGENT, PROVIDER
 from novaha.core.errors import NovahaError
 from novaha.pacemaker import live
@@ -52,6 +53,16 @@ def others(flagged: Collection[str], run: Runner | None = None) -> list[dict[str
             state = next((name for name, so in states.items() if so), "healthy")
             found.append({"node": node, "state": state})
     return found
+
+
+def parameters(run: Runner | None = None) -> dict[str, str]:
+    """By which the evacuator signs in to Nova: what its resource is given.
+
+    Raises ClusterToolError when the CIB cannot be read, ConfigError where a secret is not here.
+    """
+    for root in query(run or Runner(), "/cib"):
+        return as_given(configuration.read(root, {}), EVACUATE_AGENT)
+    return {}
 
 
 def missing(now: Configuration | None) -> list[str]:

@@ -150,7 +150,8 @@ def look(args: argparse.Namespace) -> dict[str, Any]:
     from novaha.cli import site
     from novaha.evacuator.inspect import look as snapshot
 
-    answer = snapshot({"config": args.config} if args.config else {})
+    parameters = {"config": args.config} if args.config else {}
+    answer = snapshot(parameters, site.parameters)
     if answer.get("evacuator") is None:
         answer |= site.look()
     if args.all or args.name:

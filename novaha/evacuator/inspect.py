@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novaha import wiring
 from novaha.core.errors import NovahaError, RecordError
@@ -26,17 +26,25 @@ from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import Digests
 from novaha.pacemaker.storm import PacemakerStorm
 
+if TYPE_CHECKING:
+    from oslo_config import cfg
+
 NOT_ASKED = "Nova is not asked here"
 """The problem of a snapshot by one who has no credentials of Nova."""
 
 
 def look(
-    parameters: Mapping[str, str] | None = None, *, without_nova: bool = False
+    parameters: Mapping[str, str] | None = None,
+    given: Callable[[], Mapping[str, str]] = dict,
+    *,
+    without_nova: bool = False,
 ) -> dict[str, Any]:
     """The state of every flagged host: from the evacuator here, else from the CIB and Nova, with
     what the evacuator tells the other controllers.
 
-    parameters: where to find the configuration, as for novaha.conf.load.
+    parameters: where to find the configuration, as for novaha.conf.load. given: what the
+    evacuator's own resource is given, which is asked only where the evacuator does not answer;
+    `parameters` win. With both, this plans by the same settings as the evacuator.
     without_nova: neither the configuration is read nor Nova asked.
 
     Raises ClusterToolError when the CIB cannot be read. A Nova that cannot be asked only costs
@@ -56,9 +64,10 @@ def look(
         if without_nova:
             problem = NOT_ASKED
         else:
-            if wiring.conf(parameters).evacuator.confirmed_by_hand == "tell":
+            conf = wiring.conf({**given(), **(parameters or {})})
+            if conf.evacuator.confirmed_by_hand == "tell":
                 notices = confirmed_by_hand.to_be_told(store, FenceHistory())
-            reports = _from_nova(sane, parameters)
+            reports = _from_nova(sane, conf)
     except NovahaError as error:
         problem = str(error)
     with suppress(NovahaError):  # there may be no brake, and no attribute manager to be asked
@@ -77,12 +86,9 @@ def _nobody_heard() -> Callable[[str], datetime | None]:
     return lambda node: None
 
 
-def _from_nova(
-    records: Mapping[str, Record], parameters: Mapping[str, str] | None
-) -> list[HostReport]:
+def _from_nova(records: Mapping[str, Record], conf: cfg.ConfigOpts) -> list[HostReport]:
     if not records:
         return []
-    conf = wiring.conf(parameters)
     policy = wiring.policy(conf)
     nodes = KnownNodes(FenceHistory().compute_nodes)
     names = Names(conf.nova.host_names, conf.nova.domain, nodes)

@@ -19,6 +19,7 @@ from novaha.agents.evacuator_user import Choice, choose, has_acls
 from novaha.agents.nova_parameters import DEFAULT_CONFIG
 from novaha.agents.units import SystemdUnit
 from novaha.cli import configuration, install, packages
+from novaha.cli.credentials import with_secrets
 from novaha.cli.doctor import access, secrecy
 from novaha.cli.doctor.cloud import Outlook
 from novaha.cli.doctor.cluster import Cluster
@@ -26,7 +27,7 @@ from novaha.cli.doctor.installed import Installed, inspect
 from novaha.cli.doctor.live import Running
 from novaha.cli.doctor.node import ConfFile, Node, NovaConf, Python
 from novaha.cli.doctor.records import Recoveries
-from novaha.cli.doctor.resources import SECRET, alert_files
+from novaha.cli.doctor.resources import alert_files
 from novaha.cli.doctor.secrecy import SecretFile
 from novaha.cli.install import Directories, InstallError
 from novaha.cli.layout import EVACUATE_ID
@@ -46,7 +47,6 @@ from novaha.pacemaker.runner import Runner
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 """Where `cibsecret` keeps what the CIB only points to."""
 
 _NOVA_CONF = ("/etc/nova/nova.conf", "/etc/nova/nova-compute.conf")
@@ -361,23 +361,11 @@ def outlook(found: Site, say: Callable[[str], None]) -> Outlook:
     if not there:
         given.pop("config", None)
     try:
-        conf = wiring.conf(_with_secrets(given, found))
+        if found.cluster:
+            given = with_secrets(found.cluster.now, EVACUATE_AGENT, given)
+        conf = wiring.conf(given)
         names = Names(conf.nova.host_names, conf.nova.domain)
         seen = wiring.examine(conf, say)
         return replace(base, cloud=seen, names=names)
     except ConfigError as error:
         return replace(base, problem=str(error))
-
-
-def _with_secrets(given: Mapping[str, str], found: Site) -> dict[str, str]:
-    """The parameters as Pacemaker gives them to the agent."""
-    resource = found.cluster.now.resource(EVACUATE_AGENT) if found.cluster else None
-    parameters = dict(given)
-    for name, value in given.items():
-        if resource is not None and value.startswith(SECRET):
-            file = SECRETS / resource.id / name
-            try:
-                parameters[name] = file.read_text().strip()
-            except OSError as error:
-                raise ConfigError(f"{file}: {error.strerror}; see cibsecret(8)") from error
-    return parameters

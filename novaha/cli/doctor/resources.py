@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from novaha.cli import evacuator_place, probes
 from novaha.cli.configuration import Configuration, Device, LocationRule, Resource, seconds
+from novaha.cli.credentials import SECRET
 from novaha.cli.doctor.cluster import SETUP, Cluster, is_stopped, score
 from novaha.cli.doctor.finding import Check, Trouble, error, not_checked, warning
 from novaha.cli.layout import COMPUTE_ID, EVACUATE_ID
@@ -25,8 +26,6 @@ from novaha.contract.names import (
 )
 from novaha.core.record import HOLD
 from novaha.core.text import word as q
-
-SECRET = "lrm://"  # noqa: S105 (where a secret stands that is not in the CIB, see cibsecret(8))
 
 _BANNED = "-INFINITY"
 _SECRET_NAME = re.compile(r"(?:^|[_-])(?:pass|passw|passwd|password|secret|token)$")

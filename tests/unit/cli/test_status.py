@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from novaha.cli import configuration, main, site, status
+from novaha.cli import configuration, credentials, main, site, status
+from novaha.core.errors import ConfigError
 from novaha.evacuator import inspect
 from novaha.evacuator import status as evacuator_status
 from novaha.pacemaker.live import Live
@@ -29,7 +30,7 @@ def told(
     """Exit code and output of `novaha status` in the cluster of this CIB."""
     root = etree.fromstring(text)
     live = Live(dc=True, quorum=True, online={}, running={"evac": frozenset({"controller-2"})})
-    monkeypatch.setattr(inspect, "look", lambda parameters: dict(NOTHING))
+    monkeypatch.setattr(inspect, "look", lambda parameters, given: dict(NOTHING))
     monkeypatch.setattr(site, "query", lambda run, path: iter([root]))
     monkeypatch.setattr(site.live, "look", lambda run: live)
     code = main.main(["status", *argv])
@@ -214,7 +215,7 @@ def run(
     *argv: str,
 ) -> tuple[int, str]:
     """Exit code and output where the evacuator answers so."""
-    monkeypatch.setattr(inspect, "look", lambda parameters: json.loads(json.dumps(answer)))
+    monkeypatch.setattr(inspect, "look", lambda parameters, given: json.loads(json.dumps(answer)))
     healthy = [{"node": "compute-8", "state": "healthy"}, {"node": "compute-9", "state": "lost"}]
     monkeypatch.setattr(site, "others", lambda flagged: list(healthy))
     code = main.main(["status", *argv])
@@ -344,3 +345,21 @@ def test_the_live_display_is_drawn_over_itself_and_fits(monkeypatch, capsys) -> 
     monkeypatch.setattr(site, "look", lambda: {"missing": [], "evacuator_on": "controller-2"})
     assert run(monkeypatch, capsys, dict(NOTHING), "--watch")[0] == 0
     assert pauses == [10.0, 10.0], "Nova is asked there each time"
+
+
+def test_elsewhere_it_signs_in_by_what_the_evacuators_resource_is_given(
+    monkeypatch, tmp_path
+) -> None:
+    given = '<nvpair id="p1" name="config" value="/etc/other.conf"/>'
+    given += '<nvpair id="p2" name="password" value="lrm://"/>'
+    old = '<nvpair id="ei1" name="verbose" value="true"/>'
+    root = etree.fromstring(SOUND.replace(old, given))
+    monkeypatch.setattr(site, "query", lambda run, path: iter([root]))
+    monkeypatch.setattr(credentials, "SECRETS", tmp_path)
+    with pytest.raises(ConfigError, match="evac/password: No such file"):
+        site.parameters()
+    (tmp_path / "evac").mkdir()
+    (tmp_path / "evac" / "password").write_text("hunter2\n")
+    assert site.parameters() == {"config": "/etc/other.conf", "password": "hunter2"}
+    monkeypatch.setattr(site, "query", lambda run, path: iter(()))
+    assert site.parameters() == {}

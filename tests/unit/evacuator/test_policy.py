@@ -67,7 +67,13 @@ def test_the_evacuator_plans_by_the_settings(config: str, tmp_path: Path, monkey
     assert loop._policy == POLICY
 
 
-def test_status_on_another_controller_plans_by_the_settings(config: str, monkeypatch) -> None:
+@pytest.mark.parametrize("by_resource", [False, True])
+def test_status_on_another_controller_plans_by_the_settings(
+    config: str, by_resource: bool, monkeypatch
+) -> None:
+    named = {"config": config}
+    # Who asks may name another file than the resource does.
+    asked = (None, lambda: named) if by_resource else (named, lambda: {"config": "/none"})
     nova, records = FakeNova(), FakeRecords()
     nova.add_host("compute-1")
     nova.add_instance("a", "compute-1")
@@ -85,7 +91,7 @@ def test_status_on_another_controller_plans_by_the_settings(config: str, monkeyp
     monkeypatch.setattr(inspect, "FenceHistory", lambda: fencing)
     monkeypatch.setattr(wiring, "nova", lambda conf: nova)
     monkeypatch.setattr(inspect, "planned", noted)
-    shown = inspect.look({"config": config})
+    shown = inspect.look(*asked)
     assert shown["problem"] == ""
     assert [host["node"] for host in shown["hosts"]] == ["compute-1"]
     assert used == [POLICY]
@@ -97,6 +103,6 @@ def test_status_on_another_controller_plans_by_the_settings(config: str, monkeyp
     health = status.Health(1, "controller-2", "novaha", 0.1, "", 0.0, "", 0.0, ("see to it",))
     value = digest.make(status.own(health, (), [theirs]), datetime.now(UTC))
     monkeypatch.setattr(inspect.Digests, "read", lambda board: {"controller-2": value})
-    shown = inspect.look({"config": config})
+    shown = inspect.look(*asked)
     assert shown["told"]["attention"] == ["see to it"]
     assert shown["hosts"][0]["detail"] == "its own reason" != seen

@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from novaha import __version__
+from novaha.cli import credentials
 from novaha.cli.doctor import reading, records
 from novaha.cli.doctor.installed import AgentState
 from novaha.cli.install import Directories, install, sources
@@ -240,7 +241,7 @@ def test_the_evacuators_own_parameters_sign_in(monkeypatch) -> None:
 
 
 def test_law_9_a_secret_comes_from_where_pacemaker_keeps_it(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(reading, "SECRETS", tmp_path)
+    monkeypatch.setattr(credentials, "SECRETS", tmp_path)
     (tmp_path / "evac").mkdir()
     (tmp_path / "evac" / "password").write_text("hunter2\n")
     used = {}
