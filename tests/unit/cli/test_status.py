@@ -75,7 +75,7 @@ def test_a_pacemaker_that_cannot_tell_is_not_an_evacuator_that_runs_nowhere(
     monkeypatch, capsys
 ) -> None:
     root = etree.fromstring(SOUND)
-    monkeypatch.setattr(inspect, "look", lambda parameters: dict(NOTHING))
+    monkeypatch.setattr(inspect, "look", lambda *_: dict(NOTHING))
     monkeypatch.setattr(site, "query", lambda run, path: iter([root]))
     for dc, code, on in ((False, 0, None), (True, 5, "")):
         live = Live(dc=dc, quorum=True, online={}, running={})

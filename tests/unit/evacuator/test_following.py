@@ -142,7 +142,7 @@ def test_the_view_tells_what_the_lists_and_the_ledger_tell() -> None:
     parts = {"presence": before.presence, "inventory": before.inventory}
     parts |= {"evacuations": before.evacuations, "requests": before.requests}
     assert replace(found, **parts) == before, "nothing else"  # type: ignore[arg-type]
-    assert case.turn(*here, rows=rows, aged=True).inventory.is_stale
+    assert case.turn(*here, rows=rows, is_stale=True).inventory.is_stale
 
 
 def test_what_the_view_tells_does_not_change_with_the_ledger() -> None:

@@ -101,7 +101,7 @@ def test_law_1_under_another_spelling_another_level_may_have_been_taken() -> Non
         '<primitive id="ipmi" class="stonith" type="fence_ipmilan"/>'
         '<primitive id="fence-nova" class="stonith" type="fence_compute"/>'
     )
-    level = '<fencing-level id="l" devices="ipmi,fence-nova" {}/>'.format
+    level = '<fencing-level id="l" index="1" devices="ipmi,fence-nova" {}/>'.format
     own = level("target-pattern='compute'")
     run.levels = f"<xpath-query>{devices}{own}</xpath-query>"
     assert not FenceHistory(run).history().confirmed_since("compute-1", FENCED)
