@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from novaha import __version__
-from novaha.agents import brake, fence_runtime
+from novaha.agents import brake, brake_relief, fence_runtime
 from novaha.agents.brake_parameters import PARAMETERS
 from novaha.agents.fence_runtime import Handler, Log
 from novaha.contract.fence import Action, Agent, ExitCode, Request
@@ -85,8 +85,22 @@ def _off(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCod
 
 
 def _succeed(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:
-    """`on` and `monitor` never stand in the way."""
+    """`on` never stands in the way."""
     return ExitCode.SUCCESS
+
+
+def _monitor(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:
+    """Never stands in the way. Looks after held hosts where no evacuator does."""
+    try:
+        limits, _ = read_limits(request.given)
+        brake_relief.relieve(_relief(), limits, datetime.now(UTC), log)
+    except Exception as error:
+        log(text.line(f"held hosts cannot be looked after: {error}"))
+    return ExitCode.SUCCESS
+
+
+def _relief() -> brake_relief.Relief:
+    return brake_relief.Cluster()
 
 
 def _status(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:
@@ -109,7 +123,7 @@ def _validate_all(request: Request, world: brake.World, out: TextIO, log: Log) -
 _ACTIONS: dict[Action, Handler[brake.World]] = {
     Action.OFF: _off,
     Action.ON: _succeed,
-    Action.MONITOR: _succeed,
+    Action.MONITOR: _monitor,
     Action.STATUS: _status,
     Action.LIST: _list,
     Action.LIST_STATUS: _list,

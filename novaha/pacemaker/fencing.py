@@ -223,12 +223,19 @@ class FenceHistory:
 
         Raises ClusterToolError when Pacemaker refuses, or the fencing fails.
         """
+        self._run(self.command(node), timeout=90)
+
+    def command(self, node: str) -> list[str]:
+        """What requests the fencing of `node`, by the cluster's own action.
+
+        Raises ClusterToolError when the CIB cannot be read.
+        """
         action = "reboot"
         for name in ("stonith-action", "fencing-action"):  # Pacemaker 3.0.3's name, which wins
             for element in query(self._run, f"//crm_config//nvpair[@name='{name}']"):
                 action = str(element.get("value"))
         option = "--fence" if action in ("off", "poweroff") else "--reboot"
-        self._run(["stonith_admin", option, node, "--timeout", "60"], timeout=90)
+        return ["stonith_admin", option, node, "--timeout", "60"]
 
 
 def _time(text: str | None) -> datetime | None:

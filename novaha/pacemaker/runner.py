@@ -85,19 +85,13 @@ class Runner:
         return result
 
     def _ended(self, argv: Sequence[str], timeout: float, stdin: bytes | None) -> Result:
-        environment = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
-        environment |= {"LC_ALL": "C.UTF-8", "PATH": search_path(os.environ.get("PATH", ""))}
-        if os.geteuid() != 0:
-            # Of a user that is not root, Pacemaker 3.0.3 closes the standard input as it opens
-            # its log (docs/facts.md): what is written there would be lost.
-            environment["PCMK_logfile"] = "none"
         try:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env=_environment(),
             )
         except OSError as error:
             raise ClusterToolError(argv, 127, f"cannot be run: {error.strerror}") from None
@@ -112,6 +106,30 @@ class Runner:
                 why = f"killed after {MOST_OUTPUT >> 20} MiB of output"
                 raise ClusterToolError(argv, None, why) from None
         return Result(tuple(argv), process.returncode, stdout, _said(stderr))
+
+
+def detach(argv: Sequence[str]) -> None:
+    """Start a tool that outlives this process, and that nobody waits for.
+
+    Raises ClusterToolError when it cannot be run.
+    """
+    none = subprocess.DEVNULL
+    try:
+        subprocess.Popen(
+            argv, stdin=none, stdout=none, stderr=none, env=_environment(), start_new_session=True
+        )
+    except OSError as error:
+        raise ClusterToolError(argv, 127, f"cannot be run: {error.strerror}") from None
+
+
+def _environment() -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if k.startswith(_PASSED_ON)}
+    environment |= {"LC_ALL": "C.UTF-8", "PATH": search_path(os.environ.get("PATH", ""))}
+    if os.geteuid() != 0:
+        # Of a user that is not root, Pacemaker 3.0.3 closes the standard input as it opens
+        # its log (docs/facts.md): what is written there would be lost.
+        environment["PCMK_logfile"] = "none"
+    return environment
 
 
 class _Conversation:

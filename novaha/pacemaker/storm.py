@@ -6,15 +6,15 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 
-from novaha.core.agents import BRAKE_AGENT
+from novaha.core.agents import BRAKE_AGENT, EVACUATE_AGENT, PROVIDER
 from novaha.core.brake import Host
 from novaha.core.errors import NovahaError
 from novaha.core.steering import HELD, PROCEED, Held, Pause, held_text
 from novaha.pacemaker.cib import is_called, query
 from novaha.pacemaker.computes import Computes, parameters, paused, read_computes
 from novaha.pacemaker.fencing import FenceHistory
-from novaha.pacemaker.live import attributes_of_all, drop_transient, set_transient
-from novaha.pacemaker.runner import Runner
+from novaha.pacemaker.live import attributes_of_all, drop_transient, look, set_transient
+from novaha.pacemaker.runner import Runner, detach
 from novaha.pacemaker.witness import look_around
 
 LOG = logging.getLogger(__name__)
@@ -73,3 +73,26 @@ class PacemakerStorm:
 
     def pause(self) -> Pause | None:
         return paused(self._run)
+
+
+def evacuator_runs(run: Runner | None = None) -> bool | None:
+    """Whether Pacemaker has the evacuator on a node; None when it cannot tell, or there is none.
+
+    Raises NovahaError when the cluster cannot be asked.
+    """
+    run = run or Runner()
+    path = f"//primitive[@provider='{PROVIDER}'][@type='{EVACUATE_AGENT}']"
+    names = [str(found.get("id")) for found in query(run, path)]
+    seen = look(run)
+    if not names or not seen.dc:
+        return None
+    return any(seen.running.get(name) for name in names)
+
+
+def fence_detached(node: str, run: Runner | None = None) -> None:
+    """Ask Pacemaker to fence `node`, in a process that outlives this one.
+
+    The fencer carries out one action of a device at a time: a monitor that waited for a fencing
+    would keep it from its end. Raises NovahaError when the cluster cannot be asked.
+    """
+    detach(FenceHistory(run or Runner()).command(node))

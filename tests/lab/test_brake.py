@@ -141,6 +141,41 @@ def test_law_3_one_host_is_really_dead_among_them(site: Site, watcher: Watcher) 
     assert_never_stopped(watcher, stayed, began)
 
 
+def end_the_evacuator(site: Site) -> None:
+    """Kill it. Pacemaker starts no resource while a lost host is not fenced, and so not this."""
+    site.on(site.evacuator(), "pkill", "-9", "-f", "--", "-m novaha.evacuator$", check=False)
+    site.wait("it runs nowhere", lambda: not site.evacuator(), 60)
+
+
+@pytest.mark.slow
+def test_law_10_the_evacuator_dies_while_all_hosts_are_held(site: Site, watcher: Watcher) -> None:
+    """Nobody but the brake itself can bring them back."""
+    instances = two_each(site)
+    before, began = fencings(site), time.time()
+    cut()
+    site.wait("all are held", lambda: held(site) == set(COMPUTES))
+    end_the_evacuator(site)
+    heal()
+    site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    assert site.evacuator()
+    assert fencings(site) == before, "a host that runs was powered off"
+    assert_never_stopped(watcher, instances, began)
+
+
+@pytest.mark.slow
+def test_law_3_the_evacuator_dies_during_a_pause(site: Site, watcher: Watcher) -> None:
+    """A host died meanwhile: after the pause it is fenced and recovered all the same."""
+    instances = two_each(site)
+    site.on(site.evacuator(), "novaha", "pause", "--reason", "a switch is replaced", "--yes")
+    site.lab("crash", "compute-1")
+    site.wait("it is held", lambda: held(site) == {"compute-1"})
+    end_the_evacuator(site)
+    site.on_any_controller("novaha", "resume")
+    site.wait("all are elsewhere", lambda: elsewhere(site, instances, "compute-1"), 300)
+    site.wait("the site is whole", lambda: site.whole() and not held(site), 300)
+    assert_running_once(site, watcher, instances)
+
+
 @pytest.mark.slow
 def test_a_rack_dies_within_the_limit_and_is_recovered(site: Site, watcher: Watcher) -> None:
     instances = two_each(site)
