@@ -302,7 +302,7 @@ async function showOpened() {
   await show("host-instances", `/v1/instances?${query}`, "instances", "No instances in recovery.");
 }
 
-$("host").addEventListener("close", () => { opened = ""; });
+$("host").addEventListener("close", () => { if (!$("host").open) opened = ""; });
 
 let waiting = false;
 let again = false;
