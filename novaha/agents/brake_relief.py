@@ -48,45 +48,6 @@ class Relief(Protocol):
         """Ask Pacemaker to fence a node. Does not wait: the fencer asks the brake again."""
 
 
-class Cluster:
-    """The live cluster."""
-
-    def held(self) -> Mapping[str, str]:
-        from novaha.pacemaker.storm import PacemakerStorm
-
-        return PacemakerStorm().held()
-
-    def evacuator_runs(self) -> bool | None:
-        from novaha.pacemaker.storm import evacuator_runs
-
-        return evacuator_runs()
-
-    def view(self) -> Computes:
-        from novaha.pacemaker.computes import read_computes
-
-        return read_computes()
-
-    def look_around(self, view: Computes, nodes: Collection[str]) -> list[Host]:
-        from novaha.pacemaker.witness import look_around
-
-        return look_around(view, nodes)
-
-    def works(self, view: Computes, node: str) -> bool:
-        from novaha.pacemaker.witness import works
-
-        return works(view, node)
-
-    def forget_failures(self, node: str, resource: str) -> None:
-        from novaha.pacemaker.storm import PacemakerStorm
-
-        PacemakerStorm().forget_failures(node, resource)
-
-    def fence(self, node: str) -> None:
-        from novaha.pacemaker.storm import fence_detached
-
-        fence_detached(node)
-
-
 def relieve(cluster: Relief, limits: Limits, now: datetime, log: Callable[[str], None]) -> None:
     """Look after held hosts once, if no evacuator does. Raises whatever the cluster raises.
 

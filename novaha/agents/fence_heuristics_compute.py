@@ -100,7 +100,9 @@ def _monitor(request: Request, world: brake.World, out: TextIO, log: Log) -> Exi
 
 
 def _relief() -> brake_relief.Relief:
-    return brake_relief.Cluster()
+    from novaha.pacemaker.storm import StormForMonitor
+
+    return StormForMonitor()
 
 
 def _status(request: Request, world: brake.World, out: TextIO, log: Log) -> ExitCode:

@@ -15,7 +15,7 @@ from novaha.pacemaker.computes import Computes, parameters, paused, read_compute
 from novaha.pacemaker.fencing import FenceHistory
 from novaha.pacemaker.live import attributes_of_all, drop_transient, look, set_transient
 from novaha.pacemaker.runner import Runner, detach
-from novaha.pacemaker.witness import look_around
+from novaha.pacemaker.witness import look_around, works
 
 LOG = logging.getLogger(__name__)
 
@@ -75,24 +75,26 @@ class PacemakerStorm:
         return paused(self._run)
 
 
-def evacuator_runs(run: Runner | None = None) -> bool | None:
-    """Whether Pacemaker has the evacuator on a node; None when it cannot tell, or there is none.
+class StormForMonitor(PacemakerStorm):
+    """The same, for the brake's monitor: it ends before a fencing that it requests."""
 
-    Raises NovahaError when the cluster cannot be asked.
-    """
-    run = run or Runner()
-    path = f"//primitive[@provider='{PROVIDER}'][@type='{EVACUATE_AGENT}']"
-    names = [str(found.get("id")) for found in query(run, path)]
-    seen = look(run)
-    if not names or not seen.dc:
-        return None
-    return any(seen.running.get(name) for name in names)
+    def evacuator_runs(self) -> bool | None:
+        """Whether Pacemaker has the evacuator on a node; None when it cannot tell, or there is
+        none. Raises NovahaError when the cluster cannot be asked.
+        """
+        path = f"//primitive[@provider='{PROVIDER}'][@type='{EVACUATE_AGENT}']"
+        names = [str(found.get("id")) for found in query(self._run, path)]
+        seen = look(self._run)
+        if not names or not seen.dc:
+            return None
+        return any(seen.running.get(name) for name in names)
 
+    def works(self, view: Computes, node: str) -> bool:
+        """Whether a process of the host answers, and not only its kernel."""
+        return works(view, node)
 
-def fence_detached(node: str, run: Runner | None = None) -> None:
-    """Ask Pacemaker to fence `node`, in a process that outlives this one.
-
-    The fencer carries out one action of a device at a time: a monitor that waited for a fencing
-    would keep it from its end. Raises NovahaError when the cluster cannot be asked.
-    """
-    detach(FenceHistory(run or Runner()).command(node))
+    def fence(self, node: str) -> None:
+        """In a process that outlives this one: the fencer carries out one action of a device at a
+        time, and a monitor that waited for a fencing would keep it from its end.
+        """
+        detach(FenceHistory(self._run).command(node))

@@ -12,6 +12,7 @@ import pytest
 from novaha.core.errors import ClusterToolError
 from novaha.pacemaker import storm
 from novaha.pacemaker.runner import Result, Runner, detach
+from novaha.pacemaker.storm import StormForMonitor
 from tests.unit.pacemaker.test_live import STATUS
 
 EVACUATOR = b"<xpath-query><primitive id='nova-evacuate' type='NovaEvacuate'/></xpath-query>"
@@ -47,7 +48,7 @@ class Printed(Runner):
     ],
 )
 def test_whether_the_evacuator_runs(configured: bytes, status: bytes, runs: bool | None) -> None:
-    assert storm.evacuator_runs(Printed(configured, status)) is runs
+    assert StormForMonitor(Printed(configured, status)).evacuator_runs() is runs
 
 
 def test_a_fencing_is_requested_by_a_process_that_nobody_waits_for(
@@ -55,7 +56,7 @@ def test_a_fencing_is_requested_by_a_process_that_nobody_waits_for(
 ) -> None:
     started: list[Sequence[str]] = []
     monkeypatch.setattr(storm, "detach", started.append)
-    storm.fence_detached("compute-1", Printed(b"<xpath-query/>", b""))
+    StormForMonitor(Printed(b"<xpath-query/>", b"")).fence("compute-1")
     assert started == [["stonith_admin", "--reboot", "compute-1", "--timeout", "60"]]
 
 
