@@ -84,13 +84,7 @@ def state_directory(path: Path, uid: int) -> None:
 
     Raises EvacuatorError when something else is in its place, or it cannot be made.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
-    except OSError as error:
-        raise EvacuatorError(_in_place(path, "directory", error)) from None
+    descriptor = _opened(path)
     try:
         for name in os.listdir(descriptor):
             with contextlib.suppress(EvacuatorError, OSError):  # told by whoever uses it
@@ -205,15 +199,20 @@ def tail(path: Path, since: int = 0) -> list[str]:
         return []
 
 
-def _directory(path: Path, uid: int | None) -> int:
-    """Open the directory, which is made if it is not there, and is ours alone to change."""
+def _opened(path: Path) -> int:
+    """The directory, which is made if it is not there. Raises EvacuatorError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
     except OSError as error:
         raise EvacuatorError(_in_place(path, "directory", error)) from None
+
+
+def _directory(path: Path, uid: int | None) -> int:
+    """Open the directory, which is made if it is not there, and is ours alone to change."""
+    descriptor = _opened(path)
     try:
         may = evacuator_uids() | ({uid} if uid is not None else set())
         _check_owner(path, os.fstat(descriptor), may)
