@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from oslo_config import cfg, iniparser
@@ -109,3 +110,19 @@ class Parsed(iniparser.BaseParser):  # type: ignore[misc]
 def parse(path: str) -> Parsed:
     """A file in oslo.config's format. Raises ConfigError; FileNotFoundError where there is none."""
     return Parsed(path, read(path))
+
+
+def check_values(conf: cfg.ConfigOpts, groups: Iterable[str], parsed: Parsed) -> None:
+    """oslo.config looks at a value only when asked for it: ask now, not in the night.
+
+    Raises ConfigError that names the line, and not the value.
+    """
+    for group in groups:
+        for name in conf[group]:
+            try:
+                conf[group][name]
+            except (cfg.Error, ValueError):
+                line = parsed.lines.get((group, name), 0)
+                raise ConfigError(
+                    f"line {line} of {parsed.path}: the value of {name} is none that it takes"
+                ) from None

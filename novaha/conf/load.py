@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from oslo_config import cfg
 
 from novaha.conf import clouds
-from novaha.conf.file import Parsed, Sections, Verbatim, parse
+from novaha.conf.file import Parsed, Sections, Verbatim, check_values, parse
 from novaha.conf.options import DEFAULT_FILE, EVACUATOR, GROUPS, KEYSTONE, NOVA, register_opts
 from novaha.core import truth
 from novaha.core.errors import ConfigError
@@ -54,7 +54,7 @@ def load(parameters: Mapping[str, str] | None = None) -> cfg.ConfigOpts:
     else:
         conf._namespace._add_parsed_config_file(path, parsed.sections, _normalized(parsed))
         _check_lines(parsed)
-        _check_values(conf, parsed)
+        check_values(conf, GROUPS, parsed)
         _check_mode(path)
     _overlay(conf, given)
     if conf[KEYSTONE].cloud:
@@ -110,19 +110,6 @@ def _check_lines(parsed: Parsed) -> None:
                 f"the value in line {line} of {parsed.path} goes on in the next line, which begins "
                 "with a blank"
             )
-
-
-def _check_values(conf: cfg.ConfigOpts, parsed: Parsed) -> None:
-    """oslo.config looks at a value only when asked for it: ask now, not in the night."""
-    for group in GROUPS:
-        for name in conf[group]:
-            try:
-                conf[group][name]
-            except (cfg.Error, ValueError):
-                line = parsed.lines.get((group, name), 0)
-                raise ConfigError(
-                    f"line {line} of {parsed.path}: the value of {name} is none that it takes"
-                ) from None
 
 
 def _overlay(conf: cfg.ConfigOpts, given: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from novaha.conf.file import Verbatim, parse
+from novaha.conf.file import Verbatim, check_values, parse
 from novaha.conf.options import flag
 from novaha.core.errors import ConfigError
 from novaha.core.text import line
@@ -169,14 +169,7 @@ def _read(path: str) -> cfg.ConfigOpts:
         for section, options in parsed.sections.items()
     }
     conf._namespace._add_parsed_config_file(path, sections, sections)
-    for option in known:
-        try:
-            conf[SECTION][option]
-        except (cfg.Error, ValueError):
-            at = parsed.lines.get((SECTION, option), 0)
-            raise ConfigError(
-                f"line {at} of {path}: the value of {option} is none that it takes"
-            ) from None
+    check_values(conf, [SECTION], parsed)
     return conf
 
 
