@@ -42,10 +42,6 @@ START_WITHIN = 15.0
 _SHOWN = 10
 """Instances of a host that are shown to who asks; `novaha status` shows all."""
 
-SILENT_AFTER = 60.0
-"""Seconds without an answer of Nova, or of the cluster, after which an operator is told. What is
-restarted or upgraded answers again by then."""
-
 AGENT = Agent(
     name="NovaEvacuate",
     version=__version__,
@@ -209,14 +205,14 @@ def monitor(request: Request, context: Context) -> ExitCode:
 def _problems(health: Mapping[str, Any]) -> Iterator[str]:
     """What keeps the evacuator from its work, and what to do about it."""
     nova = health.get("nova") or {}
-    silent = float(nova.get("silent_for", SILENT_AFTER))
-    if nova.get("ok") is False and silent >= SILENT_AFTER:
+    silent = float(nova.get("silent_for", client.SILENT_AFTER))
+    if nova.get("ok") is False and silent >= client.SILENT_AFTER:
         yield (
             f"Nova has not answered since {_moment(silent)}, recoveries wait for it "
             f"(novaha doctor --only cloud): {nova.get('problem') or 'no reason given'}"
         )
     failing = float(health.get("failing_for", 0.0))
-    if health.get("problem") and failing >= SILENT_AFTER:
+    if health.get("problem") and failing >= client.SILENT_AFTER:
         yield (
             f"the evacuator has got nowhere since {_moment(failing)} "
             f"(novaha doctor): {health['problem']}"

@@ -17,7 +17,7 @@ from novaha.cli.terminal import say
 from novaha.core import text
 from novaha.core.brake import Code
 from novaha.core.errors import NovahaError, RecordError
-from novaha.core.recovery import RecoveryState
+from novaha.core.recovery import RecoveryState, holds
 from novaha.evacuator import client
 from novaha.evacuator.metrics import Family, Labels, as_data
 from novaha.pacemaker.cib import RecordStore
@@ -51,7 +51,6 @@ _HELD = (
     *(Code.TOO_MANY, Code.TOO_MANY_IN_GROUP, Code.SECOND_FAULT),
 )
 _UNREADABLE = "unreadable"
-_UNFINISHED = frozenset({RecoveryState.PENDING, RecoveryState.RUNNING})
 
 
 def add_parser(commands: Any) -> None:
@@ -137,7 +136,7 @@ def _of_records(records: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         states[str(record.state)] += 1
         at = record.fenced.astimezone(UTC).timestamp()
         opened.append(("", {"host": node, "state": str(record.state)}, at))
-        if record.state in _UNFINISHED:
+        if holds(record.state):
             oldest.append(at)
     known = [str(state) for state in RecoveryState if state is not RecoveryState.ABSENT]
     yield as_data(HOSTS, [("", {"state": s}, states[s]) for s in (*known, _UNREADABLE)])

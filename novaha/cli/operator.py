@@ -14,7 +14,7 @@ from novaha.cli.terminal import say
 from novaha.core import naming
 from novaha.core.errors import NovahaError, RecordError, UnknownNodeError
 from novaha.core.record import Record
-from novaha.core.recovery import Event, RecoveryState
+from novaha.core.recovery import Event, RecoveryState, holds
 from novaha.core.steps import Progress
 from novaha.core.text import word as q
 from novaha.evacuator import client, confirmed_by_hand, inspect
@@ -125,7 +125,7 @@ def effect_of_retry(args: argparse.Namespace, store: RecordStore | None = None) 
     if found is None:
         return ""
     state, since = found
-    if state in (RecoveryState.PENDING, RecoveryState.RUNNING):
+    if state is not None and holds(state):
         return (
             f"{args.host} is {state}{since}. Its recovery begins again: what was given up is tried "
             "once more."

@@ -11,21 +11,17 @@ from enum import StrEnum, unique
 from typing import Any
 
 from novaha.core import text
-from novaha.core.recovery import RecoveryState
+from novaha.core.recovery import RecoveryState, holds
 from novaha.core.steps import Progress
 from novaha.core.text import word
-from novaha.evacuator.client import HUNG_AFTER
+from novaha.evacuator.client import HUNG_AFTER, SILENT_AFTER
 
 LATE = 600
 """Seconds after which the evacuator should have told again: twice the pause between two."""
 
-SILENT = 60.0
-"""Seconds without an answer of Nova, or without getting anywhere, after which somebody is told."""
-
 UNCLAIMED = timedelta(minutes=5)
 """In which an evacuator that runs has claimed a fenced host."""
 
-_GOES_ON = frozenset({str(RecoveryState.PENDING), str(RecoveryState.RUNNING)})
 _PAUSED = "fencing and new recoveries are paused"
 _WORD = r"(?:\$?'(?:[^'\\]|\\.)*'|[^\s`;,()'])+"
 _COMMAND = re.compile(
@@ -78,7 +74,7 @@ def judge(snapshot: Mapping[str, Any], now: datetime) -> Verdict:
     now: with a time zone.
     """
     tasks = tuple(_tasks(snapshot, now))
-    going_on = any(host["state"] in _GOES_ON for host in snapshot["hosts"])
+    going_on = any(holds(host["state"]) for host in snapshot["hosts"])
     without = Level.RECOVERING if going_on else Level.OK
     said = _summary(snapshot["hosts"])
     if snapshot.get("missing"):
@@ -106,9 +102,9 @@ def age(host: Mapping[str, Any], now: datetime) -> timedelta | None:
 
 def _summary(hosts: Any) -> str:
     states = Counter(host["state"] for host in hosts)
-    going_on = sum(states[state] for state in _GOES_ON)
-    total = sum(host.get("total", 0) for host in hosts if host["state"] in _GOES_ON)
-    done = sum(host.get("settled", 0) for host in hosts if host["state"] in _GOES_ON)
+    going_on = sum(count for state, count in states.items() if holds(state))
+    total = sum(host.get("total", 0) for host in hosts if holds(host["state"]))
+    done = sum(host.get("settled", 0) for host in hosts if holds(host["state"]))
     parts = []
     if going_on:
         parts.append(f"{_hosts(going_on)} in recovery")
@@ -159,9 +155,9 @@ def _of_evacuator(snapshot: Mapping[str, Any]) -> Iterator[Task]:
                 f"{own['turn_age']:.0f} s; Pacemaker restarts it",
                 ("crm_mon -1rf",),
             )
-        elif own["problem"] and own["failing_for"] > SILENT:
+        elif own["problem"] and own["failing_for"] > SILENT_AFTER:
             yield _stuck(own["node"], own["problem"])
-        if own["nova"]["silent_for"] > SILENT:
+        if own["nova"]["silent_for"] > SILENT_AFTER:
             yield _silent(own["nova"]["problem"])
         return
     runs_on = snapshot.get("evacuator_on")

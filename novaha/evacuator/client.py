@@ -41,6 +41,10 @@ HUNG_AFTER = 180.0
 """Seconds without a turn of the loop after which it counts as hung. A turn may have to sit out
 several time-outs of a dead Nova."""
 
+SILENT_AFTER = 60.0
+"""Seconds without an answer of Nova, or of the cluster, after which an operator is told. What is
+restarted or upgraded answers again by then."""
+
 _KEEPS = re.compile(rb"^\[(history|notify)", re.IGNORECASE | re.MULTILINE)
 """A section that needs the directories of the history. oslo.config is not loaded for that."""
 
