@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from novaha.contract import proc
 from novaha.core.errors import NovahaError
 
 
@@ -21,10 +22,9 @@ def ask(parameters: Mapping[str, str], node: str, seconds: float) -> str:
     parameters: of the resource, as novaha.conf.load takes them; they go over standard input, never
     in arguments (law 9).
     """
-    isolated = ["-I"] if sys.flags.isolated else []
     try:
         done = subprocess.run(
-            [sys.executable, *isolated, "-m", __name__],
+            proc.of_module(__name__),
             input=json.dumps({"parameters": dict(parameters), "node": node}).encode(),
             capture_output=True,
             timeout=seconds,

@@ -7,7 +7,6 @@ import json
 import os
 import pwd
 import subprocess
-import sys
 import syslog
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from novaha import wiring
 from novaha.cli.asking import Command
 from novaha.cli.brake import who
 from novaha.cli.terminal import warn
+from novaha.contract import proc
 from novaha.core import text
 from novaha.core.errors import NovahaError
 from novaha.core.events import OperatorActed
@@ -81,9 +81,8 @@ def _note(event: OperatorActed, state_dir: Path, spool: Path) -> None:
         "spool": str(spool),
         "entries": [dumps(entry)],
     }
-    isolated = ["-I"] if sys.flags.isolated else []
     process = subprocess.Popen(
-        [sys.executable, *isolated, "-m", "novaha.operate"],
+        proc.of_module("novaha.operate"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,9 +1,18 @@
-"""What Linux tells of processes in /proc (proc(5), namespaces(7)). Standard library only."""
+"""Processes: how ours are started, and what /proc tells of any (proc(5), namespaces(7)).
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+
+def of_module(name: str) -> list[str]:
+    """The command that runs a module of ours by this interpreter, isolated if this one is (-I)."""
+    return [sys.executable, *(["-I"] if sys.flags.isolated else []), "-m", name]
 
 
 def started(pid: int) -> int | None:

@@ -11,13 +11,13 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from novaha.contract import proc
 from novaha.core.text import line
 from novaha.evacuator import address, pidfile, places
 from novaha.evacuator.places import EvacuatorError
@@ -171,10 +171,9 @@ def launch(
     except OSError as error:
         raise EvacuatorError(f"{error.filename}: {error.strerror}") from None
     end = time.monotonic() + timeout
-    isolated = ["-I"] if sys.flags.isolated else []
     with os.fdopen(descriptor, "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *isolated, "-m", "novaha.evacuator"],
+            proc.of_module("novaha.evacuator"),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

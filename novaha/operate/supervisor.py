@@ -7,11 +7,12 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from novaha.contract import proc
 
 LOG = logging.getLogger(__name__)
 
@@ -59,9 +60,8 @@ class Supervisor:
 
     def _one(self) -> str:
         """One courier from its start to its end; why it ended."""
-        isolated = ["-I"] if sys.flags.isolated else []
         process = subprocess.Popen(
-            [sys.executable, *isolated, "-m", "novaha.operate"],
+            proc.of_module("novaha.operate"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
