@@ -21,7 +21,6 @@ from novaha.core.errors import NovahaError
 from novaha.evacuator.client import STATE_DIR
 from novaha.operate import html
 from novaha.operate.entries import Entry, iso
-from novaha.operate.outbox import NAME, Outbox
 from novaha.operate.recoveries import PHASES, Recovery, named, recoveries
 
 _MOST = 100
@@ -197,6 +196,8 @@ def become_owner(state_dir: Path) -> None:
 
 
 def _waiting(state_dir: Path) -> list[Entry]:
+    from novaha.operate.outbox import NAME, Outbox
+
     path = state_dir / NAME
     try:
         return Outbox(path).all() if path.exists() else []

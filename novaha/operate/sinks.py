@@ -11,44 +11,38 @@ import hashlib
 import hmac
 import json
 import os
-import smtplib
-import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
-from email.utils import format_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
 
 from novaha.core.errors import ConfigError, NovahaError
 from novaha.core.text import line
 from novaha.operate.entries import Entry, iso
 from novaha.operate.notices import Faults, Filter, Notice, Severity, Status
+from novaha.operate.transport import (
+    TIMEOUT,
+    NotTakenError,
+    address,
+    context,
+    is_local,
+    post,
+    secret,
+)
 
-_TIMEOUT = 10.0
-"""Seconds for each step of a request."""
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 _RUN = 30.0
 """Seconds that a command may take."""
-
-_MOST = 64 * 1024
-"""Bytes of an answer that are read, and of a secret."""
 
 _REPEAT = 60.0
 """Seconds between two repetitions of an alert."""
 
 _LASTS = timedelta(minutes=5)
 """For how long an alert that is not repeated fires."""
-
-
-class NotTakenError(NovahaError):
-    """A receiver has not taken a notice; the text says why."""
 
 
 class Sink(Protocol):
@@ -246,13 +240,15 @@ class Mail:
     tls: bool = True
 
     def send(self, notice: Notice) -> None:
-        host, port = _address(self.server, 587 if self.tls else 25)
-        if not self.tls and not _is_local(host):
+        import smtplib
+
+        host, port = address(self.server, 587 if self.tls else 25)
+        if not self.tls and not is_local(host):
             raise ConfigError("[notify_mail] tls = false is for a server on this machine only")
         try:
-            with smtplib.SMTP(host, port, timeout=_TIMEOUT) as smtp:
+            with smtplib.SMTP(host, port, timeout=TIMEOUT) as smtp:
                 if self.tls:
-                    smtp.starttls(context=_context(self.cafile))
+                    smtp.starttls(context=context(self.cafile))
                 if self.user:
                     smtp.login(self.user, secret(self.password_file).decode())
                 smtp.send_message(self.message(notice))
@@ -266,6 +262,9 @@ class Mail:
 
     def message(self, notice: Notice) -> EmailMessage:
         """One mail. All mails of a fault are one thread."""
+        from email.message import EmailMessage
+        from email.utils import format_datetime
+
         message = EmailMessage()
         message["From"] = line(self.sender)
         message["To"] = ", ".join(map(line, self.to))
@@ -288,93 +287,6 @@ class Mail:
         ]
         message.set_content("\n".join(rows) + "\n")
         return message
-
-
-def post(url: str, body: bytes, headers: Mapping[str, str], cafile: str) -> None:
-    """POST; no redirect is followed, no proxy used, certificates are verified.
-
-    Raises NotTakenError unless the answer is 2xx, ConfigError for an address that is none.
-    """
-    where = target(url)
-    host, port = str(where.hostname), where.port
-    shown = f"{where.scheme}://{host}{f':{port}' if port else ''}"
-    connection: HTTPConnection
-    if where.scheme == "https":
-        connection = HTTPSConnection(host, port, timeout=_TIMEOUT, context=_context(cafile))
-    else:
-        connection = HTTPConnection(host, port, timeout=_TIMEOUT)
-    path = (where.path or "/") + (f"?{where.query}" if where.query else "")
-    try:
-        connection.request("POST", path, body, {"User-Agent": "novaha", **headers})
-        answer = connection.getresponse()
-        said = answer.read(_MOST)
-    except (OSError, HTTPException, ValueError) as error:
-        raise NotTakenError(f"{shown}: {line(error, longest=200)}") from None
-    finally:
-        connection.close()
-    if not 200 <= answer.status < 300:
-        text = line(said.decode("utf-8", "replace"), longest=200)
-        raise NotTakenError(f"{shown} answers {answer.status}: {text}")
-
-
-def target(url: str) -> SplitResult:
-    """The parts of an address to which notices may go.
-
-    Raises ConfigError, which repeats nothing of it.
-    """
-    try:
-        where = urlsplit(url)
-        port, host = where.port, where.hostname or ""
-    except ValueError:
-        raise ConfigError("the url of a sink is no URL") from None
-    if where.scheme not in ("http", "https") or not host or port == 0:
-        raise ConfigError("the url of a sink is no URL that begins with https://")
-    if where.username or where.password:
-        raise ConfigError("the url of a sink has a password: put it into a file")
-    if where.scheme == "http" and not _is_local(host):
-        raise ConfigError("the url of a sink is plain http: only this machine itself may have that")
-    if any(ord(char) <= 32 or ord(char) > 126 for char in url):
-        raise ConfigError("the url of a sink is no URL: it has a blank or a special character")
-    return where
-
-
-def secret(path: str) -> bytes:
-    """What is in a file, without the end of its line. Raises ConfigError."""
-    try:
-        with Path(path).open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o007:
-                raise ConfigError(f"{path} can be read by every user: chmod 640 {path}")
-            found = file.read(_MOST).strip()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if not found:
-        raise ConfigError(f"{path} is empty")
-    return found
-
-
-def _context(cafile: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=cafile or None)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{cafile} cannot be used as cafile: {line(error)}") from None
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _address(server: str, port: int) -> tuple[str, int]:
-    try:
-        parts = urlsplit(f"//{server}")
-        host, own = parts.hostname, parts.port
-    except ValueError:
-        host, own = None, None
-    if not host:
-        raise ConfigError("[notify_mail] server is no HOST or HOST:PORT")
-    return host, own or port
 
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Sink]] = {

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from novaha.core.errors import ConfigError, NovahaError
-from novaha.operate import sinks
+from novaha.operate import sinks, transport
 from novaha.operate.notices import Filter, Notice, Severity, Status
 from novaha.operate.sinks import Alertmanager, Command, Mail, Notifier, NotTakenError, Webhook
 from tests.unit.operate.receivers import Received, certificate, http, smtp
@@ -131,7 +131,7 @@ def test_whatever_is_no_success_is_not_taken_and_no_redirect_is_followed(
 def test_a_receiver_that_is_not_there_or_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    monkeypatch.setattr(sinks, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(transport, "TIMEOUT", 0.05)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
