@@ -15,7 +15,6 @@ from novaha.core.steps import FINAL, Progress
 from novaha.core.text import word
 
 Snapshot = Mapping[str, Any]
-Rows = Sequence[Sequence[str]]
 
 FEW = 10
 """Instances of one kind that are named; the rest is counted."""

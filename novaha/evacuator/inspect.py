@@ -94,12 +94,13 @@ def _from_nova(records: Mapping[str, Record], conf: cfg.ConfigOpts) -> list[Host
     names = Names(conf.nova.host_names, conf.nova.domain, nodes)
     reports: list[HostReport] = []
     with ThreadPoolExecutor(conf.evacuator.max_requests) as pool:
-        site_policy = of_site(conf, wiring.nova(conf), pool)
+        compute = wiring.nova(conf)
+        site_policy = of_site(conf, compute, pool)
         policy = site_policy.applied(policy)
         for owner in {record.owner for record in records.values()}:
             theirs = {node: r for node, r in records.items() if r.owner == owner}
             observer = Observer(
-                wiring.nova(conf),
+                compute,
                 FenceHistory(),
                 names,
                 owner,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from novaha.core.policy.room import DISK, MEMORY, VCPU
 from novaha.core.policy.traits import ImageTraits, Texts, Traits
 
 _OF_GLANCE = frozenset(
@@ -73,7 +74,7 @@ def _needs(image: str | None, flavor: Mapping[str, Any]) -> Mapping[str, int] | 
         return None
     vcpus, ram, root, ephemeral, swap = (int(size or 0) for size in sizes)
     disk = (root if image else 0) + ephemeral + -(-swap // 1024)
-    return {"VCPU": vcpus, "MEMORY_MB": ram, **({"DISK_GB": disk} if disk else {})}
+    return {VCPU: vcpus, MEMORY: ram, **({DISK: disk} if disk else {})}
 
 
 def _text(value: object) -> str | None:

@@ -42,11 +42,6 @@ OF_PLACE = frozenset({Key.ZONE, Key.AGGREGATE, Key.AGGREGATE_METADATA})
 OF_IMAGE = frozenset({Key.IMAGE_PROPERTY, Key.IMAGE_TAG})
 """What only Glance tells."""
 
-WITH_NAMES = frozenset(
-    {Key.AGGREGATE_METADATA, Key.FLAVOR_EXTRA_SPEC, Key.IMAGE_PROPERTY, Key.SERVER_METADATA}
-)
-"""The keys whose values have names."""
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
