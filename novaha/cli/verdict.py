@@ -94,7 +94,7 @@ def commands(sentence: str) -> tuple[str, ...]:
 def age(host: Mapping[str, Any], now: datetime) -> timedelta | None:
     """How long ago a host of the snapshot was flagged; None where that makes no sense."""
     try:
-        then = datetime.fromisoformat(str(host["fenced"]).replace("Z", "+00:00"))
+        then = datetime.fromisoformat(str(host["fenced"]))
         return max(timedelta(0), now - then.astimezone(UTC))
     except (KeyError, ValueError, OverflowError):
         return None

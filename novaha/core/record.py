@@ -92,6 +92,11 @@ class Record:
         return holds(self.state)
 
     @property
+    def fenced_text(self) -> str:
+        """When the host was fenced, as it is kept and shown: UTC, to the second."""
+        return self.fenced.astimezone(UTC).strftime(_TIME)
+
+    @property
     def unproven(self) -> bool:
         """Whether its fencing proves nothing, whatever Pacemaker says of it."""
         return UNPROVEN in self.marks
@@ -212,7 +217,7 @@ def to_attributes(record: Record) -> dict[str, str]:
         STATE: str(record.state),
         HOLD: "true" if record.hold else "false",
         FENCE_ID: record.fence_id,
-        FENCED: record.fenced.astimezone(UTC).strftime(_TIME),
+        FENCED: record.fenced_text,
     }
     if record.owner:
         attributes[OWNER] = record.owner

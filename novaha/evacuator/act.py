@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 from uuid import uuid4
 
@@ -152,8 +152,8 @@ class Actor:
         page.requests.claimed(record, self._clock(), self._takeover_wait)
         self._owned[record.node] = record.fence_id
         if record.untouched:
-            at = record.fenced.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            self._journal.emit(events.Fenced(record.node, record.fence_id, at))
+            fenced = events.Fenced(record.node, record.fence_id, record.fenced_text)
+            self._journal.emit(fenced)
         self._journal.emit(events.Claimed(record.node, record.fence_id, record.owner))
 
     def _prepare(self, step: steps.Prepare, view: HostView, page: HostLedger) -> None:

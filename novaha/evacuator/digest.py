@@ -139,7 +139,7 @@ def _read(value: str, now: datetime) -> dict[str, Any] | None:
 
 
 def _age(content: Mapping[str, Any], now: datetime) -> timedelta:
-    return now - datetime.fromisoformat(content["at"].replace("Z", "+00:00"))
+    return now - datetime.fromisoformat(content["at"])
 
 
 def _is_sound(content: Mapping[str, Any]) -> bool:

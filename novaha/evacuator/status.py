@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from novaha.core.errors import RecordError
@@ -99,7 +98,7 @@ def host(report: HostReport) -> dict[str, Any]:
         "held": record.hold,
         "owner": record.owner.partition("#")[0],
         "fence_id": record.fence_id,
-        "fenced": record.fenced.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "fenced": record.fenced_text,
         "detail": report.detail,
         "total": len(report.instances),
         "settled": report.settled,

@@ -110,7 +110,7 @@ def _read(status: int, content: Any) -> tuple[Login | None, float]:
     token = content["token"]
     user, domain = token["user"]["name"], token["user"]["domain"]["name"]
     roles = frozenset(str(role["name"]) for role in token.get("roles", ()))
-    ends = datetime.fromisoformat(token["expires_at"].replace("Z", "+00:00"))
+    ends = datetime.fromisoformat(token["expires_at"])
     left = (ends - datetime.now(UTC)).total_seconds()
     if left <= 0:
         return None, _REFUSED_KEPT
