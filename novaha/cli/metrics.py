@@ -15,7 +15,7 @@ from typing import Any
 from novaha import __version__
 from novaha.cli.terminal import say
 from novaha.core import text
-from novaha.core.brake import Code
+from novaha.core.brake import HOLDS
 from novaha.core.errors import NovahaError, RecordError
 from novaha.core.recovery import RecoveryState, holds
 from novaha.evacuator import client
@@ -46,10 +46,6 @@ COMPUTES = Family("novaha_compute_hosts", "gauge", "Compute hosts that the clust
 LOST = Family("novaha_lost_hosts", "gauge", "Compute hosts that are lost and not fenced yet.")
 HELD = Family("novaha_held_hosts", "gauge", "Hosts whose power-off is held, by reason.")
 
-_HELD = (
-    *(Code.NO_QUORUM, Code.PAUSED, Code.ISOLATED, Code.ANSWERS, Code.ANSWERS_AGAIN),
-    *(Code.TOO_MANY, Code.TOO_MANY_IN_GROUP, Code.SECOND_FAULT),
-)
 _UNREADABLE = "unreadable"
 
 
@@ -148,7 +144,7 @@ def _of_computes(view: Computes) -> Iterator[dict[str, Any]]:
     held = Counter(str(mark.code) for mark in view.held.values())
     yield as_data(COMPUTES, [("", {}, len(view.hosts))])
     yield as_data(LOST, [("", {}, sum(host.lost for host in view.hosts.values()))])
-    reasons = dict.fromkeys([*map(str, _HELD), *held])
+    reasons = dict.fromkeys([*map(str, HOLDS), *held])
     yield as_data(HELD, [("", {"reason": reason}, held[reason]) for reason in reasons])
 
 

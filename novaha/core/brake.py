@@ -201,6 +201,13 @@ class Code(StrEnum):
     SECOND_FAULT = "second-fault"
 
 
+HOLDS = (
+    *(Code.NO_QUORUM, Code.PAUSED, Code.ISOLATED, Code.ANSWERS, Code.ANSWERS_AGAIN),
+    *(Code.WORKS, Code.UNPROVEN, Code.TOO_MANY, Code.TOO_MANY_IN_GROUP, Code.SECOND_FAULT),
+)
+"""What the mark of a held host may have for its reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """go: whether the host may be powered off. data: the numbers and names behind `code`."""

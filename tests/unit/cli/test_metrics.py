@@ -97,7 +97,8 @@ def test_the_records_are_told_on_every_controller() -> None:
         assert "novaha_compute_hosts 3" in lines
         assert "novaha_lost_hosts 1" in lines
         assert 'novaha_held_hosts{reason="answers"} 1' in lines
-        assert 'novaha_held_hosts{reason="too-many"} 0' in lines
+        for reason in ("too-many", "works", "unproven"):
+            assert f'novaha_held_hosts{{reason="{reason}"}} 0' in lines
         assert 'novaha_source_up{source="records"} 1' in lines
 
 

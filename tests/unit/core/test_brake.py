@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from novaha.core.brake import (
+    HOLDS,
     Code,
     Host,
     LimitError,
@@ -43,6 +44,11 @@ def verdict(hosts: list[Host], limits: Limits = LIMITS, **site: object) -> Verdi
     found = judge("c1", hosts, Site(**site), limits, NOW)
     assert found.go is (found.code in GO)
     return found
+
+
+def test_every_reason_to_hold_is_listed() -> None:
+    goes = {*GO, Code.POWER_IS_OFF, Code.FAULT} - {Code.UNPROVEN}  # also the evacuator's mark
+    assert set(HOLDS) == set(Code) - goes
 
 
 ROWS = [
