@@ -6,11 +6,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from novaha.core import text
 from novaha.core.steps import FINAL
+from novaha.operate.entries import iso
 
 Data = dict[str, Any]
 
@@ -91,7 +92,7 @@ def _health(shown: Data, hosts: Sequence[Data], at: datetime) -> Data:
         evacuator = {key: own[key] for key in _OF_EVACUATOR}
     return {
         "version": 1,
-        "at": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": iso(at),
         "verdict": shown.get("verdict", ""),
         "summary": shown.get("summary", ""),
         "todo": shown.get("todo", []),
